@@ -1,1 +1,3 @@
-//! To be written.
+//! Privacy-preserving record linkage as a pure library: no network, async, DataFusion, clock or terminal.
+
+pub mod dice;
