@@ -1,0 +1,65 @@
+//! The command line of `linkage`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{audit, catalogue, evaluate, keys, permit, run};
+use crate::demo;
+
+const EXAMPLES: &str = "\
+Examples:
+  linkage demo                                  five custodians, one linkage unit, one permit, on this machine
+  linkage permit new --help                     draw up a permit
+  linkage run start --permit P-2026-001 --watch start the run that a permit allows
+  linkage audit verify audit.jsonl --key audit.pub
+  linkage evaluate --left a.csv --right b.csv --schema person-en --truth truth.csv";
+
+/// Privacy-preserving record linkage: permits, runs, keys, audit, evaluation and a demo.
+#[derive(Debug, Parser)]
+#[command(name = "linkage", version, about, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Draw up, sign, submit, revoke and show permits
+    Permit(permit::PermitArgs),
+    /// Start, watch, explain and cancel runs
+    Run(run::RunArgs),
+    /// Fetch a project's linkage keys
+    Keys(keys::KeysArgs),
+    /// Show which databases have submitted what
+    Catalogue(catalogue::CatalogueArgs),
+    /// Export the audit log and verify it offline
+    Audit(audit::AuditArgs),
+    /// Measure linkage quality against known truth
+    Evaluate(evaluate::EvaluateArgs),
+    /// Run everything for real on this machine: custodians, linkage unit, permit, keys
+    Demo(demo::DemoArgs),
+    // The demo re-executes this program as the two others, so that every party is a process of its own.
+    #[command(hide = true)]
+    Custodian(custodian::cli::Cli),
+    #[command(hide = true)]
+    Service(linkage_service::cli::Cli),
+}
+
+/// Runs the command that was asked for.
+///
+/// # Errors
+/// Whatever the command could not do; the text is for a person and never carries a record's value.
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Permit(args) => permit::run(args),
+        Command::Run(args) => run::run(args),
+        Command::Keys(args) => keys::run(args),
+        Command::Catalogue(args) => catalogue::run(args),
+        Command::Audit(args) => audit::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Custodian(cli) => Ok(custodian::cli::run(cli)),
+        Command::Service(cli) => Ok(linkage_service::cli::run(cli)),
+    }
+}
