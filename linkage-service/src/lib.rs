@@ -1,1 +1,4 @@
-//! To be written.
+//! The linkage service: permits, policy, audit, runs and releases behind gRPC with mutual TLS.
+
+pub mod error;
+pub mod role;

@@ -1,0 +1,100 @@
+//! The errors of this crate: one enum per activity. What the service refuses by rule is a [`Refusal`](crate::permit::Refusal).
+
+use std::path::PathBuf;
+
+/// Why a key file or a key's text was not accepted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The file could not be opened or read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The file exists already or could not be written.
+    #[error("{}: cannot be written: {source}\nhint: an existing key file is never overwritten", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The private key can be read by other users of the machine.
+    #[error("{0}: others can read this private key (mode {mode:04o})\nhint: `chmod 600 {0}`, and ask yourself who may have copied it", path.display())]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The file holds something else than an Ed25519 private key.
+    #[error("{}: not an Ed25519 private key in PKCS#8 PEM\nhint: `linkage permit keygen` makes one", path.display())]
+    NotAPrivateKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file holds something else than a usable Ed25519 public key.
+    #[error("{}: not an Ed25519 public key in SPKI PEM\nhint: it begins with `-----BEGIN PUBLIC KEY-----`", path.display())]
+    NotAPublicKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The text is no public key, or names a weak one.
+    #[error("not an Ed25519 public key\nhint: 64 lower-case hexadecimal digits")]
+    NotAPublicKeyText,
+    /// The text is no key id.
+    #[error("not a key id\nhint: 16 lower-case hexadecimal digits")]
+    NotAKeyId,
+}
+
+/// Why a policy file was not accepted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// The file is not TOML of the expected shape.
+    #[error("policy file: {0}")]
+    Toml(#[from] Box<toml::de::Error>),
+    /// The file is well formed and breaks a rule of policy files.
+    #[error("policy file, {place}: {rule}")]
+    Rule {
+        /// Which part of the file: a database id, a pair, a date.
+        place: String,
+        /// The rule that it breaks.
+        rule: &'static str,
+    },
+}
+
+/// Why a statement, an envelope or a committee file was not accepted, before any question of who signed it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DocumentError {
+    /// Not JSON of the expected shape; the parser's message names line and column.
+    #[error("{document}: {source}")]
+    Json {
+        /// What was read: "permit", "envelope" …
+        document: &'static str,
+        /// What the parser said.
+        source: serde_json::Error,
+    },
+    /// Too large to be a document of this kind.
+    #[error("{document}: longer than {limit} bytes")]
+    TooLong {
+        /// What was read.
+        document: &'static str,
+        /// The largest size accepted.
+        limit: usize,
+    },
+    /// A field breaks a rule.
+    #[error("{document}, `{field}`: {rule}")]
+    Field {
+        /// What was read.
+        document: &'static str,
+        /// The field.
+        field: &'static str,
+        /// The rule that it breaks.
+        rule: &'static str,
+    },
+}
