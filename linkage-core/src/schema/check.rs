@@ -1,0 +1,197 @@
+//! From the document to the schema: every rule of docs/spec/linkage-schema.md, checked once.
+
+use super::document::{self, Document, LayoutKind};
+use super::{ExactComponent, ExactToken, Features, Field, FieldEncoding, FieldKind, LinkageSchema};
+use crate::error::SchemaError;
+
+/// The presence mask is a u16.
+const MAX_ENCODED_FIELDS: usize = 16;
+const MAX_FIELDS: usize = 64;
+const MAX_EXACT_TOKENS: usize = 8;
+const MAX_Q: u64 = 4;
+const MAX_CLK_BITS: u64 = 4096;
+
+/// The normalisation that this crate implements.
+const NORMALISATION: &str = "ja/1";
+
+/// Checks every rule and fills in the defaults.
+pub(super) fn check(document: Document) -> Result<LinkageSchema, SchemaError> {
+    let Document { name, normalisation, layout, hashing, threshold, fields, exact_tokens, .. } = document;
+    if !is_name(&name, b'-', 64) {
+        return Err(broken(
+            "name",
+            "not a schema name",
+            "use a lower-case letter, then up to 63 lower-case letters, digits or hyphens",
+        ));
+    }
+    if normalisation != NORMALISATION {
+        return Err(broken(
+            "normalisation",
+            format!("{normalisation:?} is not known here"),
+            "this version normalises by \"ja/1\"; all custodians of a linkage need the same version",
+        ));
+    }
+    let threshold = threshold.parse().map_err(|e: crate::dice::ThresholdError| {
+        let text = e.to_string();
+        broken("threshold", text.lines().next().unwrap_or_default(), "write a decimal in a string, such as \"0.80\"")
+    })?;
+    let clk_bits = check_bits(&layout)?;
+    let fields = check_fields(fields, clk_bits)?;
+    let exact_tokens = check_exact_tokens(exact_tokens, &fields)?;
+    check_use(&fields, &exact_tokens)?;
+    Ok(LinkageSchema { name, normalisation, clk_bits, hashing, threshold, fields, exact_tokens })
+}
+
+fn check_bits(layout: &document::Layout) -> Result<usize, SchemaError> {
+    let LayoutKind::Composite = layout.kind;
+    if layout.bits == 0 || layout.bits > MAX_CLK_BITS || !layout.bits.is_multiple_of(64) {
+        return Err(broken(
+            "layout",
+            format!("{} bits are not a multiple of 64 from 64 to {MAX_CLK_BITS}", layout.bits),
+            "1024 is the default and right for most linkages",
+        ));
+    }
+    Ok(layout.bits as usize)
+}
+
+fn check_fields(documents: Vec<document::Field>, clk_bits: usize) -> Result<Vec<Field>, SchemaError> {
+    if documents.is_empty() || documents.len() > MAX_FIELDS {
+        return Err(broken(
+            "fields",
+            format!("not 1 to {MAX_FIELDS} fields"),
+            "list the columns that identify a person",
+        ));
+    }
+    let mut fields: Vec<Field> = Vec::with_capacity(documents.len());
+    for document in documents {
+        let place = format!("field {:?}", document.name);
+        check_column_name(&place, &document.name)?;
+        if fields.iter().any(|f| f.name == document.name) {
+            return Err(broken(place, "named twice", "give every field its own name"));
+        }
+        let encoding = match document.encode {
+            Some(encoding) => Some(check_encoding(&place, document.kind, encoding, clk_bits)?),
+            None => None,
+        };
+        fields.push(Field { name: document.name, kind: document.kind, encoding });
+    }
+    let encoded = fields.iter().filter(|f| f.encoding.is_some()).count();
+    if encoded == 0 || encoded > MAX_ENCODED_FIELDS {
+        return Err(broken(
+            "fields",
+            format!("{encoded} fields have `encode`, not 1 to {MAX_ENCODED_FIELDS}"),
+            "the presence mask has one bit per encoded field; fields for exact tokens alone need no `encode`",
+        ));
+    }
+    // 1 − e^(−0.7) is about one half: a fuller filter tells records apart less and less.
+    let budget: usize = fields.iter().filter_map(|f| f.encoding).map(|e| e.bits).sum();
+    if budget * 10 > clk_bits * 7 {
+        return Err(broken(
+            "fields",
+            format!("the bit budgets add up to {budget}, more than 0.7 of {clk_bits} bits"),
+            "lower the budgets, or take a longer filter: over half of its bits would be set",
+        ));
+    }
+    Ok(fields)
+}
+
+fn check_encoding(
+    place: &str,
+    kind: FieldKind,
+    document: document::Encoding,
+    clk_bits: usize,
+) -> Result<FieldEncoding, SchemaError> {
+    let document::Encoding { q, pad, positional, bits } = document;
+    if bits == 0 || bits > clk_bits as u64 {
+        return Err(broken(
+            place,
+            format!("a budget of {bits} bits is not 1 to {clk_bits}"),
+            "leave out `encode` for a field that only exact tokens use",
+        ));
+    }
+    let bits = bits as usize;
+    if kind == FieldKind::Date {
+        if q.is_some() || pad.is_some() || positional.is_some() {
+            return Err(broken(place, "a date takes no `q`, `pad` or `positional`", "give its `bits` alone"));
+        }
+        return Ok(FieldEncoding { features: Features::Calendar, bits });
+    }
+    let names = matches!(kind, FieldKind::Kana | FieldKind::Kanji | FieldKind::Latin);
+    let q = q.unwrap_or(if names { 2 } else { 1 });
+    if !(1..=MAX_Q).contains(&q) {
+        return Err(broken(place, format!("q = {q} is not 1 to {MAX_Q}"), "2 is usual for names, 1 for numbers"));
+    }
+    let pad = pad.unwrap_or(q > 1 && names);
+    if pad && q == 1 {
+        return Err(broken(place, "padding needs q of 2 or more", "leave out `pad`: single letters have no edges"));
+    }
+    Ok(FieldEncoding {
+        features: Features::QGrams { q: q as usize, pad, positional: positional.unwrap_or(!names) },
+        bits,
+    })
+}
+
+fn check_exact_tokens(documents: Vec<document::ExactToken>, fields: &[Field]) -> Result<Vec<ExactToken>, SchemaError> {
+    if documents.len() > MAX_EXACT_TOKENS {
+        return Err(broken("exact_tokens", format!("more than {MAX_EXACT_TOKENS}"), "keep the strong identifiers"));
+    }
+    let mut tokens: Vec<ExactToken> = Vec::with_capacity(documents.len());
+    for document in documents {
+        let place = format!("exact token {:?}", document.name);
+        check_column_name(&place, &document.name)?;
+        if tokens.iter().any(|t| t.name == document.name) {
+            return Err(broken(place, "named twice", "give every exact token its own name"));
+        }
+        if document.required.is_empty() {
+            return Err(broken(
+                place,
+                "no required field",
+                "a token of optional parts alone would equal any empty row's",
+            ));
+        }
+        let mut components: Vec<ExactComponent> = Vec::new();
+        let required = document.required.iter().map(|name| (name, false));
+        let optional = document.optional.iter().map(|name| (name, true));
+        for (name, optional) in required.chain(optional) {
+            let Some(field) = fields.iter().position(|f| f.name == *name) else {
+                return Err(broken(place, format!("{name:?} is not a field"), "name fields of this schema"));
+            };
+            if components.iter().any(|c| c.field == field) {
+                return Err(broken(place, format!("{name:?} stands in it twice"), "name every field once"));
+            }
+            components.push(ExactComponent { field, optional });
+        }
+        tokens.push(ExactToken { name: document.name, components });
+    }
+    Ok(tokens)
+}
+
+/// A field that nothing uses is most likely a forgotten `encode`.
+fn check_use(fields: &[Field], tokens: &[ExactToken]) -> Result<(), SchemaError> {
+    for (index, field) in fields.iter().enumerate() {
+        let in_token = tokens.iter().flat_map(|t| &t.components).any(|c| c.field == index);
+        if field.encoding.is_none() && !in_token {
+            let place = format!("field {:?}", field.name);
+            return Err(broken(place, "neither encoded nor in an exact token", "add `encode`, or remove the field"));
+        }
+    }
+    Ok(())
+}
+
+fn check_column_name(place: &str, name: &str) -> Result<(), SchemaError> {
+    if is_name(name, b'_', 32) {
+        return Ok(());
+    }
+    Err(broken(place, "not a name", "use a lower-case letter, then up to 31 lower-case letters, digits or underscores"))
+}
+
+/// A lower-case letter, then lower-case letters, digits or `joint`.
+fn is_name(text: &str, joint: u8, max: usize) -> bool {
+    text.len() <= max
+        && text.as_bytes().first().is_some_and(u8::is_ascii_lowercase)
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == joint)
+}
+
+fn broken(place: impl Into<String>, rule: impl Into<String>, hint: &'static str) -> SchemaError {
+    SchemaError::Rule { place: place.into(), rule: rule.into(), hint }
+}

@@ -1,0 +1,342 @@
+//! The linkage schema: the agreed document that says how records become CLKs. Parsed once, valid ever after.
+//!
+//! The file format and its rules are specified in docs/spec/linkage-schema.md, what the encoder does with them in
+//! docs/spec/encoding.md.
+
+mod canonical;
+mod check;
+mod document;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use canonical::Canonical;
+
+use crate::dice::DiceThreshold;
+use crate::error::SchemaError;
+use crate::types::SchemaDigest;
+
+/// The version of the format that this crate reads.
+const FORMAT: &str = "linkage-schema/1";
+
+/// The BLAKE3 derive_key context of the digest.
+const DIGEST_CONTEXT: &str = "linkage-schema/1 2026 digest of the canonical form";
+
+/// The schemas that ship with the software.
+const SHIPPED: [(&str, &str); 2] = [
+    ("person-ja", include_str!("../../schemas/person-ja.json")),
+    ("person-en", include_str!("../../schemas/person-en.json")),
+];
+
+/// A linkage schema that has passed every check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkageSchema {
+    name: String,
+    normalisation: String,
+    clk_bits: usize,
+    hashing: HashingProfile,
+    threshold: DiceThreshold,
+    fields: Vec<Field>,
+    exact_tokens: Vec<ExactToken>,
+}
+
+/// How hash positions are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum HashingProfile {
+    /// Keyed BLAKE3 with extended output.
+    #[default]
+    Blake3,
+}
+
+/// What a column holds, which decides how it is normalised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum FieldKind {
+    /// A name or part of a name in kana.
+    Kana,
+    /// A name or part of a name in kanji.
+    Kanji,
+    /// A name or other text in Latin letters.
+    Latin,
+    /// A calendar date; normalised to `YYYYMMDD`.
+    Date,
+    /// The administrative sex; normalised to `1` or `2`.
+    Sex,
+    /// A Japanese postal code.
+    PostalCode,
+    /// The number of a health insurer (保険者番号).
+    InsurerNumber,
+    /// The symbol on an insurance card (記号).
+    InsuredSymbol,
+    /// The number on an insurance card (番号).
+    InsuredNumber,
+    /// The branch number on an insurance card (枝番).
+    InsuredBranch,
+    /// A number of any length, such as a house number.
+    Digits,
+}
+
+/// One column of the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    name: String,
+    kind: FieldKind,
+    encoding: Option<FieldEncoding>,
+}
+
+/// How a field enters the CLK.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FieldEncoding {
+    features: Features,
+    bits: usize,
+}
+
+/// What is hashed of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Features {
+    /// The set of its substrings of `q` characters.
+    QGrams {
+        /// Characters per q-gram, 1 to 4.
+        q: usize,
+        /// Whether q − 1 pads stand before the first and after the last character.
+        pad: bool,
+        /// Whether a q-gram counts as the same only at the same place.
+        positional: bool,
+    },
+    /// The parts of a date: digits by place, year, month, day, the whole, and the whole with day and month swapped.
+    Calendar,
+}
+
+/// A keyed 128-bit value of some fields, compared by equality alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExactToken {
+    name: String,
+    components: Vec<ExactComponent>,
+}
+
+/// One field of an exact token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExactComponent {
+    field: usize,
+    optional: bool,
+}
+
+impl LinkageSchema {
+    /// Parses and checks a schema document.
+    ///
+    /// # Errors
+    /// [`SchemaError`], with a hint, when the bytes are not JSON of this format, a key is unknown or stands twice, or a
+    /// rule of docs/spec/linkage-schema.md is broken.
+    pub fn parse(bytes: &[u8]) -> Result<Self, SchemaError> {
+        check::check(document::Document::read(bytes)?)
+    }
+
+    /// A schema that ships with the software, by name: `person-ja` or `person-en`.
+    pub fn shipped(name: &str) -> Option<Self> {
+        let (_, text) = SHIPPED.iter().find(|(shipped, _)| *shipped == name)?;
+        Some(Self::parse(text.as_bytes()).expect("shipped schemas are parsed by a test of this module"))
+    }
+
+    /// The names of the shipped schemas.
+    pub fn shipped_names() -> impl Iterator<Item = &'static str> {
+        SHIPPED.iter().map(|(name, _)| *name)
+    }
+
+    /// A shipped schema by its name, or else the schema in the file of that path.
+    ///
+    /// # Errors
+    /// [`SchemaError::Load`] when the file cannot be read; otherwise as [`Self::parse`].
+    pub fn load(name_or_path: &str) -> Result<Self, SchemaError> {
+        if let Some(schema) = Self::shipped(name_or_path) {
+            return Ok(schema);
+        }
+        let bytes = std::fs::read(name_or_path).map_err(|source| SchemaError::Load {
+            name: name_or_path.to_owned(),
+            shipped: Self::shipped_names().collect::<Vec<_>>().join(", "),
+            source,
+        })?;
+        Self::parse(&bytes)
+    }
+
+    /// The name of the schema.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The version of the normalisation that records pass before encoding.
+    pub fn normalisation(&self) -> &str {
+        &self.normalisation
+    }
+
+    /// The length of a CLK in bits: a multiple of 64 from 64 to 4096.
+    pub fn clk_bits(&self) -> usize {
+        self.clk_bits
+    }
+
+    /// How hash positions are drawn.
+    pub fn hashing(&self) -> HashingProfile {
+        self.hashing
+    }
+
+    /// The Dice similarity from which pairs are links, unless a run says otherwise.
+    pub fn threshold(&self) -> DiceThreshold {
+        self.threshold
+    }
+
+    /// The columns of a record, in the order of every record.
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// The fields that enter the CLK, in the order of the presence mask: the i-th owns bit i.
+    pub fn encoded_fields(&self) -> impl Iterator<Item = (usize, &Field, FieldEncoding)> {
+        self.fields.iter().enumerate().filter_map(|(index, field)| Some((index, field, field.encoding?)))
+    }
+
+    /// The exact tokens, in the order of the token file's columns.
+    pub fn exact_tokens(&self) -> &[ExactToken] {
+        &self.exact_tokens
+    }
+
+    /// The names of the exact tokens, as a token file's header lists them.
+    pub fn exact_token_names(&self) -> Vec<String> {
+        self.exact_tokens.iter().map(|t| t.name.clone()).collect()
+    }
+
+    /// The identity of the schema: BLAKE3 of its canonical form.
+    pub fn digest(&self) -> SchemaDigest {
+        SchemaDigest::from_bytes(blake3::derive_key(DIGEST_CONTEXT, self.canonical().as_bytes()))
+    }
+
+    /// The canonical form: RFC 8785 JSON with every default filled in.
+    pub fn canonical(&self) -> String {
+        let name_of = |component: &ExactComponent| self.fields[component.field].name.clone();
+        let exact_tokens = self.exact_tokens.iter().map(|token| {
+            let some = |optional| token.components.iter().filter(move |c| c.optional == optional).map(name_of);
+            Canonical::Object(vec![
+                ("name", Canonical::text(&token.name)),
+                ("required", Canonical::texts(some(false))),
+                ("optional", Canonical::texts(some(true))),
+            ])
+        });
+        Canonical::Object(vec![
+            ("format", Canonical::text(FORMAT)),
+            ("name", Canonical::text(&self.name)),
+            ("normalisation", Canonical::text(&self.normalisation)),
+            (
+                "layout",
+                Canonical::Object(vec![
+                    ("kind", Canonical::text("composite")),
+                    ("bits", Canonical::Integer(self.clk_bits as u64)),
+                ]),
+            ),
+            ("hashing", Canonical::text(self.hashing)),
+            ("threshold", Canonical::text(self.threshold)),
+            ("fields", Canonical::List(self.fields.iter().map(Field::canonical).collect())),
+            ("exact_tokens", Canonical::List(exact_tokens.collect())),
+        ])
+        .write()
+    }
+}
+
+impl Field {
+    /// The name of the column.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the column holds.
+    pub fn kind(&self) -> FieldKind {
+        self.kind
+    }
+
+    /// How the field enters the CLK; `None` when it is used by exact tokens only.
+    pub fn encoding(&self) -> Option<FieldEncoding> {
+        self.encoding
+    }
+
+    fn canonical(&self) -> Canonical {
+        let mut members = vec![("name", Canonical::text(&self.name)), ("kind", Canonical::text(self.kind))];
+        if let Some(encoding) = self.encoding {
+            members.push(("encode", encoding.canonical()));
+        }
+        Canonical::Object(members)
+    }
+}
+
+impl FieldEncoding {
+    /// What is hashed of a value.
+    pub fn features(&self) -> Features {
+        self.features
+    }
+
+    /// How many positions a value draws in all, whatever its length.
+    pub fn bits(&self) -> usize {
+        self.bits
+    }
+
+    fn canonical(&self) -> Canonical {
+        let mut members = vec![("bits", Canonical::Integer(self.bits as u64))];
+        if let Features::QGrams { q, pad, positional } = self.features {
+            members.push(("q", Canonical::Integer(q as u64)));
+            members.push(("pad", Canonical::Bool(pad)));
+            members.push(("positional", Canonical::Bool(positional)));
+        }
+        Canonical::Object(members)
+    }
+}
+
+impl ExactToken {
+    /// The name of the token; its column in a token file is `exact_` and this name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The fields that it joins, required ones first.
+    pub fn components(&self) -> &[ExactComponent] {
+        &self.components
+    }
+}
+
+impl ExactComponent {
+    /// The index of the field among [`LinkageSchema::fields`].
+    pub fn field(&self) -> usize {
+        self.field
+    }
+
+    /// Whether the token exists without this field; its absence is then part of the token.
+    pub fn optional(&self) -> bool {
+        self.optional
+    }
+}
+
+impl fmt::Display for HashingProfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blake3 => f.write_str("blake3"),
+        }
+    }
+}
+
+impl fmt::Display for FieldKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kana => "kana",
+            Self::Kanji => "kanji",
+            Self::Latin => "latin",
+            Self::Date => "date",
+            Self::Sex => "sex",
+            Self::PostalCode => "postal-code",
+            Self::InsurerNumber => "insurer-number",
+            Self::InsuredSymbol => "insured-symbol",
+            Self::InsuredNumber => "insured-number",
+            Self::InsuredBranch => "insured-branch",
+            Self::Digits => "digits",
+        })
+    }
+}
