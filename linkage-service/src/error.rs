@@ -98,3 +98,24 @@ pub enum DocumentError {
         rule: &'static str,
     },
 }
+
+/// Why a client certificate names no role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RoleError {
+    /// The certificate could not be read.
+    #[error("the client certificate cannot be read")]
+    Certificate,
+    /// No URI of ours among the subject alternative names, or one that names no role.
+    #[error("the client certificate names no role\nhint: it needs one URI such as urn:linkage:custodian:ndb")]
+    NoRole,
+    /// More than one role.
+    #[error("the client certificate names more than one role\nhint: one credential has one role")]
+    SeveralRoles,
+    /// The database of a custodian's role is no database name.
+    #[error("the role names no database\nhint: a lower-case letter, then 1 to 31 of a-z, 0-9, _")]
+    DatabaseName,
+    /// The project of a project's role is no project name.
+    #[error("not a project name\nhint: a lower-case letter, then up to 63 of a-z, 0-9, _ and -")]
+    ProjectName,
+}

@@ -1,4 +1,6 @@
 //! The linkage service: permits, policy, audit, runs and releases behind gRPC with mutual TLS.
 
 pub mod error;
+pub mod policy;
 pub mod role;
+pub mod signing;
