@@ -119,3 +119,120 @@ pub enum RoleError {
     #[error("not a project name\nhint: a lower-case letter, then up to 63 of a-z, 0-9, _ and -")]
     ProjectName,
 }
+
+/// Why a certificate names no usable role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RoleError {
+    /// The certificate could not be read.
+    #[error("the client certificate cannot be read")]
+    Certificate,
+    /// No URI of the form `urn:linkage:…`.
+    #[error("the client certificate carries no role\nhint: use a credential made by `linkage-service issue`")]
+    NoRole,
+    /// More than one role.
+    #[error("the client certificate carries more than one role")]
+    SeveralRoles,
+    /// The database in the role is malformed.
+    #[error("the database in the role is not a database id\nhint: lower-case letters, digits and `_`, such as `ndb`")]
+    DatabaseName,
+    /// The project in the role is malformed.
+    #[error("not the name of a project\nhint: lower-case letters, digits, `_` and `-`, such as `heart-2026`")]
+    ProjectName,
+}
+
+/// Why `config.toml` was not accepted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("{}: cannot be read: {source}\nhint: `linkage-service init` makes the folder of a linkage unit", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// Not TOML of the expected shape.
+    #[error("{}: {source}", path.display())]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said.
+        source: Box<toml::de::Error>,
+    },
+    /// The threshold is no decimal in (0, 1].
+    #[error("config.toml: `matching.threshold` is not a decimal in (0, 1]\nhint: such as \"0.80\"")]
+    Threshold,
+    /// The configuration has no TOML form.
+    #[error("the configuration cannot be written as TOML")]
+    Unwritable,
+}
+
+/// Why a linkage unit or a credential could not be made or opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The folder holds something already.
+    #[error("{}: not empty\nhint: nothing is overwritten; name a new folder", path.display())]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A certificate or its key could not be made or read.
+    #[error("certificate: {0}")]
+    Certificate(#[from] rcgen::Error),
+    /// The unit's identity file is damaged.
+    #[error("{}: not the identity of a linkage unit", path.display())]
+    UnitIdentity {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An option is missing or does not fit the role.
+    #[error("{0}")]
+    Option(&'static str),
+    /// A key file.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The role.
+    #[error(transparent)]
+    Role(#[from] RoleError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The network.
+    #[error("server: {0}")]
+    Server(#[from] tonic::transport::Error),
+}
+
+/// Why the store could not answer. Says nothing of what is stored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The database.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The database's migrations.
+    #[error("database: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// The object store.
+    #[error("object store: {0}")]
+    Objects(#[from] object_store::Error),
+    /// A file of an upload under way.
+    #[error("upload folder: {0}")]
+    Upload(#[from] std::io::Error),
+    /// A stored value does not have its own form: the database was altered by something else.
+    #[error("database: a stored {0} is damaged")]
+    Damaged(&'static str),
+}

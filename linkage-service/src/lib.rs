@@ -1,5 +1,7 @@
 //! The linkage service: permits, policy, audit, runs and releases behind gRPC with mutual TLS.
 
+pub mod authority;
+pub mod config;
 pub mod error;
 pub mod policy;
 pub mod role;
