@@ -120,27 +120,6 @@ pub enum RoleError {
     ProjectName,
 }
 
-/// Why a certificate names no usable role.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RoleError {
-    /// The certificate could not be read.
-    #[error("the client certificate cannot be read")]
-    Certificate,
-    /// No URI of the form `urn:linkage:…`.
-    #[error("the client certificate carries no role\nhint: use a credential made by `linkage-service issue`")]
-    NoRole,
-    /// More than one role.
-    #[error("the client certificate carries more than one role")]
-    SeveralRoles,
-    /// The database in the role is malformed.
-    #[error("the database in the role is not a database id\nhint: lower-case letters, digits and `_`, such as `ndb`")]
-    DatabaseName,
-    /// The project in the role is malformed.
-    #[error("not the name of a project\nhint: lower-case letters, digits, `_` and `-`, such as `heart-2026`")]
-    ProjectName,
-}
-
 /// Why `config.toml` was not accepted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
