@@ -1,0 +1,254 @@
+//! The demo's plot: who does what, in which order.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use linkage_datasets::{DemoDatabase, ErrorModel, write_demo};
+use serde_json::Value;
+
+use super::DemoArgs;
+use super::party::{Party, Program, Running};
+use super::quality;
+use super::summary::{DatabaseSummary, RunSummary, Summary};
+use Program::{Custodian, Linkage, LinkageService};
+
+const PERMIT: &str = "P-2026-001";
+const PROJECT: &str = "stroke-outcomes";
+const STRANGER: &str = "no-permit";
+const COMMITTEE: [&str; 3] = ["member-1", "member-2", "member-3"];
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One custodian: its folder and what it holds.
+struct Site {
+    party: Party,
+    holds: DemoDatabase,
+}
+
+/// All parties, set up and connected, with the service running.
+pub struct Stage {
+    started: Instant,
+    people: u64,
+    folder: PathBuf,
+    unit: Party,
+    committee: Party,
+    project: Party,
+    stranger: Party,
+    auditor: Party,
+    sites: Vec<Site>,
+    service: Running,
+    url: String,
+}
+
+impl Stage {
+    /// Makes the population, the committee, the linkage unit and everybody's credentials, and starts the service.
+    pub fn set(folder: &Path, args: &DemoArgs) -> anyhow::Result<Self> {
+        let started = Instant::now();
+        let party = |name: &str| Party::new(folder, name, args.json);
+        let (unit, committee) = (party("unit")?, party("committee")?);
+        let (project, stranger, auditor) = (party("project")?, party("stranger")?, party("auditor")?);
+
+        // Each custodian's extract goes straight into its own folder; the truth stays outside all of them.
+        let manifest = write_demo(folder, args.people, args.seed, &ErrorModel::default())
+            .context("cannot write the made-up extracts")?;
+        let sites = manifest
+            .databases
+            .into_iter()
+            .map(|holds| Ok(Site { party: party(&holds.database)?, holds }))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+
+        let mut members = vec!["permit".to_owned(), "committee".to_owned(), "--threshold".to_owned(), "2".to_owned()];
+        for name in COMMITTEE {
+            committee.run(Linkage, &["permit", "keygen", "-o", &format!("{name}.key")])?;
+            members.extend(["--member".to_owned(), format!("{name}={name}.key.pub")]);
+        }
+        members.extend(["-o".to_owned(), "committee.json".to_owned()]);
+        committee.run(Linkage, &members)?;
+
+        fs::copy(committee.path("committee.json"), unit.path("committee.json"))?;
+        unit.run(
+            LinkageService,
+            &["init", "service", "--committee", "committee.json", "--policy", "proposal-2024"],
+        )?;
+        let issue = |role: &[&str], name: &str, to: &Party| -> anyhow::Result<()> {
+            let credential = to.path("credential");
+            let credential = credential.to_string_lossy();
+            let args = [&["issue", "service", "--name", name, "-o", &credential, "--role"], role].concat();
+            unit.run(LinkageService, &args).map(drop)
+        };
+        for site in &sites {
+            let name = format!("{} custodian", site.holds.database);
+            issue(&["custodian", "--database", &site.holds.database], &name, &site.party)?;
+            fs::copy(unit.path("service/unit.pub"), site.party.path("unit.pub"))?;
+        }
+        issue(&["committee"], "review committee", &committee)?;
+        issue(&["project", "--project", PROJECT], "stroke outcomes group", &project)?;
+        issue(&["project", "--project", STRANGER], "somebody else", &stranger)?;
+        issue(&["auditor"], "auditor", &auditor)?;
+        fs::copy(unit.path("service/audit.pub"), auditor.path("audit.pub"))?;
+
+        let ready = unit.path("ready");
+        let serve = ["serve", "service", "--listen", "127.0.0.1:0", "--ready-file", "ready"];
+        let mut service = unit.start(LinkageService, &serve, "service.log")?;
+        let address = service.wait_for(&ready, PATIENCE)?;
+        // The certificate names localhost, so that is what clients call.
+        let port = address.rsplit_once(':').map(|(_, port)| port).context("the service gave no port")?;
+        let url = format!("https://localhost:{port}");
+
+        let folder = folder.to_owned();
+        Ok(Self { started, people: args.people, folder, unit, committee, project, stranger, auditor, sites, service, url })
+    }
+
+    /// Plays it all and stops the service.
+    pub fn play(self) -> anyhow::Result<Summary> {
+        self.agree_on_a_secret()?;
+        let mut databases = self.sites.iter().map(|site| self.tokenise(site)).collect::<anyhow::Result<Vec<_>>>()?;
+
+        let refusal = self.refused_without_permit()?;
+        self.permit()?;
+        let run = self.run()?;
+        for (site, database) in self.sites.iter().zip(&mut databases) {
+            database.linked_records = self.receive(site)?;
+        }
+        let keys = self.call(&self.project, Linkage, &["keys", "--json", "-o", "keys.csv"])?.json()?;
+        let audit_entries = self.audit()?;
+        let quality = quality::against_truth(
+            &self.folder.join("truth.csv"),
+            self.sites.iter().map(|site| (site.holds.database.as_str(), site.party.path("crosswalk.csv"))),
+        )?;
+        self.service.stop(PATIENCE)?;
+        Ok(Summary {
+            people: self.people,
+            databases,
+            refusal,
+            run,
+            quality,
+            keys_released: number(&keys, "keys")?,
+            audit_entries,
+            seconds: self.started.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// The first custodian draws the linkage secret; the others get it from hand to hand, the linkage unit does not.
+    fn agree_on_a_secret(&self) -> anyhow::Result<()> {
+        let [first, others @ ..] = self.sites.as_slice() else { bail!("no custodians") };
+        first.party.run(Custodian, &["keygen", "-o", "linkage.secret"])?;
+        for other in others {
+            // A copy keeps the mode 0600.
+            fs::copy(first.party.path("linkage.secret"), other.party.path("linkage.secret"))?;
+        }
+        Ok(())
+    }
+
+    fn tokenise(&self, site: &Site) -> anyhow::Result<DatabaseSummary> {
+        let Site { party, holds } = site;
+        let database = holds.database.as_str();
+        let tokens = format!("{database}.tokens");
+        let extract = holds.file.file_name().context("an extract without a name")?.to_string_lossy().into_owned();
+        let encoding = holds.encoding.as_str();
+        let json = party
+            .run(
+                Custodian,
+                &[
+                    "tokenise", "--database", database, "--schema", "person-ja", "--secret", "linkage.secret", "--to",
+                    "unit.pub", "--encoding", encoding, "--id-column", "record_id", &extract, "-o", &tokens, "--json",
+                ],
+            )?
+            .json()?;
+        self.call(party, Custodian, &["submit", &tokens])?;
+        let records = number(&json, "records")?;
+        let seconds = json["seconds"].as_f64().unwrap_or(f64::NAN);
+        Ok(DatabaseSummary {
+            database: database.to_owned(),
+            records,
+            set_aside_rows: number(&json, "set_aside_rows")?,
+            tokenise_seconds: seconds,
+            tokens_per_second: records as f64 / seconds,
+            token_file_bytes: fs::metadata(party.path(&tokens))?.len(),
+            linked_records: 0,
+        })
+    }
+
+    /// A project that nobody gave a permit asks for a run, and must not get one.
+    fn refused_without_permit(&self) -> anyhow::Result<String> {
+        let args = self.with_service(&["run", "start", "--permit", PERMIT]);
+        let outcome = self.stranger.try_run(Linkage, &args)?;
+        if outcome.code == 0 {
+            bail!("a run was started without a permit");
+        }
+        let words = outcome.stderr.lines().next().unwrap_or_default();
+        Ok(words.trim_start_matches("error: ").to_owned())
+    }
+
+    /// The committee draws up a permit, two of its three members sign, and it is submitted.
+    fn permit(&self) -> anyhow::Result<()> {
+        let certificate = "project.pem";
+        fs::copy(self.project.path("credential/cert.pem"), self.committee.path(certificate))?;
+        let databases: Vec<_> = self.sites.iter().map(|site| site.holds.database.as_str()).collect();
+        let member = format!("stroke outcomes group={certificate}");
+        let mut new: Vec<String> = [
+            "permit", "new", "--id", PERMIT, "--project", PROJECT, "--purpose",
+            "Outcomes of stroke care across claims, hospital, long-term care and medical records", "--public-interest",
+            "--databases", &databases.join(","), "--class", "anonymised", "--member", &member, "--environment", "visiting",
+            "--days", "365", "--reason", "Public interest shown; anonymised data suffice", "-o", "permit.json",
+        ]
+        .map(str::to_owned)
+        .into();
+        for database in &databases {
+            new.extend(["--hearing".to_owned(), format!("{database}=review board of {database}")]);
+        }
+        self.committee.run(Linkage, &new)?;
+        for name in &COMMITTEE[..2] {
+            self.committee.run(Linkage, &["permit", "sign", "--key", &format!("{name}.key"), "permit.json"])?;
+        }
+        self.call(&self.committee, Linkage, &["permit", "submit", "permit.json"]).map(drop)
+    }
+
+    fn run(&self) -> anyhow::Result<RunSummary> {
+        let json = self.call(&self.project, Linkage, &["run", "start", "--permit", PERMIT, "--watch", "--json"])?.json()?;
+        if json["state"] != "done" {
+            bail!("the run ended as {}", json["state"]);
+        }
+        let (compared, seconds) = (number(&json, "compared_pairs")?, json["seconds"].as_f64().unwrap_or(f64::NAN));
+        Ok(RunSummary {
+            threshold: json["threshold"].as_str().unwrap_or_default().to_owned(),
+            exact_pairs: number(&json, "exact_pairs")?,
+            dice_pairs: number(&json, "dice_pairs")?,
+            compared_pairs: compared,
+            seconds,
+            compared_pairs_per_second: compared as f64 / seconds,
+        })
+    }
+
+    /// A custodian fetches its own crosswalk and maps the record refs back to its own record ids.
+    fn receive(&self, site: &Site) -> anyhow::Result<u64> {
+        let database = &site.holds.database;
+        let extract = site.holds.file.file_name().context("an extract without a name")?.to_string_lossy().into_owned();
+        let args = [
+            "receive", "--project", PROJECT, "--site-key", &format!("{database}.site-key"), "--input", &extract,
+            "--encoding", &site.holds.encoding, "--id-column", "record_id", "-o", "crosswalk.csv", "--json",
+        ];
+        number(&self.call(&site.party, Custodian, &args)?.json()?, "keys")
+    }
+
+    /// The auditor takes the log home and verifies it without the service.
+    fn audit(&self) -> anyhow::Result<u64> {
+        self.call(&self.auditor, Linkage, &["audit", "export", "-o", "audit.jsonl"])?;
+        let verify = ["audit", "verify", "audit.jsonl", "--key", "audit.pub", "--json"];
+        number(&self.auditor.run(Linkage, &verify)?.json()?, "entries")
+    }
+
+    fn call(&self, party: &Party, program: Program, args: &[&str]) -> anyhow::Result<super::party::Outcome> {
+        party.run(program, &self.with_service(args))
+    }
+
+    fn with_service(&self, args: &[&str]) -> Vec<String> {
+        let connection = ["--service", &self.url, "--credential", "credential"];
+        args.iter().chain(&connection).map(|arg| (*arg).to_owned()).collect()
+    }
+}
+
+fn number(json: &Value, name: &str) -> anyhow::Result<u64> {
+    json[name].as_u64().with_context(|| format!("a command of the demo did not report `{name}`"))
+}
