@@ -1,1 +1,47 @@
-//! To be written.
+//! What the benchmarks share: tokens to compare. The benchmarks themselves lie in `benches/`, their figures in `record/`.
+
+use linkage_core::dice::ClkBlock;
+
+/// Bytes of a CLK of 1024 bits.
+pub const CLK_BYTES: usize = 128;
+
+/// Q-grams of one record, and bits that each sets: together a density of about a third.
+const QGRAMS: usize = 36;
+const BITS_PER_QGRAM: u64 = 12;
+
+/// Different q-grams; the low numbers are drawn far more often, as syllables of names are.
+const VOCABULARY: u64 = 2500;
+
+/// `rows` CLKs that resemble those of person records: unions of the bits of q-grams drawn from one skewed vocabulary, so
+/// that unrelated records share more bits than chance alone would give them. The same seed gives the same CLKs.
+pub fn person_like(seed: u64, rows: usize) -> ClkBlock {
+    let mut draws = Draws(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    let mut block = ClkBlock::with_capacity(CLK_BYTES, rows).expect("1024 bits are a CLK length");
+    for _ in 0..rows {
+        let mut clk = [0_u8; CLK_BYTES];
+        for _ in 0..QGRAMS {
+            // The square of an even draw favours low numbers.
+            let even = draws.next() % VOCABULARY;
+            let qgram = even * even / VOCABULARY;
+            let mut bits = Draws((qgram + 1).wrapping_mul(0xD1B5_4A32_D192_ED03));
+            for _ in 0..BITS_PER_QGRAM {
+                let bit = (bits.next() >> 32) as usize % (CLK_BYTES * 8);
+                clk[bit / 8] |= 1 << (bit % 8);
+            }
+        }
+        block.push(&clk).expect("the length is the block's");
+    }
+    block
+}
+
+/// Xorshift: quick, and the same everywhere.
+struct Draws(u64);
+
+impl Draws {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}

@@ -4,13 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
+
+use super::error::ThresholdError;
 
 /// What one part of the ratio counts: a millionth.
 const PARTS: u64 = 1_000_000;
 
 /// Decimals that a threshold may have, so that it is a whole number of millionths.
-const DECIMALS: usize = 6;
+pub(super) const DECIMALS: usize = 6;
 
 /// A Dice similarity in (0, 1], kept in parts per million.
 ///
@@ -21,23 +22,6 @@ const DECIMALS: usize = 6;
 #[serde(try_from = "String", into = "String")]
 pub struct DiceThreshold {
     ppm: u32,
-}
-
-/// Why a text is not a threshold.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum ThresholdError {
-    /// Not digits with at most one decimal point.
-    #[error("the threshold is not a decimal number\nhint: write it as `0.85`")]
-    NotADecimal,
-    /// More decimals than an exact ratio of millionths can hold.
-    #[error("the threshold has more than {DECIMALS} decimals\nhint: round it, for example to `0.857143`")]
-    TooManyDecimals,
-    /// Outside (0, 1].
-    #[error(
-        "the threshold is not above 0 and at most 1\nhint: a Dice similarity of 1 means equal filters; 0.85 is usual"
-    )]
-    OutOfRange,
 }
 
 impl DiceThreshold {
@@ -94,7 +78,9 @@ impl FromStr for DiceThreshold {
 
     fn from_str(text: &str) -> Result<Self, ThresholdError> {
         let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
-        if whole.is_empty() || decimals.is_empty() || !(whole.bytes().chain(decimals.bytes())).all(|b| b.is_ascii_digit())
+        if whole.is_empty()
+            || decimals.is_empty()
+            || !(whole.bytes().chain(decimals.bytes())).all(|b| b.is_ascii_digit())
         {
             return Err(ThresholdError::NotADecimal);
         }
@@ -208,7 +194,9 @@ mod tests {
 
     #[test]
     fn integers_and_doubles_accept_the_same_pairs() {
-        for text in ["0.000001", "0.333333", "0.5", "0.666667", "0.7", "0.8", "0.85", "0.857143", "0.9", "0.999999", "1"] {
+        for text in
+            ["0.000001", "0.333333", "0.5", "0.666667", "0.7", "0.8", "0.85", "0.857143", "0.9", "0.999999", "1"]
+        {
             let threshold: DiceThreshold = text.parse().unwrap();
             for sum in 1..=8192_u32 {
                 let least = threshold.min_intersection(sum);

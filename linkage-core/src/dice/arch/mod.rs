@@ -1,0 +1,19 @@
+//! Kernels for particular CPUs. The only place with unsafe code.
+#![allow(unsafe_code)]
+
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
+use super::search::{Job, Match};
+
+/// A kernel's function.
+type Run = fn(&Job<'_>, &mut Vec<Match>) -> u64;
+
+/// The AVX-512 kernel, when this CPU has the instructions and the operating system saves their registers.
+pub(super) fn avx512() -> Option<Run> {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512vpopcntdq") {
+        return Some(avx512::run);
+    }
+    None
+}

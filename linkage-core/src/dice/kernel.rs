@@ -1,0 +1,93 @@
+//! Which implementation compares, chosen once per process.
+
+use std::env;
+use std::fmt;
+use std::sync::OnceLock;
+
+use super::error::KernelError;
+use super::search::{Job, Match};
+use super::{arch, portable};
+
+/// Forces a kernel by name.
+const VARIABLE: &str = "LINKAGE_KERNEL";
+
+/// An implementation of the comparison. A value exists only when it runs on this CPU.
+#[derive(Clone, Copy)]
+pub struct Kernel {
+    name: &'static str,
+    /// Compares all pairs of a job and returns how many it gave up early.
+    run: fn(&Job<'_>, &mut Vec<Match>) -> u64,
+}
+
+impl Kernel {
+    /// The fastest kernel that this CPU runs, or the one that the environment variable `LINKAGE_KERNEL` names.
+    ///
+    /// Decided at the first call and kept for the life of the process.
+    ///
+    /// # Errors
+    /// When `LINKAGE_KERNEL` names no kernel, or one that does not run here.
+    pub fn detect() -> Result<Self, KernelError> {
+        static CHOSEN: OnceLock<Result<Kernel, KernelError>> = OnceLock::new();
+        CHOSEN
+            .get_or_init(|| match env::var(VARIABLE) {
+                Ok(name) if !name.is_empty() => Self::named(&name),
+                _ => Ok(Self::avx512().unwrap_or(Self::portable())),
+            })
+            .clone()
+    }
+
+    /// The kernel of that name: `portable` or `avx512`.
+    ///
+    /// # Errors
+    /// When there is no such kernel, or it does not run here.
+    pub fn named(name: &str) -> Result<Self, KernelError> {
+        match name {
+            "portable" => Ok(Self::portable()),
+            "avx512" => Self::avx512().ok_or(KernelError::Unavailable { name: "avx512" }),
+            _ => Err(KernelError::Unknown { name: name.to_owned() }),
+        }
+    }
+
+    /// Every kernel that this CPU runs, the slowest first.
+    pub fn available() -> Vec<Self> {
+        [Some(Self::portable()), Self::avx512()].into_iter().flatten().collect()
+    }
+
+    /// The name, as `LINKAGE_KERNEL` takes it and EXPLAIN shows it.
+    pub fn name(self) -> &'static str {
+        self.name
+    }
+
+    pub(super) fn run(self, job: &Job<'_>, out: &mut Vec<Match>) -> u64 {
+        (self.run)(job, out)
+    }
+
+    fn portable() -> Self {
+        Self { name: "portable", run: portable::run }
+    }
+
+    fn avx512() -> Option<Self> {
+        arch::avx512().map(|run| Self { name: "avx512", run })
+    }
+}
+
+impl fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Kernel").field(&self.name).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_that_is_unknown_or_cannot_run_is_refused() {
+        assert_eq!(Kernel::named("portable").unwrap().name(), "portable");
+        let refused = Kernel::named("abacus").unwrap_err();
+        assert_eq!(refused, KernelError::Unknown { name: "abacus".into() });
+        assert!(refused.to_string().contains("\nhint: "));
+        let runs = Kernel::available().iter().any(|kernel| kernel.name() == "avx512");
+        assert_eq!(Kernel::named("avx512").is_ok(), runs);
+    }
+}
