@@ -3,6 +3,8 @@
 //! Every message names a place and a rule, never a person's value; where something can be done about it, a second
 //! line says what (`hint: …`).
 
+use std::path::PathBuf;
+
 use thiserror::Error;
 
 /// Why a text is not one of the small types of [`crate::types`].
@@ -86,4 +88,47 @@ pub enum LinkageKeyError {
     /// The check symbol does not fit the others.
     #[error("not a linkage key: the check symbol does not fit\nhint: a symbol was mistyped or two were swapped")]
     Check,
+}
+
+/// Why a linkage secret cannot be had or written. No variant quotes any part of a secret.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SecretError {
+    /// The text or file is something else.
+    #[error(
+        "not a linkage secret\nhint: a secret is one line that starts with `linkage-secret1`; `custodian keygen` makes one"
+    )]
+    NotASecret,
+    /// The text has been mistyped or cut.
+    #[error(
+        "the checksum of the linkage secret does not match\nhint: a character is wrong, missing or doubled; copy the whole line again"
+    )]
+    Checksum,
+    /// The checksum is right, but the content is not 32 bytes.
+    #[error("the linkage secret does not hold 256 bits\nhint: was it made by another program? `custodian keygen` makes one")]
+    Length,
+    /// Others than the owner can read or write the file.
+    #[error("{} can be used by others (mode {mode:03o})\nhint: chmod 600 {}", path.display(), path.display())]
+    Permissions {
+        /// The secret file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// There is already a file of that name.
+    #[error(
+        "{} exists already\nhint: a secret that is overwritten is lost for good; choose another name", path.display()
+    )]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
 }

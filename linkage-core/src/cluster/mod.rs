@@ -1,0 +1,42 @@
+//! Clusters: which records of several databases are one person.
+//!
+//! Plain transitive closure chains twins and families, because one wrong pair joins two otherwise clean clusters.
+//! So pairs are taken greedily, the surest first, and a pair is passed over when it would put two records of one
+//! deduplicated database into one cluster: such a database holds each person once, by its custodian's own statement.
+
+mod greedy;
+mod union_find;
+
+#[cfg(test)]
+mod tests;
+
+pub use greedy::cluster;
+
+/// One record: which database of the run, and which row of its token file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Member {
+    /// Index into the run's list of databases.
+    pub database: u16,
+    /// Row in that database's token file, from 0.
+    pub record: u32,
+}
+
+/// Two records that may be one person.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ScoredPair {
+    /// One record.
+    pub left: Member,
+    /// The other record.
+    pub right: Member,
+    /// Dice similarity, from 0 to 1.
+    pub score: f64,
+    /// Whether the pair agrees on an exact token, which outranks every score.
+    pub exact: bool,
+}
+
+/// The records of one person, in at least two databases.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cluster {
+    /// The records, ascending, without repetition.
+    pub members: Vec<Member>,
+}

@@ -1,0 +1,144 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn member(database: u16, record: u32) -> Member {
+    Member { database, record }
+}
+
+fn pair(left: (u16, u32), right: (u16, u32), score: f64, exact: bool) -> ScoredPair {
+    ScoredPair { left: member(left.0, left.1), right: member(right.0, right.1), score, exact }
+}
+
+/// The rule read word by word: a list of clusters, searched from end to end for every pair.
+fn naive(pairs: &[ScoredPair], deduplicated: &[bool]) -> Vec<Cluster> {
+    let mut ordered: Vec<(bool, f64, Member, Member)> = pairs
+        .iter()
+        .filter(|p| p.left != p.right)
+        .map(|p| (p.exact, p.score, p.left.min(p.right), p.left.max(p.right)))
+        .collect();
+    ordered.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.partial_cmp(&a.1).unwrap()).then(a.2.cmp(&b.2)).then(a.3.cmp(&b.3)));
+    let mut clusters: Vec<Vec<Member>> = Vec::new();
+    for &(_, _, a, b) in &ordered {
+        for m in [a, b] {
+            if !clusters.iter().any(|c| c.contains(&m)) {
+                clusters.push(vec![m]);
+            }
+        }
+        let i = clusters.iter().position(|c| c.contains(&a)).unwrap();
+        let j = clusters.iter().position(|c| c.contains(&b)).unwrap();
+        let clash = clusters[i]
+            .iter()
+            .any(|x| clusters[j].iter().any(|y| x.database == y.database && deduplicated[usize::from(x.database)]));
+        if i != j && !clash {
+            let other = clusters[j].clone();
+            clusters[i].extend(other);
+            clusters.remove(j);
+        }
+    }
+    let mut kept: Vec<Cluster> = clusters
+        .into_iter()
+        .filter(|c| c.iter().any(|m| m.database != c[0].database))
+        .map(|mut members| {
+            members.sort();
+            Cluster { members }
+        })
+        .collect();
+    kept.sort();
+    kept
+}
+
+fn any_pair() -> impl Strategy<Value = ScoredPair> {
+    ((0u16..4, 0u32..6), (0u16..4, 0u32..6), 0u8..6, any::<bool>())
+        .prop_map(|(left, right, score, exact)| pair(left, right, f64::from(score) / 5.0, exact))
+}
+
+proptest! {
+    #[test]
+    fn clusters_equal_the_naive_reference(
+        pairs in prop::collection::vec(any_pair(), 0..40),
+        deduplicated in prop::collection::vec(any::<bool>(), 4),
+    ) {
+        prop_assert_eq!(cluster(pairs.clone(), &deduplicated), naive(&pairs, &deduplicated));
+    }
+
+    #[test]
+    fn clusters_do_not_depend_on_order_sides_or_repetition(
+        pairs in prop::collection::vec(any_pair(), 0..40),
+        deduplicated in prop::collection::vec(any::<bool>(), 4),
+    ) {
+        let mut other: Vec<ScoredPair> = pairs.iter().rev().map(|p| ScoredPair { left: p.right, right: p.left, ..*p }).collect();
+        other.extend_from_slice(&pairs);
+        prop_assert_eq!(cluster(pairs, &deduplicated), cluster(other, &deduplicated));
+    }
+
+    #[test]
+    fn a_deduplicated_database_gives_a_cluster_at_most_one_record(pairs in prop::collection::vec(any_pair(), 0..60)) {
+        for cluster in cluster(pairs, &[true; 4]) {
+            prop_assert!(cluster.members.windows(2).all(|w| w[0].database < w[1].database));
+            prop_assert!(cluster.members.len() >= 2);
+        }
+    }
+}
+
+#[test]
+fn twins_are_not_chained_through_a_third_database() {
+    // 0/0 and 0/1 are twins; 1/0 resembles both. Transitive closure would merge all three.
+    let pairs =
+        vec![pair((0, 0), (1, 0), 0.97, false), pair((0, 1), (1, 0), 0.93, false), pair((0, 1), (1, 1), 0.9, false)];
+    let expected = [vec![member(0, 0), member(1, 0)], vec![member(0, 1), member(1, 1)]];
+    assert_eq!(cluster(pairs, &[true, true]), expected.map(|members| Cluster { members }));
+}
+
+#[test]
+fn an_exact_pair_outranks_a_higher_score() {
+    let pairs = vec![pair((0, 0), (1, 0), 0.99, false), pair((0, 0), (1, 1), 0.4, true)];
+    assert_eq!(cluster(pairs, &[true, true]), [Cluster { members: vec![member(0, 0), member(1, 1)] }]);
+}
+
+#[test]
+fn two_records_of_a_database_that_is_not_deduplicated_may_share_a_cluster() {
+    let pairs = vec![pair((0, 0), (1, 0), 0.9, false), pair((0, 1), (1, 0), 0.9, false)];
+    assert_eq!(cluster(pairs, &[false, true]), [Cluster { members: vec![member(0, 0), member(0, 1), member(1, 0)] }]);
+}
+
+#[test]
+fn a_cluster_within_one_database_is_left_out() {
+    assert_eq!(cluster(vec![pair((0, 0), (0, 1), 1.0, true)], &[false]), []);
+}
+
+#[test]
+fn a_database_without_a_statement_counts_as_deduplicated() {
+    let pairs = vec![pair((0, 0), (1, 0), 0.9, false), pair((0, 0), (1, 1), 0.8, false)];
+    assert_eq!(cluster(pairs, &[]), [Cluster { members: vec![member(0, 0), member(1, 0)] }]);
+}
+
+#[test]
+fn no_pairs_and_self_pairs_make_no_clusters() {
+    assert_eq!(cluster(vec![], &[true]), []);
+    assert_eq!(
+        cluster(vec![pair((0, 0), (0, 0), 1.0, true), pair((0, 0), (1, 0), f64::NAN, false)], &[true, true]),
+        []
+    );
+}
+
+#[test]
+fn a_million_pairs_are_clustered_in_seconds() {
+    // Three databases of 500,000 people; every third person has a false pair to a neighbour below the true ones.
+    let pairs: Vec<ScoredPair> = (0u32..500_000)
+        .flat_map(|i| {
+            [
+                pair((0, i), (1, i), 0.9 + f64::from(i % 97) / 1000.0, i % 2 == 0),
+                if i % 3 == 0 {
+                    pair((1, i), (2, (i + 1) % 500_000), 0.8, false)
+                } else {
+                    pair((1, i), (2, i), 0.85, false)
+                },
+            ]
+        })
+        .collect();
+    let start = std::time::Instant::now();
+    let clusters = cluster(pairs, &[true; 3]);
+    assert!(clusters.len() >= 500_000);
+    assert!(start.elapsed().as_secs() < 20, "a million pairs took {:?}", start.elapsed());
+}

@@ -1,0 +1,39 @@
+//! How good links are, against known truth: precision, recall, F1 and F*, by threshold, before and after one-to-one
+//! assignment, and for clusters over several databases.
+//!
+//! Pure arithmetic on pairs of row numbers: whoever calls reads the files. Estimates *without* truth, reduction ratio and
+//! pair completeness belong here too once there is candidate generation to judge.
+
+mod assign;
+mod clusters;
+mod curve;
+mod quality;
+
+#[cfg(test)]
+mod tests;
+
+pub use assign::one_to_one;
+pub use clusters::cluster_quality;
+pub use curve::{CurvePoint, best, curve};
+pub use quality::{Quality, Truth, pair_quality};
+
+/// A link between two tables that somebody proposes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LinkedPair {
+    /// Row in the left table.
+    pub left: u32,
+    /// Row in the right table.
+    pub right: u32,
+    /// Dice similarity, from 0 to 1.
+    pub score: f64,
+    /// Whether the pair agrees on an exact token: it is then a link at every threshold.
+    pub exact: bool,
+}
+
+impl LinkedPair {
+    /// Whether the pair is a link at this threshold.
+    #[must_use]
+    pub fn accepted(&self, threshold: f64) -> bool {
+        self.exact || self.score >= threshold
+    }
+}

@@ -1,0 +1,121 @@
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::cluster::{Cluster, Member};
+
+fn pair(left: u32, right: u32, score: f64) -> LinkedPair {
+    LinkedPair { left, right, score, exact: false }
+}
+
+fn exact(left: u32, right: u32, score: f64) -> LinkedPair {
+    LinkedPair { left, right, score, exact: true }
+}
+
+fn quality(true_positives: u64, false_positives: u64, false_negatives: u64) -> Quality {
+    Quality { true_positives, false_positives, false_negatives }
+}
+
+#[test]
+fn measures_follow_their_definitions() {
+    let q = quality(6, 2, 4);
+    assert_eq!((q.precision(), q.recall()), (0.75, 0.6));
+    assert!((q.f1() - 2.0 * 0.75 * 0.6 / (0.75 + 0.6)).abs() < 1e-12);
+    assert_eq!(q.f_star(), 0.5);
+    assert!((q.f_star() - q.f1() / (2.0 - q.f1())).abs() < 1e-12);
+}
+
+#[test]
+fn nothing_linked_and_nothing_to_link_is_perfect_and_a_miss_is_not() {
+    assert_eq!((quality(0, 0, 0).f1(), quality(0, 0, 0).precision()), (1.0, 1.0));
+    assert_eq!((quality(0, 0, 5).f1(), quality(0, 0, 5).precision(), quality(0, 0, 5).recall()), (0.0, 1.0, 0.0));
+    assert_eq!((quality(0, 5, 0).f1(), quality(0, 5, 0).precision(), quality(0, 5, 0).recall()), (0.0, 0.0, 1.0));
+}
+
+#[test]
+fn a_pair_reported_twice_counts_once() {
+    let truth: Truth = [(1, 1)].into_iter().collect();
+    assert_eq!(pair_quality([pair(1, 1, 0.9), exact(1, 1, 0.9), pair(2, 2, 0.9)], &truth), quality(1, 1, 0));
+}
+
+#[test]
+fn assignment_takes_exact_pairs_first_and_then_the_best_free_pair() {
+    let pairs = [pair(0, 0, 0.9), pair(0, 1, 0.95), pair(1, 1, 0.93), pair(2, 1, 0.99), exact(2, 2, 0.5)];
+    // 2–2 is exact, so 2–1 is gone; 0–1 is the best of what is left; 1 finds nobody.
+    assert_eq!(one_to_one(&pairs), [exact(2, 2, 0.5), pair(0, 1, 0.95)]);
+}
+
+#[test]
+fn the_curve_counts_before_and_after_assignment() {
+    let truth: Truth = [(0, 0), (1, 1), (2, 2)].into_iter().collect();
+    let pairs = [pair(0, 0, 0.9), pair(0, 1, 0.8), pair(1, 1, 0.85), pair(2, 3, 0.7), exact(2, 2, 0.1)];
+    let points = curve(&pairs, &truth, &[0.7, 0.85, 0.95]);
+    assert_eq!(points[0].raw, quality(3, 2, 0));
+    assert_eq!(points[0].assigned, quality(3, 0, 0));
+    assert_eq!(points[1].raw, quality(3, 0, 0));
+    assert_eq!(points[2].assigned, quality(1, 0, 2));
+    assert_eq!(best(&points).map(|p| p.threshold), Some(0.85));
+    assert_eq!(best(&[]), None);
+}
+
+fn member(database: u16, record: u32) -> Member {
+    Member { database, record }
+}
+
+#[test]
+fn clusters_are_judged_by_their_pairs_across_databases() {
+    // Person 1 is in three databases and one of them missed; person 2 is in two, and a stranger joined.
+    let person: HashMap<Member, u64> = [((0, 0), 1), ((1, 0), 1), ((2, 0), 1), ((0, 1), 2), ((1, 1), 2), ((2, 1), 3)]
+        .into_iter()
+        .map(|((d, r), p)| (member(d, r), p))
+        .collect();
+    let clusters = [
+        Cluster { members: vec![member(0, 0), member(1, 0)] },
+        Cluster { members: vec![member(0, 1), member(1, 1), member(2, 1)] },
+    ];
+    assert_eq!(cluster_quality(&clusters, &person), quality(2, 2, 2));
+}
+
+#[test]
+fn two_records_of_one_database_are_no_pair() {
+    let person: HashMap<Member, u64> = [(member(0, 0), 1), (member(0, 1), 1), (member(1, 0), 1)].into_iter().collect();
+    let clusters = [Cluster { members: vec![member(0, 0), member(0, 1), member(1, 0)] }];
+    assert_eq!(cluster_quality(&clusters, &person), quality(2, 0, 0));
+}
+
+proptest! {
+    #[test]
+    fn the_curve_equals_assigning_anew_at_every_threshold(
+        raw in prop::collection::vec((0u32..8, 0u32..8, 0u8..10, any::<bool>()), 0..40),
+        truth in prop::collection::vec((0u32..8, 0u32..8), 0..10),
+    ) {
+        let pairs: Vec<LinkedPair> = raw
+            .iter()
+            .map(|&(left, right, score, exact)| LinkedPair { left, right, score: f64::from(score) / 10.0, exact })
+            .collect();
+        let truth: Truth = truth.into_iter().collect();
+        let thresholds = [0.0, 0.35, 0.5, 0.9];
+        for point in curve(&pairs, &truth, &thresholds) {
+            let accepted: Vec<LinkedPair> = pairs.iter().filter(|p| p.accepted(point.threshold)).copied().collect();
+            prop_assert_eq!(point.assigned, pair_quality(one_to_one(&accepted), &truth));
+            prop_assert_eq!(point.raw, pair_quality(accepted, &truth));
+        }
+    }
+
+    #[test]
+    fn assignment_links_no_row_twice_and_leaves_no_free_pair(
+        raw in prop::collection::vec((0u32..8, 0u32..8, 0u8..10), 0..40),
+    ) {
+        let pairs: Vec<LinkedPair> = raw.iter().map(|&(l, r, s)| pair(l, r, f64::from(s) / 10.0)).collect();
+        let kept = one_to_one(&pairs);
+        for p in &pairs {
+            prop_assert!(kept.iter().any(|k| k.left == p.left || k.right == p.right));
+        }
+        for (i, a) in kept.iter().enumerate() {
+            for b in &kept[i + 1..] {
+                prop_assert!(a.left != b.left && a.right != b.right);
+            }
+        }
+    }
+}
