@@ -105,7 +105,9 @@ pub enum SecretError {
     )]
     Checksum,
     /// The checksum is right, but the content is not 32 bytes.
-    #[error("the linkage secret does not hold 256 bits\nhint: was it made by another program? `custodian keygen` makes one")]
+    #[error(
+        "the linkage secret does not hold 256 bits\nhint: was it made by another program? `custodian keygen` makes one"
+    )]
     Length,
     /// Others than the owner can read or write the file.
     #[error("{} can be used by others (mode {mode:03o})\nhint: chmod 600 {}", path.display(), path.display())]

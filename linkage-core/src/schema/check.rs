@@ -2,6 +2,7 @@
 
 use super::document::{self, Document, LayoutKind};
 use super::{ExactComponent, ExactToken, Features, Field, FieldEncoding, FieldKind, LinkageSchema};
+use crate::clk::ClkLength;
 use crate::error::SchemaError;
 
 /// The presence mask is a u16.
@@ -9,7 +10,6 @@ const MAX_ENCODED_FIELDS: usize = 16;
 const MAX_FIELDS: usize = 64;
 const MAX_EXACT_TOKENS: usize = 8;
 const MAX_Q: u64 = 4;
-const MAX_CLK_BITS: u64 = 4096;
 
 /// The normalisation that this crate implements.
 const NORMALISATION: &str = "ja/1";
@@ -35,23 +35,23 @@ pub(super) fn check(document: Document) -> Result<LinkageSchema, SchemaError> {
         let text = e.to_string();
         broken("threshold", text.lines().next().unwrap_or_default(), "write a decimal in a string, such as \"0.80\"")
     })?;
-    let clk_bits = check_bits(&layout)?;
-    let fields = check_fields(fields, clk_bits)?;
+    let clk_length = check_length(&layout)?;
+    let fields = check_fields(fields, clk_length.bits())?;
     let exact_tokens = check_exact_tokens(exact_tokens, &fields)?;
     check_use(&fields, &exact_tokens)?;
-    Ok(LinkageSchema { name, normalisation, clk_bits, hashing, threshold, fields, exact_tokens })
+    Ok(LinkageSchema { name, normalisation, clk_length, hashing, threshold, fields, exact_tokens })
 }
 
-fn check_bits(layout: &document::Layout) -> Result<usize, SchemaError> {
+fn check_length(layout: &document::Layout) -> Result<ClkLength, SchemaError> {
     let LayoutKind::Composite = layout.kind;
-    if layout.bits == 0 || layout.bits > MAX_CLK_BITS || !layout.bits.is_multiple_of(64) {
-        return Err(broken(
+    let length = usize::try_from(layout.bits).ok().and_then(ClkLength::new);
+    length.ok_or_else(|| {
+        broken(
             "layout",
-            format!("{} bits are not a multiple of 64 from 64 to {MAX_CLK_BITS}", layout.bits),
+            format!("{} bits are not a multiple of 64 from 64 to 4096", layout.bits),
             "1024 is the default and right for most linkages",
-        ));
-    }
-    Ok(layout.bits as usize)
+        )
+    })
 }
 
 fn check_fields(documents: Vec<document::Field>, clk_bits: usize) -> Result<Vec<Field>, SchemaError> {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use canonical::Canonical;
 
+use crate::clk::ClkLength;
 use crate::dice::DiceThreshold;
 use crate::error::SchemaError;
 use crate::types::SchemaDigest;
@@ -21,7 +22,7 @@ use crate::types::SchemaDigest;
 const FORMAT: &str = "linkage-schema/1";
 
 /// The BLAKE3 derive_key context of the digest.
-const DIGEST_CONTEXT: &str = "linkage-schema/1 2026 digest of the canonical form";
+const DIGEST_CONTEXT: &str = "linkage-engine 2026-11-22 linkage-schema/1 digest";
 
 /// The schemas that ship with the software.
 const SHIPPED: [(&str, &str); 2] = [
@@ -34,7 +35,7 @@ const SHIPPED: [(&str, &str); 2] = [
 pub struct LinkageSchema {
     name: String,
     normalisation: String,
-    clk_bits: usize,
+    clk_length: ClkLength,
     hashing: HashingProfile,
     threshold: DiceThreshold,
     fields: Vec<Field>,
@@ -175,7 +176,12 @@ impl LinkageSchema {
 
     /// The length of a CLK in bits: a multiple of 64 from 64 to 4096.
     pub fn clk_bits(&self) -> usize {
-        self.clk_bits
+        self.clk_length.bits()
+    }
+
+    /// The length of a CLK.
+    pub fn clk_length(&self) -> ClkLength {
+        self.clk_length
     }
 
     /// How hash positions are drawn.
@@ -232,7 +238,7 @@ impl LinkageSchema {
                 "layout",
                 Canonical::Object(vec![
                     ("kind", Canonical::text("composite")),
-                    ("bits", Canonical::Integer(self.clk_bits as u64)),
+                    ("bits", Canonical::Integer(self.clk_bits() as u64)),
                 ]),
             ),
             ("hashing", Canonical::text(self.hashing)),

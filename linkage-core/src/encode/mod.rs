@@ -1,0 +1,259 @@
+//! From normalised records to tokens: q-grams, keyed BLAKE3, bits; and exact tokens.
+//!
+//! docs/spec/encoding.md says what is computed, to the bit; testdata/vectors/encode holds examples. This module only
+//! adds how to do it fast: see [`Worker`].
+
+mod draw;
+mod features;
+mod memo;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use crate::clk::{Clk, ClkLength};
+use crate::schema::{ExactComponent, Features, HashingProfile, LinkageSchema};
+use crate::secret::{Key, LinkageSecret};
+use draw::{Draw, Positions, set_bit};
+use features::Message;
+use memo::{GramMemo, ValueMemo};
+
+/// A record after normalisation: one value or nothing per field, in the order of the schema's fields.
+pub type NormalisedRecord = [Option<String>];
+
+/// One record's encoded row, without its record ref.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token {
+    /// The Bloom filter of the encoded fields.
+    pub clk: Clk,
+    /// Bit i is set when the i-th encoded field of the schema has a value.
+    pub presence: u16,
+    /// The exact tokens in the order of the schema; `None` where a required field is missing.
+    pub exact: Vec<Option<[u8; 16]>>,
+}
+
+/// Encodes records by one schema and one secret. Shared between threads; every thread takes a [`Worker`].
+pub struct Encoder {
+    length: ClkLength,
+    record_len: usize,
+    fields: Vec<FieldPlan>,
+    exact: Vec<ExactPlan>,
+    /// The memory of workers that are not at work, so that the next one starts with it.
+    idle: Mutex<Vec<Memory>>,
+}
+
+struct FieldPlan {
+    /// Where the field stands in a record.
+    index: usize,
+    features: Features,
+    budget: usize,
+    positions: Positions,
+}
+
+struct ExactPlan {
+    key: Key,
+    components: Vec<ExactComponent>,
+}
+
+impl Encoder {
+    /// An encoder for records of this schema.
+    pub fn new(schema: &LinkageSchema, secret: &LinkageSecret) -> Self {
+        let HashingProfile::Blake3 = schema.hashing();
+        let digest = schema.digest();
+        let length = schema.clk_length();
+        let fields = schema.encoded_fields().map(|(index, field, encoding)| FieldPlan {
+            index,
+            features: encoding.features(),
+            budget: encoding.bits(),
+            positions: Positions::new(&secret.field_key(&digest, field.name()), length),
+        });
+        let exact = schema.exact_tokens().iter().map(|token| ExactPlan {
+            key: secret.exact_token_key(&digest, token.name()),
+            components: token.components().to_vec(),
+        });
+        Self {
+            length,
+            record_len: schema.fields().len(),
+            fields: fields.collect(),
+            exact: exact.collect(),
+            idle: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// A worker for the calling thread. It returns its memory to the encoder when it is dropped.
+    pub fn worker(&self) -> Worker<'_> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let memory = idle.unwrap_or_else(|| Memory::new(self.fields.len(), self.length));
+        Worker { encoder: self, memory }
+    }
+
+    /// Encodes one record. For many of them, take a [`Worker`] per thread.
+    ///
+    /// # Panics
+    /// When the record does not have one entry per field of the schema.
+    pub fn encode<S: AsRef<str>>(&self, record: &[Option<S>]) -> Token {
+        self.worker().encode(record)
+    }
+}
+
+impl fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Encoder(..)")
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+/// One thread's hand on an [`Encoder`]: it remembers the filters of values and the positions of q-grams.
+///
+/// Memory is bounded by about 2 MiB per encoded field. What is remembered changes the speed and never a bit.
+pub struct Worker<'a> {
+    encoder: &'a Encoder,
+    memory: Memory,
+}
+
+/// What a worker remembers, and room to work in.
+#[derive(Default)]
+struct Memory {
+    grams: Vec<GramMemo>,
+    values: Vec<ValueMemo>,
+    filter: Vec<u64>,
+    scratch: Scratch,
+    exact_message: Vec<u8>,
+}
+
+#[derive(Default)]
+struct Scratch {
+    chars: Vec<char>,
+    messages: Vec<Message>,
+    draws: Vec<Draw>,
+    order: Vec<(u64, u32)>,
+}
+
+impl Memory {
+    fn new(fields: usize, length: ClkLength) -> Self {
+        let mut memory = Self { filter: vec![0; length.words()], ..Self::default() };
+        memory.grams.resize_with(fields, GramMemo::default);
+        memory.values.resize_with(fields, ValueMemo::default);
+        memory
+    }
+}
+
+impl Worker<'_> {
+    /// Encodes one record.
+    ///
+    /// # Panics
+    /// When the record does not have one entry per field of the schema.
+    pub fn encode<S: AsRef<str>>(&mut self, record: &[Option<S>]) -> Token {
+        assert_eq!(record.len(), self.encoder.record_len, "a record has one entry per field of the schema");
+        let mut clk = Clk::empty(self.encoder.length);
+        let mut presence = 0;
+        for (bit, plan) in self.encoder.fields.iter().enumerate() {
+            if let Some(value) = &record[plan.index]
+                && self.memory.encode_field(bit, plan, value.as_ref(), clk.words_mut())
+            {
+                presence |= 1 << bit;
+            }
+        }
+        let exact = self.encoder.exact.iter().map(|plan| self.memory.encode_exact(plan, record)).collect();
+        Token { clk, presence, exact }
+    }
+}
+
+impl Drop for Worker<'_> {
+    fn drop(&mut self) {
+        let memory = std::mem::take(&mut self.memory);
+        self.encoder.idle.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
+    }
+}
+
+impl Memory {
+    /// Adds the bits of one value to the CLK; false when it has no q-gram, and so counts as missing.
+    fn encode_field(&mut self, field: usize, plan: &FieldPlan, value: &str, clk: &mut [u64]) -> bool {
+        let Self { grams, values, filter, scratch, .. } = self;
+        if value.is_empty() {
+            return false;
+        }
+        let (grams, values) = (&mut grams[field], &mut values[field]);
+        let slot = values.slot(value, clk.len());
+        if let Some(slot) = slot
+            && let Some(known) = values.get(slot, clk.len())
+        {
+            merge(clk, known);
+            return true;
+        }
+        filter.fill(0);
+        if !scratch.value_filter(plan, value, grams, filter) {
+            return false;
+        }
+        merge(clk, filter);
+        if let Some(slot) = slot {
+            values.put(slot, filter);
+        }
+        true
+    }
+
+    /// The exact token of a record (docs/spec/encoding.md, §6).
+    fn encode_exact<S: AsRef<str>>(&mut self, plan: &ExactPlan, record: &[Option<S>]) -> Option<[u8; 16]> {
+        let message = &mut self.exact_message;
+        message.clear();
+        for component in &plan.components {
+            match record[component.field()].as_ref().map(AsRef::as_ref).filter(|value: &&str| !value.is_empty()) {
+                Some(value) => {
+                    message.push(1);
+                    message.extend_from_slice(&(value.len() as u32).to_le_bytes());
+                    message.extend_from_slice(value.as_bytes());
+                }
+                None if component.optional() => message.push(0),
+                None => return None,
+            }
+        }
+        let mut token = [0; 16];
+        token.copy_from_slice(&blake3::keyed_hash(&plan.key, message).as_bytes()[..16]);
+        Some(token)
+    }
+}
+
+impl Scratch {
+    /// Sets the bits of one value in an empty filter; false when it has no q-gram.
+    fn value_filter(&mut self, plan: &FieldPlan, value: &str, memo: &mut GramMemo, filter: &mut [u64]) -> bool {
+        let Self { chars, messages, draws, order } = self;
+        messages.clear();
+        draws.clear();
+        order.clear();
+        features::messages(plan.features, value, chars, messages);
+        for (index, message) in messages.iter().enumerate() {
+            let draw = memo.draw(message, |message| plan.positions.draw(message));
+            order.push((draw.rank, index as u32));
+            draws.push(draw);
+        }
+        // By rank; equal ranks keep the order of the text.
+        order.sort_unstable();
+        // Equal messages have equal ranks, so they are neighbours now.
+        order.dedup_by(|b, a| a.0 == b.0 && messages[a.1 as usize] == messages[b.1 as usize]);
+        if order.is_empty() {
+            return false;
+        }
+        let (each, remainder) = (plan.budget / order.len(), plan.budget % order.len());
+        for (place, (_, index)) in order.iter().enumerate() {
+            let count = each + usize::from(place < remainder);
+            let index = *index as usize;
+            match draws[index].positions().get(..count) {
+                Some(positions) => positions.iter().for_each(|position| set_bit(filter, *position)),
+                None => plan.positions.set_bits(&messages[index], count, filter),
+            }
+        }
+        true
+    }
+}
+
+fn merge(clk: &mut [u64], filter: &[u64]) {
+    for (word, more) in clk.iter_mut().zip(filter) {
+        *word |= more;
+    }
+}

@@ -1,0 +1,190 @@
+//! The encoder against a naive reading of the specification, and its promises about order, memory and threads.
+
+use proptest::prelude::*;
+use rayon::prelude::*;
+
+use super::*;
+
+fn schema(json: &str) -> LinkageSchema {
+    LinkageSchema::parse(json.as_bytes()).unwrap()
+}
+
+/// One schema with every kind of feature; budgets leave remainders.
+fn mixed(bits: usize) -> LinkageSchema {
+    schema(&format!(
+        r#"{{"format": "linkage-schema/1", "name": "mixed", "normalisation": "ja/1", "threshold": "0.8",
+            "layout": {{"bits": {bits}}},
+            "fields": [
+              {{"name": "a", "kind": "kana", "encode": {{"bits": {}}}}},
+              {{"name": "id", "kind": "insured-number"}},
+              {{"name": "b", "kind": "latin", "encode": {{"q": 3, "positional": true, "bits": {}}}}},
+              {{"name": "c", "kind": "digits", "encode": {{"bits": {}}}}},
+              {{"name": "d", "kind": "date", "encode": {{"bits": {}}}}},
+              {{"name": "e", "kind": "kanji", "encode": {{"q": 2, "pad": false, "bits": 3}}}}
+            ],
+            "exact_tokens": [{{"name": "x", "required": ["id", "d"], "optional": ["a"]}}]}}"#,
+        bits / 7,
+        bits / 9 + 1,
+        bits / 11,
+        bits / 6
+    ))
+}
+
+fn secret() -> LinkageSecret {
+    LinkageSecret::from_bytes(std::array::from_fn(|i| i as u8))
+}
+
+/// The encoding of one field as the specification has it, step by step and without haste.
+fn naive_field(schema: &LinkageSchema, name: &str, value: &str) -> Option<Clk> {
+    let field = schema.fields().iter().find(|f| f.name() == name).unwrap();
+    let encoding = field.encoding().unwrap();
+    let mut all = Vec::new();
+    features::messages(encoding.features(), value, &mut Vec::new(), &mut all);
+    let mut set: Vec<Vec<u8>> = all.iter().map(|m| m.as_bytes().to_vec()).collect();
+    set.sort();
+    set.dedup();
+    if set.is_empty() {
+        return None;
+    }
+    let key = secret().field_key(&schema.digest(), name);
+    let mut ranked: Vec<(u64, Vec<u16>)> = set
+        .iter()
+        .map(|message| {
+            let mut bytes = vec![0; 8 + 8 * encoding.bits() + 64];
+            blake3::Hasher::new_keyed(&key).update(message).finalize_xof().fill(&mut bytes);
+            let bits = schema.clk_bits() as u32;
+            let positions = bytes[8..]
+                .chunks_exact(2)
+                .map(|pair| u32::from(u16::from_le_bytes([pair[0], pair[1]])))
+                .filter(|value| *value < 65536 / bits * bits)
+                .map(|value| (value % bits) as u16);
+            (u64::from_le_bytes(bytes[..8].try_into().unwrap()), positions.collect())
+        })
+        .collect();
+    ranked.sort();
+    let mut clk = Clk::empty(schema.clk_length());
+    for (place, (_, positions)) in ranked.iter().enumerate() {
+        let count = encoding.bits() / ranked.len() + usize::from(place < encoding.bits() % ranked.len());
+        positions[..count].iter().for_each(|p| set_bit(clk.words_mut(), *p));
+    }
+    Some(clk)
+}
+
+fn naive(schema: &LinkageSchema, record: &[Option<String>]) -> (Clk, u16) {
+    let mut clk = Clk::empty(schema.clk_length());
+    let mut presence = 0;
+    for (bit, (index, field, _)) in schema.encoded_fields().enumerate() {
+        if let Some(one) = record[index].as_deref().and_then(|value| naive_field(schema, field.name(), value)) {
+            merge(clk.words_mut(), one.words());
+            presence |= 1 << bit;
+        }
+    }
+    (clk, presence)
+}
+
+/// Values that repeat, so that the memory is used, of any length, with unreadable characters, and dates.
+fn value() -> impl Strategy<Value = Option<String>> {
+    prop_oneof![
+        Just(None),
+        "[A-C\u{fffd}]{0,4}".prop_map(Some),
+        "[ア-オ]{1,12}".prop_map(Some),
+        "(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9])".prop_map(Some),
+        "[一-丏]{1,80}".prop_map(Some),
+        ".{0,20}".prop_map(Some),
+    ]
+}
+
+fn records() -> impl Strategy<Value = Vec<Vec<Option<String>>>> {
+    prop::collection::vec(prop::collection::vec(value(), 6), 1..20)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn tokens_are_what_the_specification_says(records in records(), words in 1usize..=64) {
+        let schema = mixed(words * 64);
+        let encoder = Encoder::new(&schema, &secret());
+        let mut worker = encoder.worker();
+        for record in records.iter().chain(&records) {
+            let token = worker.encode(record);
+            prop_assert_eq!((token.clk, token.presence), naive(&schema, record));
+        }
+    }
+
+    #[test]
+    fn neither_order_nor_threads_nor_memory_change_a_token(records in records()) {
+        let schema = mixed(1024);
+        let encoder = Encoder::new(&schema, &secret());
+        let fresh: Vec<Token> = records.iter().map(|r| Encoder::new(&schema, &secret()).encode(r)).collect();
+        let threads: Vec<Token> =
+            records.par_iter().with_max_len(1).map_init(|| encoder.worker(), |worker, r| worker.encode(r)).collect();
+        let mut backwards: Vec<Token> = records.iter().rev().map(|r| encoder.encode(r)).collect();
+        backwards.reverse();
+        prop_assert!(fresh == threads && fresh == backwards);
+    }
+
+    #[test]
+    fn the_order_of_repeated_q_grams_does_not_matter(left in "[A-D]{1,6}", right in "[A-D]{1,6}") {
+        // The same set of unigrams in any order gives the same bits.
+        let schema = schema(r#"{"format": "linkage-schema/1", "name": "set", "normalisation": "ja/1", "threshold": "1",
+            "fields": [{"name": "a", "kind": "latin", "encode": {"q": 1, "bits": 101}}]}"#);
+        let encoder = Encoder::new(&schema, &secret());
+        let encode = |text: String| encoder.encode(&[Some(text)]);
+        prop_assert_eq!(encode(format!("{left}{right}")), encode(format!("{right}{left}{right}")));
+    }
+}
+
+#[test]
+fn missing_empty_and_unreadable_values_emit_nothing() {
+    let schema = mixed(1024);
+    let encoder = Encoder::new(&schema, &secret());
+    let nothing = encoder.encode::<&str>(&[None; 6]);
+    assert_eq!((nothing.clk.popcount(), nothing.presence, nothing.exact), (0, 0, vec![None]));
+    let unreadable = encoder.encode(&[Some(""), Some(""), None, None, Some(""), Some("\u{fffd}")]);
+    assert_eq!((unreadable.clk.popcount(), unreadable.presence, unreadable.exact), (0, 0, vec![None]));
+}
+
+#[test]
+fn exact_tokens_tell_absent_parts_from_empty_and_shifted_ones() {
+    let schema = schema(
+        r#"{"format": "linkage-schema/1", "name": "exact", "normalisation": "ja/1", "threshold": "1",
+            "fields": [{"name": "n", "kind": "latin", "encode": {"bits": 10}}, {"name": "a", "kind": "digits"},
+                       {"name": "b", "kind": "digits"}, {"name": "c", "kind": "digits"}],
+            "exact_tokens": [{"name": "x", "required": ["a", "b"], "optional": ["c"]},
+                             {"name": "y", "required": ["a", "b"], "optional": ["c"]}]}"#,
+    );
+    let encoder = Encoder::new(&schema, &secret());
+    let exact = |a, b, c| encoder.encode(&[None, a, b, c]).exact;
+    let tokens = [
+        exact(Some("1"), Some("23"), None),
+        exact(Some("12"), Some("3"), None),
+        exact(Some("1"), Some("2"), Some("3")),
+        exact(Some("1"), Some("3"), Some("2")),
+    ];
+    let mut seen: Vec<[u8; 16]> = tokens.iter().flatten().map(|t| t.unwrap()).collect();
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 8, "four records, two token names: all different");
+    assert_eq!(exact(None, Some("2"), Some("3")), [None, None]);
+    assert_eq!(exact(Some("1"), Some(""), Some("3")), [None, None]);
+    assert_eq!(exact(Some("1"), Some("23"), Some("")), exact(Some("1"), Some("23"), None));
+}
+
+#[test]
+fn other_secrets_and_other_schemas_share_no_more_bits_than_chance() {
+    let record = vec![Some("ワタナベ".to_owned()); 6];
+    let (one, two) = (mixed(1024), mixed(2048));
+    let other = LinkageSecret::from_bytes([1; 32]);
+    let base = Encoder::new(&one, &secret()).encode(&record).clk;
+    let changed = Encoder::new(&one, &other).encode(&record).clk;
+    let common: u32 = base.words().iter().zip(changed.words()).map(|(a, b)| (a & b).count_ones()).sum();
+    assert!(f64::from(common) < 0.6 * f64::from(base.popcount()), "{common} of {}", base.popcount());
+    assert_ne!(Encoder::new(&two, &secret()).encode(&record).clk.words()[..16], *base.words());
+}
+
+#[test]
+fn debug_shows_no_bits() {
+    let encoder = Encoder::new(&mixed(64), &secret());
+    assert_eq!(format!("{encoder:?} {:?}", encoder.encode::<&str>(&[None; 6])), "Encoder(..) Token(..)");
+}
