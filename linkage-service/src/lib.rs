@@ -6,3 +6,4 @@ pub mod error;
 pub mod policy;
 pub mod role;
 pub mod signing;
+pub mod store;

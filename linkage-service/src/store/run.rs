@@ -1,0 +1,399 @@
+//! Runs, what each pair of databases gave, and the clusters that came out.
+
+use std::fmt;
+use std::str::FromStr;
+
+use linkage_core::types::{DatabaseId, RecordRef};
+use sqlx::FromRow;
+use time::OffsetDateTime;
+
+use super::{Store, bytes, count, instant_text, stored};
+use crate::error::StoreError;
+use crate::role::ProjectId;
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunState {
+    /// Accepted, waiting for the one before it.
+    Queued,
+    /// Linking.
+    Running,
+    /// Its clusters are stored.
+    Done,
+    /// Ended by an error, by a crash, or because its permit ended.
+    Failed,
+    /// Ended by the project.
+    Cancelled,
+}
+
+impl RunState {
+    /// Whether nothing more will happen.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Done | Self::Failed | Self::Cancelled)
+    }
+}
+
+impl fmt::Display for RunState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        })
+    }
+}
+
+impl FromStr for RunState {
+    type Err = StoreError;
+
+    fn from_str(text: &str) -> Result<Self, StoreError> {
+        match text {
+            "queued" => Ok(Self::Queued),
+            "running" => Ok(Self::Running),
+            "done" => Ok(Self::Done),
+            "failed" => Ok(Self::Failed),
+            "cancelled" => Ok(Self::Cancelled),
+            _ => Err(StoreError::Damaged("run state")),
+        }
+    }
+}
+
+/// A run as it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunRecord {
+    /// Its id.
+    pub id: String,
+    /// The permit under which it was started.
+    pub permit_id: String,
+    /// Whose run it is.
+    pub project: ProjectId,
+    /// Where it stands.
+    pub state: RunState,
+    /// Match threshold in force, as a decimal.
+    pub threshold: String,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339, once it ended.
+    pub finished_at: Option<String>,
+    /// Time spent so far.
+    pub elapsed_ms: u64,
+    /// Pairs of databases finished.
+    pub pairs_done: u32,
+    /// Pairs of databases in all.
+    pub pairs: u32,
+    /// Record pairs compared by the Dice stage so far.
+    pub compared: u64,
+    /// Clusters found, once it is done.
+    pub clusters: Option<u64>,
+    /// Why it failed.
+    pub failure: Option<String>,
+}
+
+/// One database of a run and the submission that was linked.
+#[derive(Clone, Debug)]
+pub struct RunInput {
+    /// Whose records.
+    pub database: DatabaseId,
+    /// The store's number of the submission.
+    pub submission: i64,
+}
+
+/// What was executed for one pair of databases.
+#[derive(Clone, Debug)]
+pub struct PairRecord {
+    /// The left database.
+    pub left: DatabaseId,
+    /// The right database.
+    pub right: DatabaseId,
+    /// The plan, as EXPLAIN shows it.
+    pub plan: String,
+    /// Pairs that agree on an exact token.
+    pub exact_pairs: u64,
+    /// Pairs found by Dice similarity.
+    pub dice_pairs: u64,
+    /// Comparisons made.
+    pub compared: u64,
+    /// Comparisons given up early.
+    pub aborted: u64,
+    /// Time spent.
+    pub elapsed_ms: u64,
+}
+
+impl Store {
+    /// Stores a new run and the submissions that it will link.
+    ///
+    /// # Errors
+    /// When the database cannot write.
+    pub async fn insert_run(&self, run: &RunRecord, inputs: &[RunInput]) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query(
+            "INSERT INTO run (id, permit_id, project, state, threshold, created_at, pairs) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(&run.id)
+        .bind(&run.permit_id)
+        .bind(run.project.as_str())
+        .bind(run.state.to_string())
+        .bind(&run.threshold)
+        .bind(&run.created_at)
+        .bind(run.pairs)
+        .execute(&mut *transaction)
+        .await?;
+        for (position, input) in inputs.iter().enumerate() {
+            sqlx::query("INSERT INTO run_input (run_id, position, database_id, submission_id) VALUES (?, ?, ?, ?)")
+                .bind(&run.id)
+                .bind(stored(position as u64))
+                .bind(input.database.as_str())
+                .bind(input.submission)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+
+    /// Stores where a run stands, without results.
+    ///
+    /// # Errors
+    /// When the database cannot write.
+    pub async fn update_run(&self, run: &RunRecord) -> Result<(), StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        write_progress(&mut connection, run).await
+    }
+
+    /// Stores the results of a run and that it is done, all or nothing.
+    ///
+    /// `clusters` holds, by cluster, the position of the database and the record ref of each member.
+    ///
+    /// # Errors
+    /// When the database cannot write.
+    pub async fn finish_run(
+        &self,
+        run: &RunRecord,
+        pairs: &[PairRecord],
+        clusters: impl IntoIterator<Item = Vec<(u16, RecordRef)>>,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        for pair in pairs {
+            sqlx::query("INSERT INTO run_pair VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+                .bind(&run.id)
+                .bind(pair.left.as_str())
+                .bind(pair.right.as_str())
+                .bind(&pair.plan)
+                .bind(stored(pair.exact_pairs))
+                .bind(stored(pair.dice_pairs))
+                .bind(stored(pair.compared))
+                .bind(stored(pair.aborted))
+                .bind(stored(pair.elapsed_ms))
+                .execute(&mut *transaction)
+                .await?;
+        }
+        for (number, members) in clusters.into_iter().enumerate() {
+            for (position, record_ref) in members {
+                sqlx::query("INSERT INTO member (run_id, cluster, position, record_ref) VALUES (?, ?, ?, ?)")
+                    .bind(&run.id)
+                    .bind(stored(number as u64))
+                    .bind(position)
+                    .bind(record_ref.as_bytes().as_slice())
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+        }
+        write_progress(&mut transaction, run).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Marks runs that a crash has left behind as failed; answers their ids.
+    ///
+    /// # Errors
+    /// When the database cannot write.
+    pub async fn fail_left_over_runs(&self, now: OffsetDateTime) -> Result<Vec<String>, StoreError> {
+        let rows: Vec<(String,)> = sqlx::query_as(
+            "UPDATE run SET state = 'failed', finished_at = ?, failure = 'the service stopped during the run' \
+             WHERE state IN ('queued', 'running') RETURNING id",
+        )
+        .bind(instant_text(now))
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// The run with this id.
+    ///
+    /// # Errors
+    /// When the database cannot answer.
+    pub async fn run(&self, id: &str) -> Result<Option<RunRecord>, StoreError> {
+        let row: Option<RunRow> =
+            sqlx::query_as("SELECT * FROM run WHERE id = ?").bind(id).fetch_optional(&self.pool).await?;
+        row.map(RunRow::into_record).transpose()
+    }
+
+    /// The latest run of a project that is done.
+    ///
+    /// # Errors
+    /// When the database cannot answer.
+    pub async fn latest_done_run(&self, project: &ProjectId) -> Result<Option<RunRecord>, StoreError> {
+        let row: Option<RunRow> =
+            sqlx::query_as("SELECT * FROM run WHERE project = ? AND state = 'done' ORDER BY rowid DESC LIMIT 1")
+                .bind(project.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
+        row.map(RunRow::into_record).transpose()
+    }
+
+    /// Every run, of one project or of all, in order of their start.
+    ///
+    /// # Errors
+    /// When the database cannot answer.
+    pub async fn runs(&self, project: Option<&ProjectId>) -> Result<Vec<RunRecord>, StoreError> {
+        let rows: Vec<RunRow> = sqlx::query_as("SELECT * FROM run WHERE ?1 IS NULL OR project = ?1 ORDER BY rowid")
+            .bind(project.map(ProjectId::as_str))
+            .fetch_all(&self.pool)
+            .await?;
+        rows.into_iter().map(RunRow::into_record).collect()
+    }
+
+    /// The databases of a run, in the order by which `members` refers to them.
+    ///
+    /// # Errors
+    /// When the database cannot answer.
+    pub async fn run_inputs(&self, run: &str) -> Result<Vec<RunInput>, StoreError> {
+        let rows: Vec<(String, i64)> =
+            sqlx::query_as("SELECT database_id, submission_id FROM run_input WHERE run_id = ? ORDER BY position")
+                .bind(run)
+                .fetch_all(&self.pool)
+                .await?;
+        rows.into_iter()
+            .map(|(database, submission)| {
+                let database = database.parse().map_err(|_| StoreError::Damaged("database id"))?;
+                Ok(RunInput { database, submission })
+            })
+            .collect()
+    }
+
+    /// What was executed for each pair of databases of a run that is done.
+    ///
+    /// # Errors
+    /// When the database cannot answer.
+    pub async fn run_pairs(&self, run: &str) -> Result<Vec<PairRecord>, StoreError> {
+        let rows: Vec<PairRow> =
+            sqlx::query_as("SELECT * FROM run_pair WHERE run_id = ? ORDER BY left_database, right_database")
+                .bind(run)
+                .fetch_all(&self.pool)
+                .await?;
+        rows.into_iter().map(PairRow::into_record).collect()
+    }
+
+    /// The members of every cluster of a run: cluster number, position of the database, record ref; cluster by cluster.
+    ///
+    /// # Errors
+    /// When the database cannot answer.
+    pub async fn members(&self, run: &str) -> Result<Vec<(u64, u16, RecordRef)>, StoreError> {
+        let rows: Vec<(i64, u16, Vec<u8>)> =
+            sqlx::query_as("SELECT cluster, position, record_ref FROM member WHERE run_id = ? ORDER BY cluster")
+                .bind(run)
+                .fetch_all(&self.pool)
+                .await?;
+        rows.into_iter()
+            .map(|(cluster, position, record)| Ok((count(cluster), position, RecordRef(bytes(record, "record ref")?))))
+            .collect()
+    }
+
+    /// The secret of a project; `fresh` becomes it when the project has none yet.
+    ///
+    /// # Errors
+    /// When the database cannot write.
+    pub async fn project_secret(&self, project: &ProjectId, fresh: &[u8; 32]) -> Result<[u8; 32], StoreError> {
+        sqlx::query("INSERT INTO project (id, secret) VALUES (?, ?) ON CONFLICT DO NOTHING")
+            .bind(project.as_str())
+            .bind(fresh.as_slice())
+            .execute(&self.pool)
+            .await?;
+        let (secret,): (Vec<u8>,) =
+            sqlx::query_as("SELECT secret FROM project WHERE id = ?").bind(project.as_str()).fetch_one(&self.pool).await?;
+        bytes(secret, "project secret")
+    }
+}
+
+async fn write_progress(connection: &mut sqlx::SqliteConnection, run: &RunRecord) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE run SET state = ?, finished_at = ?, elapsed_ms = ?, pairs_done = ?, compared = ?, clusters = ?, \
+         failure = ? WHERE id = ?",
+    )
+    .bind(run.state.to_string())
+    .bind(&run.finished_at)
+    .bind(stored(run.elapsed_ms))
+    .bind(run.pairs_done)
+    .bind(stored(run.compared))
+    .bind(run.clusters.map(stored))
+    .bind(&run.failure)
+    .bind(&run.id)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+#[derive(FromRow)]
+struct RunRow {
+    id: String,
+    permit_id: String,
+    project: String,
+    state: String,
+    threshold: String,
+    created_at: String,
+    finished_at: Option<String>,
+    elapsed_ms: i64,
+    pairs_done: u32,
+    pairs: u32,
+    compared: i64,
+    clusters: Option<i64>,
+    failure: Option<String>,
+}
+
+impl RunRow {
+    fn into_record(self) -> Result<RunRecord, StoreError> {
+        Ok(RunRecord {
+            project: self.project.parse().map_err(|_| StoreError::Damaged("project"))?,
+            state: self.state.parse()?,
+            elapsed_ms: count(self.elapsed_ms),
+            compared: count(self.compared),
+            clusters: self.clusters.map(count),
+            id: self.id,
+            permit_id: self.permit_id,
+            threshold: self.threshold,
+            created_at: self.created_at,
+            finished_at: self.finished_at,
+            pairs_done: self.pairs_done,
+            pairs: self.pairs,
+            failure: self.failure,
+        })
+    }
+}
+
+#[derive(FromRow)]
+struct PairRow {
+    left_database: String,
+    right_database: String,
+    plan: String,
+    exact_pairs: i64,
+    dice_pairs: i64,
+    compared: i64,
+    aborted: i64,
+    elapsed_ms: i64,
+}
+
+impl PairRow {
+    fn into_record(self) -> Result<PairRecord, StoreError> {
+        let database = |text: String| text.parse().map_err(|_| StoreError::Damaged("database id"));
+        Ok(PairRecord {
+            left: database(self.left_database)?,
+            right: database(self.right_database)?,
+            plan: self.plan,
+            exact_pairs: count(self.exact_pairs),
+            dice_pairs: count(self.dice_pairs),
+            compared: count(self.compared),
+            aborted: count(self.aborted),
+            elapsed_ms: count(self.elapsed_ms),
+        })
+    }
+}
