@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod config;
 pub mod error;
+pub mod permit;
 pub mod policy;
 pub mod role;
 pub mod signing;
