@@ -21,14 +21,21 @@ CREATE TABLE encoding (
     key_check     BLOB NOT NULL
 ) STRICT;
 
--- A registered permit: the signed bytes, and the signed bytes that ended it, if any.
+-- Registered permits, as the signed bytes; an amendment is a higher version.
 CREATE TABLE permit (
-    id           TEXT PRIMARY KEY,
-    project      TEXT NOT NULL,
+    id           TEXT    NOT NULL,
+    version      INTEGER NOT NULL,
+    project      TEXT    NOT NULL,
+    document     BLOB    NOT NULL,
+    submitted_at TEXT    NOT NULL,
+    PRIMARY KEY (id, version)
+) STRICT;
+
+-- Signed revocations. One may arrive before its permit does.
+CREATE TABLE revocation (
+    permit_id    TEXT PRIMARY KEY,
     document     BLOB NOT NULL,
-    submitted_at TEXT NOT NULL,
-    revocation   BLOB,
-    revoked_at   TEXT
+    submitted_at TEXT NOT NULL
 ) STRICT;
 
 -- One secret per project: linkage keys of two projects cannot be matched.
@@ -39,8 +46,9 @@ CREATE TABLE project (
 
 CREATE TABLE run (
     id          TEXT PRIMARY KEY,
-    permit_id   TEXT NOT NULL REFERENCES permit (id),
+    permit_id   TEXT NOT NULL,
     project     TEXT NOT NULL,
+    class       TEXT NOT NULL,
     state       TEXT NOT NULL,
     threshold   TEXT NOT NULL,
     created_at  TEXT NOT NULL,

@@ -18,7 +18,6 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-pub use permit::StoredPermit;
 pub use run::{PairRecord, RunInput, RunRecord, RunState};
 pub use submission::{DatabaseHolding, Encoding, Submission};
 

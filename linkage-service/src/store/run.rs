@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use super::{Store, bytes, count, instant_text, stored};
 use crate::error::StoreError;
+use crate::policy::Class;
 use crate::role::ProjectId;
 
 /// Where a run stands.
@@ -69,6 +70,8 @@ pub struct RunRecord {
     pub permit_id: String,
     /// Whose run it is.
     pub project: ProjectId,
+    /// Class of the linked data.
+    pub class: Class,
     /// Where it stands.
     pub state: RunState,
     /// Match threshold in force, as a decimal.
@@ -129,11 +132,13 @@ impl Store {
     pub async fn insert_run(&self, run: &RunRecord, inputs: &[RunInput]) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         sqlx::query(
-            "INSERT INTO run (id, permit_id, project, state, threshold, created_at, pairs) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO run (id, permit_id, project, class, state, threshold, created_at, pairs) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(&run.id)
         .bind(&run.permit_id)
         .bind(run.project.as_str())
+        .bind(run.class.to_string())
         .bind(run.state.to_string())
         .bind(&run.threshold)
         .bind(&run.created_at)
@@ -338,6 +343,7 @@ struct RunRow {
     id: String,
     permit_id: String,
     project: String,
+    class: String,
     state: String,
     threshold: String,
     created_at: String,
@@ -354,6 +360,7 @@ impl RunRow {
     fn into_record(self) -> Result<RunRecord, StoreError> {
         Ok(RunRecord {
             project: self.project.parse().map_err(|_| StoreError::Damaged("project"))?,
+            class: class(&self.class)?,
             state: self.state.parse()?,
             elapsed_ms: count(self.elapsed_ms),
             compared: count(self.compared),
@@ -368,6 +375,13 @@ impl RunRow {
             failure: self.failure,
         })
     }
+}
+
+fn class(stored: &str) -> Result<Class, StoreError> {
+    [Class::Anonymised, Class::Pseudonymised, Class::Identified]
+        .into_iter()
+        .find(|class| class.to_string() == stored)
+        .ok_or(StoreError::Damaged("class"))
 }
 
 #[derive(FromRow)]
