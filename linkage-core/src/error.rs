@@ -134,3 +134,216 @@ pub enum SecretError {
         source: std::io::Error,
     },
 }
+
+/// Why a custodian's file cannot be read. Names of columns are shown, values never.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// There is not even a header.
+    #[error("the file is empty\nhint: the first row must be a header with the names of the columns")]
+    Empty,
+    /// The name of an encoding is not known.
+    #[error("not a known encoding\nhint: use utf-8 or cp932")]
+    Encoding,
+    /// The file starts like UTF-16.
+    #[error("the file is UTF-16\nhint: save it as UTF-8, or as CP932 and say `--encoding cp932`")]
+    Utf16,
+    /// The header cannot be decoded.
+    #[error("the header is not {encoding}\nhint: say `--encoding cp932` or `--encoding utf-8` as the file was saved")]
+    HeaderEncoding {
+        /// The encoding that was declared.
+        encoding: crate::source::Encoding,
+    },
+    /// A column that is needed is not there.
+    #[error(
+        "no column `{column}` for field `{field}`\nhint: {header}; map one with `{field}=COLUMN`, or `{field}=` if the file has none"
+    )]
+    MissingColumn {
+        /// The field of the schema, or `record id`.
+        field: String,
+        /// The name that was looked for.
+        column: String,
+        /// What the header has.
+        header: String,
+    },
+    /// Two columns have the name that is needed.
+    #[error("the header has column `{column}` twice\nhint: rename one of them")]
+    ColumnTwice {
+        /// The name.
+        column: String,
+    },
+    /// A field of the mapping does not exist.
+    #[error("the schema has no field `{field}`\nhint: its fields are {fields}")]
+    UnknownField {
+        /// The name in the mapping.
+        field: String,
+        /// The names of the schema.
+        fields: String,
+    },
+    /// A field is mapped twice.
+    #[error("field `{field}` is mapped twice\nhint: give one column per field")]
+    FieldTwice {
+        /// The name in the mapping.
+        field: String,
+    },
+    /// Every field is mapped to nothing.
+    #[error("every field is mapped to nothing\nhint: map at least one field to a column")]
+    NoFields,
+    /// A row does not end.
+    #[error(
+        "row {row} does not end: it is longer than 1 MiB or 64 lines\nhint: a quotation mark is probably not closed in or before this row"
+    )]
+    RowTooLong {
+        /// The row; the header is row 1.
+        row: u64,
+    },
+    /// The file cannot be read.
+    #[error("row {row} cannot be read: {source}")]
+    Io {
+        /// The row; the header is row 1.
+        row: u64,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+}
+
+/// Why a token file cannot be written or read. A variant per fault, so that a person is told the right thing to do.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TokenFileError {
+    /// The system failed to read or write.
+    #[error("{0}")]
+    Io(#[source] std::io::Error),
+    /// Arrow refused a batch that has passed our own checks.
+    #[error("Arrow: {0}")]
+    Arrow(#[source] arrow::error::ArrowError),
+    /// There is already a file of that name.
+    #[error("{} exists already\nhint: choose another name, or say that it shall be replaced", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Nobody could open the file.
+    #[error("a token file needs a recipient\nhint: give the linkage unit's public key")]
+    NoRecipient,
+    /// Not sealed by age.
+    #[error("not a sealed token file\nhint: token files are made by `custodian tokenise` and sent as they are")]
+    NotSealed,
+    /// Sealed for somebody else.
+    #[error(
+        "the token file was sealed for another recipient\nhint: check the linkage unit's public key that `custodian tokenise --to` was given"
+    )]
+    WrongRecipient,
+    /// The file ends too early.
+    #[error("the token file is cut off\nhint: send it again; if it is so at its origin, tokenise again")]
+    Truncated,
+    /// Some bytes are not those that were sealed.
+    #[error("the token file is damaged\nhint: send it again; if it is so at its origin, tokenise again")]
+    Damaged,
+    /// The sealed content is something else.
+    #[error("the sealed file does not hold tokens\nhint: token files are made by `custodian tokenise`")]
+    NotATokenFile,
+    /// The format has another version.
+    #[error("token file format {found} is not known\nhint: this program reads format 1; update the older side")]
+    Version {
+        /// The version of the file.
+        found: u32,
+    },
+    /// The header breaks a rule.
+    #[error(
+        "the header of the token file is not valid: {rule}\nhint: the program that wrote it breaks docs/spec/token-file.md"
+    )]
+    Header {
+        /// The rule.
+        rule: String,
+    },
+    /// The columns are not those that the header asks for.
+    #[error(
+        "the columns of the token file are not valid: {rule}\nhint: the program that wrote it breaks docs/spec/token-file.md"
+    )]
+    Columns {
+        /// The rule.
+        rule: String,
+    },
+    /// A batch breaks a rule.
+    #[error(
+        "the batch at row {row} is not valid: {rule}\nhint: the program that wrote it breaks docs/spec/token-file.md"
+    )]
+    Batch {
+        /// The first row of the batch, counted from 0 in the order of the file.
+        row: u64,
+        /// The rule.
+        rule: String,
+    },
+    /// A row does not fit the header.
+    #[error("a row {rule}\nhint: encode all rows by the schema that the header names")]
+    Row {
+        /// The rule.
+        rule: &'static str,
+    },
+    /// Record refs do not rise.
+    #[error(
+        "row {row}: the record refs are not in rising order, or one stands twice\nhint: every row of a database needs its own record ref"
+    )]
+    Order {
+        /// The row, counted from 0 in the order of the file.
+        row: u64,
+    },
+    /// The file holds another number of records than it states.
+    #[error("the token file states {stated} records and holds {found}\nhint: tokenise again")]
+    Count {
+        /// What header or trailer state.
+        stated: u64,
+        /// What was counted.
+        found: u64,
+    },
+    /// The file's density is not what it states.
+    #[error("the token file states a density of {stated} ppm and has {found}\nhint: tokenise again")]
+    Density {
+        /// What the header states.
+        stated: u32,
+        /// What was counted.
+        found: u32,
+    },
+    /// The trailer does not begin where the batches end.
+    #[error("the token file has no trailer\nhint: the program that wrote it breaks docs/spec/token-file.md")]
+    Trailer,
+    /// The hash in the trailer is not that of the payload.
+    #[error("the hash of the token file does not match\nhint: tokenise again")]
+    Hash,
+    /// Something follows the trailer.
+    #[error("bytes follow the end of the token file\nhint: the program that wrote it breaks docs/spec/token-file.md")]
+    TrailingBytes,
+    /// The reader was finished before its last batch.
+    #[error("the token file was not read to its end\nhint: read batches until there are none, then finish")]
+    NotReadToEnd,
+}
+
+impl TokenFileError {
+    /// What reading through the seal reports: the seal knows damage and truncation by the kind of error.
+    pub(crate) fn from_read(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => Self::Truncated,
+            std::io::ErrorKind::InvalidData => Self::Damaged,
+            _ => Self::Io(error),
+        }
+    }
+
+    /// What opening the seal reports.
+    pub(crate) fn from_seal(error: age::DecryptError) -> Self {
+        match error {
+            age::DecryptError::NoMatchingKeys => Self::WrongRecipient,
+            age::DecryptError::InvalidMac | age::DecryptError::DecryptionFailed => Self::Damaged,
+            age::DecryptError::Io(e) => Self::from_read(e),
+            _ => Self::NotSealed,
+        }
+    }
+
+    /// What writing through Arrow reports.
+    pub(crate) fn from_arrow(error: arrow::error::ArrowError) -> Self {
+        match error {
+            arrow::error::ArrowError::IoError(_, e) => Self::Io(e),
+            other => Self::Arrow(other),
+        }
+    }
+}

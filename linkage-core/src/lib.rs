@@ -1,7 +1,7 @@
 //! Privacy-preserving record linkage as a pure library.
 //!
-//! A custodian's rows become keyed Bloom-filter tokens here ([`schema`], [`secret`], `normalise`, [`encode`],
-//! `token_file`); the tokens of several databases are compared and grouped here ([`dice`], `cluster`), and groups
+//! A custodian's rows become keyed Bloom-filter tokens here ([`schema`], [`secret`], [`normalise`], [`encode`],
+//! [`token_file`]); the tokens of several databases are compared and grouped here ([`dice`], [`cluster`]), and groups
 //! become linkage keys. The same inputs give the same bytes on any CPU and any number of threads.
 //!
 //! This crate knows nothing of the network, async runtimes, DataFusion, the clock or the terminal: randomness and time
@@ -17,4 +17,6 @@ pub mod linkage_key;
 pub mod normalise;
 pub mod schema;
 pub mod secret;
+pub mod source;
+pub mod token_file;
 pub mod types;

@@ -3,6 +3,7 @@
 //! A message starts with one byte that says what it is, so that no two features of a field share a message
 //! (docs/spec/encoding.md, §3).
 
+use crate::normalise::WILDCARD;
 use crate::schema::Features;
 
 /// A q-gram that counts wherever it stands.
@@ -17,9 +18,6 @@ const TAG_DATE: u8 = 0x13;
 
 /// What stands for the outside of a text: no byte of UTF-8, so that no text can imitate it.
 const PAD: u8 = 0xff;
-
-/// What normalisation leaves where a character is unreadable; a q-gram over it would be false agreement.
-const UNREADABLE: char = char::REPLACEMENT_CHARACTER;
 
 /// One message: at most 21 bytes (tag, place, four characters), zeros, and its length in the last byte.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -92,7 +90,7 @@ fn qgrams(chars: &[char], q: usize, pad: bool, positional: bool, out: &mut Vec<M
         let mut readable = true;
         for index in start..start + q {
             match index.checked_sub(pads).and_then(|index| chars.get(index)) {
-                Some(&UNREADABLE) => readable = false,
+                Some(&WILDCARD) => readable = false,
                 Some(c) => message.push(c.encode_utf8(&mut [0; 4]).as_bytes()),
                 None => message.push(&[PAD]),
             }

@@ -13,7 +13,8 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use crate::clk::{Clk, ClkLength};
-use crate::schema::{ExactComponent, Features, HashingProfile, LinkageSchema};
+use crate::normalise::{self, Outcome, Rule};
+use crate::schema::{ExactComponent, Features, FieldKind, HashingProfile, LinkageSchema};
 use crate::secret::{Key, LinkageSecret};
 use draw::{Draw, Positions, set_bit};
 use features::Message;
@@ -33,10 +34,20 @@ pub struct Token {
     pub exact: Vec<Option<[u8; 16]>>,
 }
 
+/// What became of a record as the custodian holds it.
+#[derive(Debug)]
+pub struct EncodedRaw {
+    /// The token; fields that broke a rule count as missing in it, unless the rule only warns.
+    pub token: Token,
+    /// The rules that were broken, each with the index of its field.
+    pub broken: Vec<(usize, Rule)>,
+}
+
 /// Encodes records by one schema and one secret. Shared between threads; every thread takes a [`Worker`].
 pub struct Encoder {
     length: ClkLength,
-    record_len: usize,
+    /// What each entry of a record holds.
+    kinds: Vec<FieldKind>,
     fields: Vec<FieldPlan>,
     exact: Vec<ExactPlan>,
     /// The memory of workers that are not at work, so that the next one starts with it.
@@ -74,7 +85,7 @@ impl Encoder {
         });
         Self {
             length,
-            record_len: schema.fields().len(),
+            kinds: schema.fields().iter().map(|field| field.kind()).collect(),
             fields: fields.collect(),
             exact: exact.collect(),
             idle: Mutex::new(Vec::new()),
@@ -94,6 +105,14 @@ impl Encoder {
     /// When the record does not have one entry per field of the schema.
     pub fn encode<S: AsRef<str>>(&self, record: &[Option<S>]) -> Token {
         self.worker().encode(record)
+    }
+
+    /// Normalises and encodes one record. For many of them, take a [`Worker`] per thread.
+    ///
+    /// # Panics
+    /// When the record does not have one entry per field of the schema.
+    pub fn encode_raw(&self, record: &[Option<&str>]) -> EncodedRaw {
+        self.worker().encode_raw(record)
     }
 }
 
@@ -125,6 +144,7 @@ struct Memory {
     filter: Vec<u64>,
     scratch: Scratch,
     exact_message: Vec<u8>,
+    texts: Vec<String>,
 }
 
 #[derive(Default)]
@@ -150,7 +170,7 @@ impl Worker<'_> {
     /// # Panics
     /// When the record does not have one entry per field of the schema.
     pub fn encode<S: AsRef<str>>(&mut self, record: &[Option<S>]) -> Token {
-        assert_eq!(record.len(), self.encoder.record_len, "a record has one entry per field of the schema");
+        assert_eq!(record.len(), self.encoder.kinds.len(), "a record has one entry per field of the schema");
         let mut clk = Clk::empty(self.encoder.length);
         let mut presence = 0;
         for (bit, plan) in self.encoder.fields.iter().enumerate() {
@@ -162,6 +182,29 @@ impl Worker<'_> {
         }
         let exact = self.encoder.exact.iter().map(|plan| self.memory.encode_exact(plan, record)).collect();
         Token { clk, presence, exact }
+    }
+
+    /// Normalises and encodes one record.
+    ///
+    /// # Panics
+    /// When the record does not have one entry per field of the schema.
+    pub fn encode_raw(&mut self, record: &[Option<&str>]) -> EncodedRaw {
+        let kinds = &self.encoder.kinds;
+        assert_eq!(record.len(), kinds.len(), "a record has one entry per field of the schema");
+        let mut broken = Vec::new();
+        let mut texts = std::mem::take(&mut self.memory.texts);
+        texts.resize_with(record.len(), String::new);
+        for (index, (raw, text)) in record.iter().zip(&mut texts).enumerate() {
+            match normalise::normalise_into(kinds[index], raw.unwrap_or_default(), text) {
+                Ok(Outcome::Missing | Outcome::Value) => {}
+                Ok(Outcome::Flagged(rule)) | Err(rule) => broken.push((index, rule)),
+            }
+        }
+        // A missing value leaves its text empty, and an empty text counts as missing.
+        let normalised: Vec<Option<&str>> = texts.iter().map(|text| Some(text.as_str())).collect();
+        let token = self.encode(&normalised);
+        self.memory.texts = texts;
+        EncodedRaw { token, broken }
     }
 }
 
@@ -204,6 +247,8 @@ impl Memory {
         message.clear();
         for component in &plan.components {
             match record[component.field()].as_ref().map(AsRef::as_ref).filter(|value: &&str| !value.is_empty()) {
+                // What cannot be read is neither equal nor absent.
+                Some(value) if value.contains(normalise::WILDCARD) => return None,
                 Some(value) => {
                     message.push(1);
                     message.extend_from_slice(&(value.len() as u32).to_le_bytes());

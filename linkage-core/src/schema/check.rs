@@ -11,9 +11,6 @@ const MAX_FIELDS: usize = 64;
 const MAX_EXACT_TOKENS: usize = 8;
 const MAX_Q: u64 = 4;
 
-/// The normalisation that this crate implements.
-const NORMALISATION: &str = "ja/1";
-
 /// Checks every rule and fills in the defaults.
 pub(super) fn check(document: Document) -> Result<LinkageSchema, SchemaError> {
     let Document { name, normalisation, layout, hashing, threshold, fields, exact_tokens, .. } = document;
@@ -24,7 +21,7 @@ pub(super) fn check(document: Document) -> Result<LinkageSchema, SchemaError> {
             "use a lower-case letter, then up to 63 lower-case letters, digits or hyphens",
         ));
     }
-    if normalisation != NORMALISATION {
+    if normalisation != crate::normalise::VERSION {
         return Err(broken(
             "normalisation",
             format!("{normalisation:?} is not known here"),
@@ -186,7 +183,7 @@ fn check_column_name(place: &str, name: &str) -> Result<(), SchemaError> {
 }
 
 /// A lower-case letter, then lower-case letters, digits or `joint`.
-fn is_name(text: &str, joint: u8, max: usize) -> bool {
+pub(crate) fn is_name(text: &str, joint: u8, max: usize) -> bool {
     text.len() <= max
         && text.as_bytes().first().is_some_and(u8::is_ascii_lowercase)
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == joint)

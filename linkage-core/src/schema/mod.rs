@@ -12,6 +12,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use canonical::Canonical;
+pub(crate) use check::is_name;
 
 use crate::clk::ClkLength;
 use crate::dice::DiceThreshold;

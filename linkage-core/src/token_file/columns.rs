@@ -1,0 +1,166 @@
+//! The columns of a token file: their Arrow schema, batches of them, and the rules that rows keep.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayBuilder, ArrayRef, AsArray, FixedSizeBinaryArray, FixedSizeBinaryBuilder, RecordBatch, UInt16Builder,
+};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
+
+use super::TokenFileHeader;
+use crate::error::TokenFileError;
+use crate::types::RecordRef;
+
+/// One column: its name, its bytes per row and whether rows may lack it.
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) width: usize,
+    pub(super) kind: ColumnKind,
+    pub(super) nullable: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum ColumnKind {
+    Binary,
+    UInt16,
+}
+
+/// The columns that a file with this header has.
+pub(super) fn columns(header: &TokenFileHeader) -> Vec<Column> {
+    let binary = |name: &str, width| Column { name: name.to_owned(), width, kind: ColumnKind::Binary, nullable: false };
+    let mut columns = vec![
+        binary("record_ref", 16),
+        binary("clk", header.clk_bits as usize / 8),
+        Column { name: "presence".to_owned(), width: 2, kind: ColumnKind::UInt16, nullable: false },
+    ];
+    columns.extend(
+        header.exact_tokens.iter().map(|name| Column { nullable: true, ..binary(&format!("exact_{name}"), 16) }),
+    );
+    columns
+}
+
+impl TokenFileHeader {
+    /// The Arrow schema of the batches in a file with this header.
+    pub fn arrow_schema(&self) -> SchemaRef {
+        let fields = columns(self).into_iter().map(|column| {
+            let data_type = match column.kind {
+                // At most 512 bytes, so no bit is lost.
+                ColumnKind::Binary => DataType::FixedSizeBinary(column.width as i32),
+                ColumnKind::UInt16 => DataType::UInt16,
+            };
+            Field::new(column.name, data_type, column.nullable)
+        });
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    }
+}
+
+/// Collects rows into batches for [`super::TokenFileWriter::write`].
+pub struct TokenBatchBuilder {
+    schema: SchemaRef,
+    record_ref: FixedSizeBinaryBuilder,
+    clk: FixedSizeBinaryBuilder,
+    presence: UInt16Builder,
+    exact: Vec<FixedSizeBinaryBuilder>,
+}
+
+impl TokenBatchBuilder {
+    /// A builder of batches for a file with this header.
+    pub fn new(header: &TokenFileHeader) -> Self {
+        Self {
+            schema: header.arrow_schema(),
+            record_ref: FixedSizeBinaryBuilder::new(16),
+            clk: FixedSizeBinaryBuilder::new(header.clk_bits as i32 / 8),
+            presence: UInt16Builder::new(),
+            exact: header.exact_tokens.iter().map(|_| FixedSizeBinaryBuilder::new(16)).collect(),
+        }
+    }
+
+    /// Rows that have been pushed since the last batch.
+    pub fn len(&self) -> usize {
+        self.presence.len()
+    }
+
+    /// Whether no row waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds a row: the bytes of its CLK, lowest bit first, and its exact tokens in the order of the header.
+    ///
+    /// # Errors
+    /// [`TokenFileError::Row`] when the CLK or the list of exact tokens has another length than the header says.
+    pub fn push(
+        &mut self,
+        record_ref: &RecordRef,
+        clk: &[u8],
+        presence: u16,
+        exact: &[Option<[u8; 16]>],
+    ) -> Result<(), TokenFileError> {
+        if exact.len() != self.exact.len() {
+            return Err(TokenFileError::Row { rule: "has another number of exact tokens than the header" });
+        }
+        self.clk
+            .append_value(clk)
+            .map_err(|_| TokenFileError::Row { rule: "has a CLK of another length than the header" })?;
+        self.record_ref.append_value(record_ref.as_bytes()).map_err(TokenFileError::Arrow)?;
+        self.presence.append_value(presence);
+        for (builder, value) in self.exact.iter_mut().zip(exact) {
+            match value {
+                Some(value) => builder.append_value(value).map_err(TokenFileError::Arrow)?,
+                None => builder.append_null(),
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows as a batch; the builder is empty afterwards.
+    ///
+    /// # Errors
+    /// [`TokenFileError::Arrow`] if Arrow refuses the columns.
+    pub fn finish(&mut self) -> Result<RecordBatch, TokenFileError> {
+        let mut columns: Vec<ArrayRef> =
+            vec![Arc::new(self.record_ref.finish()), Arc::new(self.clk.finish()), Arc::new(self.presence.finish())];
+        columns.extend(self.exact.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef));
+        RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(TokenFileError::Arrow)
+    }
+}
+
+/// Follows the rows of a file, batch by batch, and keeps what they must agree on.
+#[derive(Default)]
+pub(super) struct RowCheck {
+    pub(super) records: u64,
+    pub(super) ones: u64,
+    last: Option<[u8; 16]>,
+}
+
+impl RowCheck {
+    /// Checks one batch whose schema has been checked: no missing values, and record refs that only rise.
+    pub(super) fn batch(&mut self, batch: &RecordBatch) -> Result<(), TokenFileError> {
+        for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+            if !field.is_nullable() && column.null_count() > 0 {
+                return Err(self.broken(format!("column `{}` lacks a value", field.name())));
+            }
+        }
+        let (refs, clks) = (fixed(batch, 0)?, fixed(batch, 1)?);
+        for (row, record_ref) in refs.iter().flatten().enumerate() {
+            // Sorted by a keyed pseudorandom value, rows have lost the order of the custodian's database.
+            if self.last.as_ref().is_some_and(|last| last.as_slice() >= record_ref) {
+                return Err(TokenFileError::Order { row: self.records + row as u64 });
+            }
+            self.last = record_ref.try_into().ok();
+        }
+        self.ones += clks.values().iter().map(|byte| u64::from(byte.count_ones())).sum::<u64>();
+        self.records += batch.num_rows() as u64;
+        Ok(())
+    }
+
+    fn broken(&self, rule: String) -> TokenFileError {
+        TokenFileError::Batch { row: self.records, rule }
+    }
+}
+
+fn fixed(batch: &RecordBatch, column: usize) -> Result<&FixedSizeBinaryArray, TokenFileError> {
+    let array = batch.column(column).as_fixed_size_binary_opt();
+    array.ok_or_else(|| TokenFileError::Arrow(ArrowError::SchemaError("not a fixed-size binary column".to_owned())))
+}

@@ -1,0 +1,146 @@
+//! The header: what must be known of a token file before its tokens are looked at.
+
+use serde::{Deserialize, Serialize};
+
+use super::FORMAT_VERSION;
+use crate::clk::ClkLength;
+use crate::error::TokenFileError;
+use crate::schema::{Canonical, LinkageSchema, is_name};
+use crate::types::{DatabaseId, KeyCheck, SchemaDigest};
+
+/// The header of a token file. Nothing in it is secret, and nothing is about a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenFileHeader {
+    /// The version of the file format.
+    pub format_version: u32,
+    /// The database whose records these are.
+    pub database: DatabaseId,
+    /// The name of the linkage schema.
+    pub schema_name: String,
+    /// The identity of the linkage schema.
+    pub schema_digest: SchemaDigest,
+    /// The key-check value of the linkage secret.
+    pub key_check: KeyCheck,
+    /// The version of the normalisation.
+    pub normalisation: String,
+    /// The length of every CLK in bits.
+    pub clk_bits: u32,
+    /// The number of rows.
+    pub records: u64,
+    /// Bits that are set, in parts per million of all bits.
+    pub density_ppm: u32,
+    /// The names of the exact tokens, in the order of their columns.
+    pub exact_tokens: Vec<String>,
+    /// Whether the custodian states that no person has two rows.
+    pub deduplicated: bool,
+}
+
+/// Why the tokens of two files cannot be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Incomparable {
+    /// Made by other linkage schemas.
+    #[error(
+        "the token files were made with different linkage schemas\nhint: all custodians of a linkage use the same schema file; compare the digests that `custodian inspect` shows"
+    )]
+    Schema,
+    /// Made with other linkage secrets.
+    #[error(
+        "the token files were made with different linkage secrets\nhint: all custodians of a linkage use the same secret; compare the key checks that `custodian inspect` shows"
+    )]
+    Secret,
+}
+
+impl TokenFileHeader {
+    /// The header of a file by this schema and secret, with neither records nor density yet.
+    pub fn new(database: DatabaseId, schema: &LinkageSchema, key_check: KeyCheck, deduplicated: bool) -> Self {
+        Self {
+            format_version: FORMAT_VERSION,
+            database,
+            schema_name: schema.name().to_owned(),
+            schema_digest: schema.digest(),
+            key_check,
+            normalisation: schema.normalisation().to_owned(),
+            clk_bits: schema.clk_bits() as u32,
+            records: 0,
+            density_ppm: 0,
+            exact_tokens: schema.exact_token_names(),
+            deduplicated,
+        }
+    }
+
+    /// Checks that tokens of this file and of another may be compared.
+    ///
+    /// # Errors
+    /// [`Incomparable`] when they were made by another schema or with another secret.
+    pub fn comparable_with(&self, other: &Self) -> Result<(), Incomparable> {
+        if self.schema_digest != other.schema_digest {
+            return Err(Incomparable::Schema);
+        }
+        if self.key_check != other.key_check {
+            return Err(Incomparable::Secret);
+        }
+        Ok(())
+    }
+
+    /// Parses the bytes of a header.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, TokenFileError> {
+        let refuse = |rule: String| TokenFileError::Header { rule };
+        let header: Self = serde_json::from_slice(bytes).map_err(|e| refuse(e.to_string()))?;
+        header.check()?;
+        // One header has one spelling, so that its bytes can be signed and compared.
+        if header.canonical().as_bytes() != bytes {
+            return Err(refuse("not in canonical form".to_owned()));
+        }
+        Ok(header)
+    }
+
+    /// Checks every rule that a header can break by itself.
+    pub(super) fn check(&self) -> Result<(), TokenFileError> {
+        let names_are_good = self.exact_tokens.iter().all(|name| is_name(name, b'_', 32));
+        let names_are_unique =
+            (1..self.exact_tokens.len()).all(|i| !self.exact_tokens[..i].contains(&self.exact_tokens[i]));
+        let rules = [
+            (self.format_version == FORMAT_VERSION, "`format_version` differs from that of the file"),
+            (is_name(&self.schema_name, b'-', 64), "`schema_name` is not a schema name"),
+            (is_normalisation(&self.normalisation), "`normalisation` is not a version of a normalisation"),
+            (ClkLength::new(self.clk_bits as usize).is_some(), "`clk_bits` is not a multiple of 64 from 64 to 4096"),
+            (self.records <= u64::from(u32::MAX), "`records` is above 4294967295"),
+            (self.density_ppm <= 1_000_000, "`density_ppm` is above a million"),
+            (
+                self.exact_tokens.len() <= 8 && names_are_good && names_are_unique,
+                "`exact_tokens` are not up to 8 names",
+            ),
+        ];
+        match rules.iter().find(|(holds, _)| !holds) {
+            Some((_, rule)) => Err(TokenFileError::Header { rule: (*rule).to_owned() }),
+            None => Ok(()),
+        }
+    }
+
+    /// The canonical JSON of the header.
+    pub fn canonical(&self) -> String {
+        Canonical::Object(vec![
+            ("format_version", Canonical::Integer(self.format_version.into())),
+            ("database", Canonical::text(&self.database)),
+            ("schema_name", Canonical::text(&self.schema_name)),
+            ("schema_digest", Canonical::text(self.schema_digest)),
+            ("key_check", Canonical::text(self.key_check)),
+            ("normalisation", Canonical::text(&self.normalisation)),
+            ("clk_bits", Canonical::Integer(self.clk_bits.into())),
+            ("records", Canonical::Integer(self.records)),
+            ("density_ppm", Canonical::Integer(self.density_ppm.into())),
+            ("exact_tokens", Canonical::texts(&self.exact_tokens)),
+            ("deduplicated", Canonical::Bool(self.deduplicated)),
+        ])
+        .write()
+    }
+}
+
+/// A word, a slash and a number, such as `ja/1`.
+fn is_normalisation(text: &str) -> bool {
+    text.split_once('/').is_some_and(|(word, number)| {
+        is_name(word, b'-', 16) && (1..=4).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit())
+    })
+}

@@ -1,0 +1,1 @@
+//! Token files: round trips, damage, rules.
