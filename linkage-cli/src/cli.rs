@@ -11,7 +11,7 @@ const EXAMPLES: &str = "\
 Examples:
   linkage demo                                  five custodians, one linkage unit, one permit, on this machine
   linkage permit new --help                     draw up a permit
-  linkage run start --permit P-2026-001 --watch start the run that a permit allows
+  linkage run start --permit p-2026-001 --watch start the run that a permit allows
   linkage audit verify audit.jsonl --key audit.pub
   linkage evaluate --left a.csv --right b.csv --schema person-en --truth truth.csv";
 

@@ -14,7 +14,7 @@ use super::quality;
 use super::summary::{DatabaseSummary, RunSummary, Summary};
 use Program::{Custodian, Linkage, LinkageService};
 
-const PERMIT: &str = "P-2026-001";
+const PERMIT: &str = "p-2026-001";
 const PROJECT: &str = "stroke-outcomes";
 const STRANGER: &str = "no-permit";
 const COMMITTEE: [&str; 3] = ["member-1", "member-2", "member-3"];
