@@ -215,3 +215,173 @@ pub enum StoreError {
     #[error("database: a stored {0} is damaged")]
     Damaged(&'static str),
 }
+
+/// Why a token file was not accepted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubmissionError {
+    /// No bytes were announced.
+    #[error("the file is empty\nhint: `custodian tokenise` makes token files")]
+    Empty,
+    /// The hash is not 32 bytes, or a message has no part.
+    #[error("the message is malformed\nhint: use a client of the same version as the service")]
+    Malformed,
+    /// More than the unit accepts.
+    #[error("the file is larger than {limit_mib} MiB\nhint: the operator sets `limits.submission_mib`")]
+    TooLarge {
+        /// The limit.
+        limit_mib: u64,
+    },
+    /// More bytes than were announced.
+    #[error("more than the announced {announced} bytes arrived\nhint: was the file written to during the upload?")]
+    TooMuch {
+        /// What was announced.
+        announced: u64,
+    },
+    /// Another upload of this database.
+    #[error("an upload of this database is under way\nhint: wait until it ends, then submit again")]
+    Busy,
+    /// The upload does not go on where the last one stopped.
+    #[error("{received} bytes are here, the upload starts elsewhere\nhint: submit again; it goes on by itself")]
+    Offset {
+        /// What is here.
+        received: u64,
+    },
+    /// The bytes are not those that were announced.
+    #[error("the bytes that arrived are not the announced ones\nhint: submit again")]
+    Hash,
+    /// The seal or what is inside it.
+    #[error(transparent)]
+    TokenFile(#[from] linkage_core::error::TokenFileError),
+    /// Another database's records.
+    #[error("the file holds records of {file}, the credential is {caller}'s\nhint: tokenise with `--database {caller}`")]
+    OtherDatabase {
+        /// The database in the file.
+        file: linkage_core::types::DatabaseId,
+        /// The database of the caller.
+        caller: linkage_core::types::DatabaseId,
+    },
+    /// Another linkage schema.
+    #[error("made with linkage schema {found}, this linkage group uses {expected}\nhint: tokenise again with the agreed schema; mixed encodings cannot be compared")]
+    OtherSchema {
+        /// The digest in force.
+        expected: linkage_core::types::SchemaDigest,
+        /// The digest of the file.
+        found: linkage_core::types::SchemaDigest,
+    },
+    /// Another linkage secret.
+    #[error("made with a linkage secret of key-check value {found}, this linkage group uses {expected}\nhint: compare `custodian key-check` with the other custodians")]
+    OtherSecret {
+        /// The value in force.
+        expected: linkage_core::types::KeyCheck,
+        /// The value of the file.
+        found: linkage_core::types::KeyCheck,
+    },
+    /// The verification itself broke down.
+    #[error("the file could not be verified")]
+    Unverified,
+    /// A file of the upload folder.
+    #[error("upload folder: {0}")]
+    Io(#[from] std::io::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl SubmissionError {
+    /// The code that clients and the audit log see; `None` when the service is at fault.
+    pub fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Empty => Some("empty"),
+            Self::Malformed => Some("malformed"),
+            Self::TooLarge { .. } => Some("too-large"),
+            Self::TooMuch { .. } => Some("too-much"),
+            Self::Busy => Some("upload-under-way"),
+            Self::Offset { .. } => Some("wrong-offset"),
+            Self::Hash => Some("hash-mismatch"),
+            Self::TokenFile(_) => Some("token-file"),
+            Self::OtherDatabase { .. } => Some("other-database"),
+            Self::OtherSchema { .. } => Some("other-schema"),
+            Self::OtherSecret { .. } => Some("other-secret"),
+            Self::Unverified | Self::Io(_) | Self::Store(_) => None,
+        }
+    }
+}
+
+/// Why a run was not started, or not answered for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// A database of the permit has submitted nothing.
+    #[error("no token file of {database} is here\nhint: its custodian submits it with `custodian submit`")]
+    NoSubmission {
+        /// The database.
+        database: linkage_core::types::DatabaseId,
+    },
+    /// One run at a time per project.
+    #[error("run {run} of this project is under way\nhint: `linkage run watch` or `linkage run cancel` it")]
+    UnderWay {
+        /// The other run.
+        run: String,
+    },
+    /// No such run, or another project's.
+    #[error("there is no such run of this project\nhint: `linkage run list` shows them")]
+    NoRun,
+    /// The run has ended.
+    #[error("the run has ended already")]
+    Ended,
+    /// The operating system gave no randomness.
+    #[error("no randomness from the operating system")]
+    Randomness,
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl RunError {
+    /// The code that clients and the audit log see; `None` when the service is at fault.
+    pub fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::NoSubmission { .. } => Some("no-submission"),
+            Self::UnderWay { .. } => Some("run-under-way"),
+            Self::NoRun => Some("no-run"),
+            Self::Ended => Some("run-ended"),
+            Self::Randomness | Self::Store(_) => None,
+        }
+    }
+}
+
+/// Why nothing was released.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReleaseError {
+    /// No finished run of this project.
+    #[error("the project has no such run that is done\nhint: `linkage run list` shows its runs")]
+    NoRun,
+    /// The operating system gave no randomness.
+    #[error("no randomness from the operating system")]
+    Randomness,
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl ReleaseError {
+    /// The code that clients and the audit log see; `None` when the service is at fault.
+    pub fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::NoRun => Some("no-run"),
+            Self::Randomness | Self::Store(_) => None,
+        }
+    }
+}
+
+/// The text does not fit into the audit log: labels take ids, codes and digests, and nothing that could be a person's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a label of the audit log\nhint: 1 to 128 characters of a-z 0-9 . _ : / -")]
+pub struct LabelError;
+
+/// The store's last line of the audit log cannot be continued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the last line of the audit log is damaged\nhint: `linkage audit verify` on an export names the first broken entry")]
+pub struct ChainError;

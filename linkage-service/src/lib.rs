@@ -1,5 +1,6 @@
 //! The linkage service: permits, policy, audit, runs and releases behind gRPC with mutual TLS.
 
+pub mod audit;
 pub mod authority;
 pub mod config;
 pub mod error;
