@@ -1,1 +1,12 @@
-//! To be written.
+//! The on-site program of a data custodian, as a library behind a thin `main`.
+//!
+//! It turns an extract into a sealed token file, shows a person what is about to leave the site, and does both without
+//! opening a socket. It knows nothing of DataFusion, of the linkage service's stores or of other custodians' files.
+
+pub mod cli;
+mod commands;
+mod findings;
+mod intake;
+mod output;
+pub mod refs;
+mod sort;

@@ -97,7 +97,10 @@ fn raw_text() -> impl Strategy<Value = String> {
         .chain('ｦ'..='ﾟ')
         .chain('!'..='~')
         .chain('！'..='～')
-        .chain("佐藤髙﨑邊々〻ゝゞ゛゜\u{3099}\u{309A}\u{FE00}\u{E0100}\u{3000} ●〓\u{E000}\u{FFFD}𠮷葛㍼昭和年月日元éßŁ".chars())
+        .chain(
+            "佐藤髙﨑邊々〻ゝゞ゛゜\u{3099}\u{309A}\u{FE00}\u{E0100}\u{3000} ●〓\u{E000}\u{FFFD}𠮷葛㍼昭和年月日元éßŁ"
+                .chars(),
+        )
         .collect();
     prop_oneof![
         4 => prop::collection::vec(select(alphabet), 0..12).prop_map(String::from_iter),

@@ -71,8 +71,9 @@ fn before_nfkc(c: char) -> char {
 /// Marks that people and converters write for a character they do not have.
 fn wildcard(c: char) -> char {
     match c {
-        '?' | '*' | '〇' | '〓' | '●' | '○' | '◯' | '■' | '□' | '◆' | '◇' | '▲' | '△' | '▼' | '▽' | '★' | '☆'
-        | '\u{E000}'..='\u{F8FF}' | '\u{F0000}'..='\u{10FFFF}' => WILDCARD,
+        '?' | '*' | '〇' | '〓' | '★' | '☆' | '\u{25A0}'..='\u{25FF}' | '\u{E000}'..='\u{F8FF}' | '\u{F0000}'.. => {
+            WILDCARD
+        }
         _ => c,
     }
 }
@@ -84,7 +85,9 @@ pub(super) fn is_space(c: char) -> bool {
 
 /// The punctuation that step 8 removes from names. The long vowel mark ー is not among it.
 pub(super) fn is_name_punctuation(c: char) -> bool {
-    matches!(c,
-        '・' | '･' | '·' | '•' | '.' | ',' | '、' | '。' | '\'' | 'ʼ' | '’' | '‘' | '`' | '-' | '=' | '゠' | '\u{2010}'..='\u{2015}'
-        | '\u{2500}')
+    matches!(
+        c,
+        '・' | '･' | '·' | '•' | '.' | ',' | '、' | '。' | '\'' | 'ʼ' | '’' | '‘' | '`' | '-' | '=' | '゠' | '\u{2010}'
+            ..='\u{2015}' | '\u{2500}'
+    )
 }

@@ -1,0 +1,74 @@
+//! The command line, and how its outcome becomes an exit code.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{check, inspect, keygen, site_key, tokenise};
+use crate::output;
+
+const EXAMPLES: &str = "\
+Examples:
+  custodian keygen -o linkage.secret
+  custodian check --schema person-ja --id-column id people.csv
+  custodian tokenise --database ndb --schema person-ja --secret linkage.secret --to unit.pub \\
+      --id-column id people.csv -o ndb.tokens
+  custodian inspect --site-key ndb.site-key ndb.tokens
+
+Exit codes: 0 done; 1 failed, nothing written; 2 wrong usage; 3 written, but some rows were set aside.";
+
+/// Turn person records into tokens on your own site, and see what leaves it.
+#[derive(Debug, Parser)]
+#[command(name = "custodian", version, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Keygen(keygen::Args),
+    SiteKey(site_key::Args),
+    Check(Box<check::Args>),
+    Tokenise(Box<tokenise::Args>),
+    Inspect(inspect::Args),
+}
+
+/// How a command that did not fail ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// All of it is done.
+    Clean,
+    /// It is done, but some rows were set aside.
+    RowsSetAside,
+}
+
+/// Carries out a parsed command line. Data goes to stdout, talk and errors to stderr.
+pub fn run(cli: Cli) -> ExitCode {
+    let result = match cli.command {
+        Command::Keygen(args) => keygen::run(&args),
+        Command::SiteKey(args) => site_key::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Tokenise(args) => tokenise::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+    };
+    match result {
+        Ok(Done::Clean) => ExitCode::SUCCESS,
+        Ok(Done::RowsSetAside) => ExitCode::from(3),
+        Err(error) => {
+            // Only the outermost message: the messages below it are part of it already.
+            output::talk(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,100 @@
+//! `custodian check`: all of `tokenise` but the writing.
+
+use anyhow::anyhow;
+use linkage_core::schema::LinkageSchema;
+use linkage_core::secret::LinkageSecret;
+use serde_json::json;
+
+use crate::cli::Done;
+use crate::intake::{InputArgs, Intake};
+use crate::output::{self, SMALL_CELL, grouped, suppressed, suppressed_json};
+use crate::refs::SiteKey;
+
+const EXAMPLES: &str = "\
+Examples:
+  custodian check --schema person-ja --id-column id people.csv
+  custodian check --schema person-ja --encoding cp932 --json --rows 0 people.csv > report.json";
+
+/// Try an extract without a secret and without writing anything, and count what is wrong
+///
+/// Shows how full each field is and which rules are broken in which rows. Counts from 1 to 9 are shown as <10, so that
+/// the report can be passed on; leave out the row numbers then (--rows 0).
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// How many row numbers to list per rule, at most 100; the header is row 1
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=100))]
+    rows: u8,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    input: InputArgs,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
+    let schema = args.input.load_schema()?;
+    // Keys for this run alone: the refs find repeated ids, and the tokens show which rows have nothing to encode.
+    let secret = LinkageSecret::generate(getrandom::fill)
+        .map_err(|error| anyhow!("the operating system gave no randomness: {error}"))?;
+    let database = "check".parse().map_err(|error| anyhow!("{error}"))?;
+    let refs = SiteKey::generate().refs(&database);
+    let intake = args.input.run(&schema, &secret, &refs, &std::env::temp_dir())?;
+    let report = if args.json { args.json(&schema, &intake) } else { args.text(&schema, &intake) };
+    output::data(&report)?;
+    Ok(if intake.findings.set_aside_rows() > 0 { Done::RowsSetAside } else { Done::Clean })
+}
+
+impl Args {
+    fn text(&self, schema: &LinkageSchema, intake: &Intake) -> String {
+        let findings = &intake.findings;
+        let fields: Vec<&str> = schema.fields().iter().map(|field| field.name()).collect();
+        let widest = fields.iter().map(|name| name.len()).max().unwrap_or(0).max("field".len());
+        let mut lines = vec![
+            format!("rows       {}", suppressed(findings.rows)),
+            format!("to write   {}", suppressed(intake.records)),
+            format!("set aside  {}", suppressed(findings.set_aside_rows())),
+            format!("opted out  {}", suppressed(findings.opted_out)),
+            String::new(),
+            format!("{:widest$}  filled", "field"),
+        ];
+        for (name, present) in fields.iter().zip(&findings.present) {
+            lines.push(format!("{name:widest$}  {}", fill(*present, findings.rows)));
+        }
+        let found = findings.lines(&fields, usize::from(self.rows), true);
+        if !found.is_empty() {
+            lines.push(String::new());
+            lines.extend(found);
+        }
+        lines.push(String::new());
+        lines.join("\n")
+    }
+
+    fn json(&self, schema: &LinkageSchema, intake: &Intake) -> String {
+        let findings = &intake.findings;
+        let fields: Vec<&str> = schema.fields().iter().map(|field| field.name()).collect();
+        let report = json!({
+            "schema": schema.name(),
+            "schema_digest": schema.digest(),
+            "to_write_rows": suppressed_json(intake.records),
+            "set_aside_rows": suppressed_json(findings.set_aside_rows()),
+            "fields": fields.iter().zip(&findings.present).map(|(name, present)| json!({
+                "field": name, "filled": fill(*present, findings.rows),
+            })).collect::<Vec<_>>(),
+            "findings": findings.json(&fields, usize::from(self.rows), true),
+        });
+        format!("{report:#}\n")
+    }
+}
+
+/// How full a field is, in whole per cent; without a number where few rows have a value, or few lack one.
+fn fill(present: u64, rows: u64) -> String {
+    let missing = rows - present;
+    if (1..SMALL_CELL).contains(&present) {
+        format!("in <{SMALL_CELL} rows")
+    } else if (1..SMALL_CELL).contains(&missing) {
+        format!("in all but <{SMALL_CELL} rows")
+    } else {
+        format!("{} %", grouped((present * 100).checked_div(rows).unwrap_or(0)))
+    }
+}

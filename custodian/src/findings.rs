@@ -1,0 +1,164 @@
+//! What was wrong with the rows, by row and rule, without any of their values.
+
+use std::collections::BTreeMap;
+
+use linkage_core::normalise::Rule;
+use serde_json::json;
+
+use crate::output::{grouped, suppressed, suppressed_json};
+
+/// Why a whole row is not in the token file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum SetAside {
+    WrongFieldCount,
+    NoRecordId,
+    UnreadableRecordId,
+    NothingPresent,
+    DuplicateRecordId,
+}
+
+impl SetAside {
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::WrongFieldCount => "wrong-field-count",
+            Self::NoRecordId => "no-record-id",
+            Self::UnreadableRecordId => "unreadable-record-id",
+            Self::NothingPresent => "nothing-present",
+            Self::DuplicateRecordId => "duplicate-record-id",
+        }
+    }
+
+    fn message(self) -> &'static str {
+        match self {
+            Self::WrongFieldCount => "another number of fields than the header",
+            Self::NoRecordId => "no record id",
+            Self::UnreadableRecordId => "a record id that cannot be decoded",
+            Self::NothingPresent => "no field left to encode",
+            Self::DuplicateRecordId => "the record id of an earlier row",
+        }
+    }
+}
+
+/// A count and the first rows that it counts.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rows {
+    pub(crate) count: u64,
+    first: Vec<u64>,
+}
+
+impl Rows {
+    /// How many row numbers are kept: enough to find the cause, few enough to hold for every rule.
+    const KEPT: usize = 100;
+
+    fn add(&mut self, row: u64) {
+        self.count += 1;
+        self.keep(row);
+    }
+
+    fn append(&mut self, other: &Self) {
+        self.count += other.count;
+        other.first.iter().for_each(|&row| self.keep(row));
+    }
+
+    /// Keeps the smallest row numbers, in whichever order they come.
+    fn keep(&mut self, row: u64) {
+        let at = self.first.partition_point(|&kept| kept < row);
+        if at < Self::KEPT {
+            self.first.insert(at, row);
+            self.first.truncate(Self::KEPT);
+        }
+    }
+
+    /// The first row numbers as text, and whether there are more.
+    fn listed(&self, rows: usize) -> String {
+        let shown = &self.first[..rows.min(self.first.len())];
+        let mut text = shown.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+        if self.count > shown.len() as u64 {
+            text.push_str(", …");
+        }
+        text
+    }
+}
+
+/// The counts of a whole file, or of a piece of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Findings {
+    /// Rows read, malformed ones included.
+    pub(crate) rows: u64,
+    pub(crate) opted_out: u64,
+    pub(crate) set_aside: BTreeMap<SetAside, Rows>,
+    /// Per field of the schema: rows with a value, of those that were not set aside at once.
+    pub(crate) present: Vec<u64>,
+    /// Per field and rule.
+    pub(crate) broken: BTreeMap<(usize, Rule), Rows>,
+}
+
+impl Findings {
+    pub(crate) fn new(fields: usize) -> Self {
+        Self { rows: 0, opted_out: 0, set_aside: BTreeMap::new(), present: vec![0; fields], broken: BTreeMap::new() }
+    }
+
+    pub(crate) fn set_aside(&mut self, why: SetAside, row: u64) {
+        self.set_aside.entry(why).or_default().add(row);
+    }
+
+    pub(crate) fn break_rule(&mut self, field: usize, rule: Rule, row: u64) {
+        self.broken.entry((field, rule)).or_default().add(row);
+    }
+
+    /// Adds the counts of a later piece of the same file.
+    pub(crate) fn append(&mut self, later: &Self) {
+        self.rows += later.rows;
+        self.opted_out += later.opted_out;
+        for (present, more) in self.present.iter_mut().zip(&later.present) {
+            *present += more;
+        }
+        for (why, rows) in &later.set_aside {
+            self.set_aside.entry(*why).or_default().append(rows);
+        }
+        for (key, rows) in &later.broken {
+            self.broken.entry(*key).or_default().append(rows);
+        }
+    }
+
+    pub(crate) fn set_aside_rows(&self) -> u64 {
+        self.set_aside.values().map(|rows| rows.count).sum()
+    }
+
+    /// The lines of a report to a person at the site.
+    ///
+    /// Counts are exact in a summary for the site alone, and small ones are hidden in what may be passed on.
+    pub(crate) fn lines(&self, fields: &[&str], rows: usize, hide_small: bool) -> Vec<String> {
+        let count = |count| if hide_small { suppressed(count) } else { grouped(count) };
+        let describe = |found: &Rows| match rows {
+            0 => String::new(),
+            _ => format!(" (rows {})", found.listed(rows)),
+        };
+        let set_aside = self.set_aside.iter().map(|(why, found)| {
+            format!("set aside: {}, {}: {}{}", why.code(), why.message(), count(found.count), describe(found))
+        });
+        let broken = self.broken.iter().map(|((field, rule), found)| {
+            let effect = if rule.only_warns() { "kept" } else { "missing" };
+            let (code, message) = (rule.code(), rule.message());
+            format!("{effect}: `{}` {code}, {message}: {}{}", fields[*field], count(found.count), describe(found))
+        });
+        set_aside.chain(broken).collect()
+    }
+
+    /// The same for a script.
+    pub(crate) fn json(&self, fields: &[&str], rows: usize, hide_small: bool) -> serde_json::Value {
+        let count = |count: u64| if hide_small { suppressed_json(count) } else { count.into() };
+        let first = |found: &Rows| found.first[..rows.min(found.first.len())].to_vec();
+        json!({
+            "rows": count(self.rows),
+            "opted_out": count(self.opted_out),
+            "set_aside": self.set_aside.iter().map(|(why, found)| json!({
+                "rule": why.code(), "rows": count(found.count), "first_rows": first(found),
+            })).collect::<Vec<_>>(),
+            "broken": self.broken.iter().map(|((field, rule), found)| json!({
+                "field": fields[*field], "rule": rule.code(), "rows": count(found.count),
+                "value": if rule.only_warns() { "kept" } else { "missing" }, "first_rows": first(found),
+            })).collect::<Vec<_>>(),
+        })
+    }
+}

@@ -1,0 +1,358 @@
+//! From an extract to sorted token rows: what `check` and `tokenise` have in common.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{anyhow, bail};
+use linkage_core::encode::{Encoder, Worker};
+use linkage_core::normalise::{self, Outcome, Rule};
+use linkage_core::schema::{FieldKind, LinkageSchema};
+use linkage_core::secret::LinkageSecret;
+use linkage_core::source::{CsvLayout, CsvSource, Encoding, RawBatch, RawRecord, Source};
+use linkage_core::types::RecordRef;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
+use crate::findings::{Findings, SetAside};
+use crate::output::{at, grouped, progress, rate};
+use crate::refs::{RecordId, RecordRefs, record_ref, trim_id};
+use crate::sort::{RowCodec, Sorted, Sorter};
+
+/// Rows per batch: enough for every core to have several pieces of it.
+const BATCH_ROWS: usize = 16_384;
+
+/// Rows per piece of parallel work.
+const PIECE_ROWS: usize = 1024;
+
+/// The options of every command that reads an extract.
+#[derive(Debug, clap::Args)]
+pub(crate) struct InputArgs {
+    /// The linkage schema: a shipped name (person-ja, person-en) or the path of a file
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) schema: String,
+    /// How the extract is encoded: utf-8 or cp932
+    #[arg(long, default_value = "utf-8", value_parser = parse_encoding)]
+    encoding: Encoding,
+    /// The column that identifies a row; without it, its row number does
+    #[arg(long, value_name = "COLUMN")]
+    id_column: Option<String>,
+    /// Read a field from a column of another name; FIELD= says that there is none
+    #[arg(long, value_name = "FIELD=COLUMN", value_parser = parse_mapping)]
+    map: Vec<(String, String)>,
+    /// Leave out the rows whose record ids this file lists, one per line, in UTF-8
+    #[arg(long, value_name = "FILE", requires = "id_column")]
+    opt_out: Option<PathBuf>,
+    /// How many threads to use [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Memory for sorting, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    memory: u32,
+    /// Memory for sorting, in bytes: for tests, which want many runs
+    #[arg(long, hide = true)]
+    sort_bytes: Option<usize>,
+    /// The extract: a CSV file whose first row names the columns, or - for stdin
+    #[arg(value_name = "IN.csv")]
+    pub(crate) input: PathBuf,
+}
+
+fn parse_encoding(text: &str) -> Result<Encoding, String> {
+    text.parse().map_err(|error| format!("{error}"))
+}
+
+fn parse_mapping(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((field, column)) if !field.is_empty() => Ok((field.trim().to_owned(), column.trim().to_owned())),
+        _ => Err("give FIELD=COLUMN".to_owned()),
+    }
+}
+
+/// What the extract came to.
+pub(crate) struct Intake {
+    pub(crate) findings: Findings,
+    pub(crate) sorted: Sorted,
+    pub(crate) elapsed: Duration,
+    /// Rows that remain, and the bits set in their CLKs.
+    pub(crate) records: u64,
+    pub(crate) bits_set: u64,
+}
+
+impl InputArgs {
+    /// Loads the schema, and refuses one that asks for another normalisation.
+    ///
+    /// # Errors
+    /// When the schema cannot be loaded or this program does not know its normalisation.
+    pub(crate) fn load_schema(&self) -> anyhow::Result<LinkageSchema> {
+        let schema = LinkageSchema::load(&self.schema)?;
+        if schema.normalisation() != normalise::VERSION {
+            bail!(
+                "the schema asks for normalisation {:?}\nhint: this program carries out {:?}",
+                schema.normalisation(),
+                normalise::VERSION
+            );
+        }
+        Ok(schema)
+    }
+
+    /// Whether the extract comes from stdin.
+    pub(crate) fn is_stdin(&self) -> bool {
+        self.input == Path::new("-")
+    }
+
+    /// Reads, normalises, encodes and sorts the whole extract.
+    ///
+    /// # Errors
+    /// When the extract cannot be read to its end, or the sorted runs cannot be written to `spill_folder`.
+    pub(crate) fn run(
+        &self,
+        schema: &LinkageSchema,
+        secret: &LinkageSecret,
+        refs: &RecordRefs,
+        spill_folder: &Path,
+    ) -> anyhow::Result<Intake> {
+        let threads = self.threads.map_or(0, usize::from);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+        pool.install(|| self.run_in_pool(schema, secret, refs, spill_folder))
+    }
+
+    fn run_in_pool(
+        &self,
+        schema: &LinkageSchema,
+        secret: &LinkageSecret,
+        refs: &RecordRefs,
+        spill_folder: &Path,
+    ) -> anyhow::Result<Intake> {
+        let started = Instant::now();
+        let pieces = Pieces {
+            encoder: Encoder::new(schema, secret),
+            kinds: schema.fields().iter().map(|field| field.kind()).collect(),
+            codec: RowCodec::new(schema.clk_bits(), schema.exact_tokens().len()),
+            refs,
+            opted_out: self.load_opt_outs(refs)?,
+        };
+        let (read_bytes, total_bytes, reader) = self.open()?;
+        let mut source = CsvSource::open(reader, &self.layout(schema)).map_err(|error| at(&self.input, error))?;
+        let sort_bytes = self.sort_bytes.unwrap_or(self.memory as usize * 1024 * 1024);
+        let mut sorter = Sorter::new(pieces.codec, spill_folder, sort_bytes);
+        let mut findings = Findings::new(schema.fields().len());
+        let bar = progress(total_bytes);
+        let (mut current, mut next) = (RawBatch::new(), RawBatch::new());
+        let mut more = source.read_batch(&mut current, BATCH_ROWS).map_err(|error| at(&self.input, error))?;
+        while more {
+            // The next batch is read while this one is encoded.
+            let (read, done) = rayon::join(|| source.read_batch(&mut next, BATCH_ROWS), || pieces.run(&current));
+            for piece in &done {
+                findings.append(&piece.findings);
+                sorter.push(&piece.rows).map_err(|error| at(spill_folder, error))?;
+            }
+            bar.set_position(read_bytes.load(Ordering::Relaxed));
+            bar.set_message(format!("{} rows/s", grouped(rate(findings.rows, started.elapsed()))));
+            more = read.map_err(|error| at(&self.input, error))?;
+            std::mem::swap(&mut current, &mut next);
+        }
+        bar.finish_and_clear();
+        if findings.rows == 0 {
+            return Err(at(&self.input, "there is no row after the header\nhint: nothing has been written"));
+        }
+        let sorted = sorter.finish().map_err(|error| at(spill_folder, error))?;
+        let (mut records, mut bits_set) = (0, 0);
+        let keep = |row: crate::sort::Row<'_>| {
+            records += 1;
+            bits_set += row.clk().iter().map(|byte| u64::from(byte.count_ones())).sum::<u64>();
+            Ok(())
+        };
+        sorted.for_each(keep, |row| findings.set_aside(SetAside::DuplicateRecordId, row.row()))?;
+        Ok(Intake { findings, sorted, elapsed: started.elapsed(), records, bits_set })
+    }
+
+    fn layout(&self, schema: &LinkageSchema) -> CsvLayout {
+        CsvLayout {
+            encoding: self.encoding,
+            fields: schema.fields().iter().map(|field| field.name().to_owned()).collect(),
+            map: self.map.clone(),
+            id_column: self.id_column.clone(),
+        }
+    }
+
+    fn open(&self) -> anyhow::Result<(Arc<AtomicU64>, Option<u64>, Counted)> {
+        let read_bytes = Arc::new(AtomicU64::new(0));
+        let (total, inner): (_, Box<dyn Read + Send>) = if self.is_stdin() {
+            (None, Box::new(io::stdin()))
+        } else {
+            let file = File::open(&self.input).map_err(|error| at(&self.input, error))?;
+            let metadata = file.metadata().map_err(|error| at(&self.input, error))?;
+            if metadata.is_dir() {
+                return Err(at(&self.input, "a folder, not a file\nhint: give one CSV file"));
+            }
+            (metadata.is_file().then_some(metadata.len()), Box::new(file))
+        };
+        Ok((Arc::clone(&read_bytes), total, Counted { inner, read_bytes }))
+    }
+
+    fn load_opt_outs(&self, refs: &RecordRefs) -> anyhow::Result<HashSet<RecordRef>> {
+        let Some(path) = &self.opt_out else { return Ok(HashSet::new()) };
+        let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => at(path, "not UTF-8\nhint: save the list as UTF-8, one record id per line"),
+            _ => at(path, error),
+        })?;
+        let ids = text.trim_start_matches('\u{FEFF}').lines().map(trim_id).filter(|id| !id.is_empty());
+        Ok(ids.map(|id| record_ref(refs, RecordId::Column(id))).collect())
+    }
+}
+
+/// Counts what has been read, for the progress bar.
+struct Counted {
+    inner: Box<dyn Read + Send>,
+    read_bytes: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.read_bytes.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+/// What every piece of a batch needs.
+struct Pieces<'a> {
+    encoder: Encoder,
+    kinds: Vec<FieldKind>,
+    codec: RowCodec,
+    refs: &'a RecordRefs,
+    opted_out: HashSet<RecordRef>,
+}
+
+/// What came of a piece of a batch.
+struct Piece {
+    findings: Findings,
+    rows: Vec<u8>,
+}
+
+impl Pieces<'_> {
+    /// Encodes a batch, piece by piece in parallel; the pieces come back in the order of the file.
+    fn run(&self, batch: &RawBatch) -> Vec<Piece> {
+        let mut done: Vec<Piece> = (0..batch.len().div_ceil(PIECE_ROWS))
+            .into_par_iter()
+            .map(|piece| self.encode(batch, piece * PIECE_ROWS..batch.len().min((piece + 1) * PIECE_ROWS)))
+            .collect();
+        let mut malformed = Findings::new(self.kinds.len());
+        for &row in batch.malformed_rows() {
+            malformed.rows += 1;
+            malformed.set_aside(SetAside::WrongFieldCount, row);
+        }
+        done.push(Piece { findings: malformed, rows: Vec::new() });
+        done
+    }
+
+    fn encode(&self, batch: &RawBatch, range: std::ops::Range<usize>) -> Piece {
+        let mut hand = Hand {
+            pieces: self,
+            worker: self.encoder.worker(),
+            values: Values::new(self.kinds.len()),
+            decoded: String::new(),
+            piece: Piece { findings: Findings::new(self.kinds.len()), rows: Vec::new() },
+        };
+        for index in range {
+            let record = batch.record(index);
+            hand.piece.findings.rows += 1;
+            if let Err(why) = hand.row(record) {
+                hand.piece.findings.set_aside(why, record.row());
+            }
+        }
+        hand.piece
+    }
+}
+
+/// The canonical values of one record; their memory is used again for the next.
+struct Values {
+    record: Vec<Option<String>>,
+    spare: Vec<String>,
+}
+
+impl Values {
+    fn new(fields: usize) -> Self {
+        Self { record: vec![None; fields], spare: Vec::new() }
+    }
+
+    fn set(&mut self, field: usize, kind: FieldKind, text: &str) -> Result<Outcome, Rule> {
+        let mut value = self.record[field].take().or_else(|| self.spare.pop()).unwrap_or_default();
+        let outcome = normalise::normalise_into(kind, text, &mut value);
+        match outcome {
+            Ok(Outcome::Value | Outcome::Flagged(_)) => self.record[field] = Some(value),
+            _ => self.spare.push(value),
+        }
+        outcome
+    }
+}
+
+/// One thread's work on one piece.
+struct Hand<'a> {
+    pieces: &'a Pieces<'a>,
+    worker: Worker<'a>,
+    values: Values,
+    decoded: String,
+    piece: Piece,
+}
+
+impl Hand<'_> {
+    /// Encodes one row, unless its person has opted out.
+    fn row(&mut self, record: RawRecord<'_>) -> Result<(), SetAside> {
+        let record_ref = self.record_ref(record)?;
+        let Self { pieces, worker, values, decoded, piece } = self;
+        if pieces.opted_out.contains(&record_ref) {
+            piece.findings.opted_out += 1;
+            return Ok(());
+        }
+        for (field, &kind) in pieces.kinds.iter().enumerate() {
+            let raw = record.encoding().decode(record.field(field), decoded);
+            if raw.damaged {
+                piece.findings.break_rule(field, Rule::UndecodableBytes, record.row());
+            }
+            match values.set(field, kind, raw.text) {
+                Ok(Outcome::Missing) => {}
+                Ok(Outcome::Value) => piece.findings.present[field] += 1,
+                Ok(Outcome::Flagged(rule)) => {
+                    piece.findings.present[field] += 1;
+                    piece.findings.break_rule(field, rule, record.row());
+                }
+                Err(rule) => piece.findings.break_rule(field, rule, record.row()),
+            }
+        }
+        let token = worker.encode(&values.record);
+        if token.presence == 0 && token.exact.iter().all(Option::is_none) {
+            return Err(SetAside::NothingPresent);
+        }
+        pieces.codec.write(record_ref.as_bytes(), record.row(), &token, &mut piece.rows);
+        Ok(())
+    }
+
+    fn record_ref(&mut self, record: RawRecord<'_>) -> Result<RecordRef, SetAside> {
+        let Some(id) = record.id() else {
+            return Ok(record_ref(self.pieces.refs, RecordId::Row(record.row())));
+        };
+        let id = record.encoding().decode(id, &mut self.decoded);
+        match (id.damaged, trim_id(id.text)) {
+            // Two damaged ids may look the same and be different people.
+            (true, _) => Err(SetAside::UnreadableRecordId),
+            (false, "") => Err(SetAside::NoRecordId),
+            (false, id) => Ok(record_ref(self.pieces.refs, RecordId::Column(id))),
+        }
+    }
+}
+
+/// The folder in which a file lies or will lie.
+///
+/// # Errors
+/// When the path does not name a file.
+pub(crate) fn folder_of(path: &Path) -> anyhow::Result<&Path> {
+    match path.parent() {
+        Some(parent) if parent == Path::new("") => Ok(Path::new(".")),
+        Some(parent) => Ok(parent),
+        None => Err(anyhow!("`{}` is not the path of a file", path.display())),
+    }
+}

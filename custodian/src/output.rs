@@ -1,0 +1,78 @@
+//! Where the program speaks: data on stdout, talk on stderr.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Counts below this are not shown: a small cell can point at a person.
+pub(crate) const SMALL_CELL: u64 = 10;
+
+/// Writes a line to stderr. When nobody can read it any more there is nobody to tell.
+pub(crate) fn talk(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Writes data to stdout.
+///
+/// # Errors
+/// When stdout cannot be written, such as on a full disk or a closed pipe.
+pub(crate) fn data(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .map_err(|error| anyhow!("stdout cannot be written: {error}"))
+}
+
+/// An error about a file, with its path before it.
+pub(crate) fn at(path: &Path, error: impl std::fmt::Display) -> anyhow::Error {
+    anyhow!("`{}`: {error}", path.display())
+}
+
+/// A count, or `<10` when it is small but not zero.
+pub(crate) fn suppressed(count: u64) -> String {
+    if (1..SMALL_CELL).contains(&count) { format!("<{SMALL_CELL}") } else { grouped(count) }
+}
+
+/// A count as JSON: a number, or the string `<10`.
+pub(crate) fn suppressed_json(count: u64) -> serde_json::Value {
+    if (1..SMALL_CELL).contains(&count) { suppressed(count).into() } else { count.into() }
+}
+
+/// A number with its thousands set apart.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A bar on stderr when a person watches it, and nothing otherwise.
+pub(crate) fn progress(total_bytes: Option<u64>) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(total_bytes, ProgressDrawTarget::stderr());
+    let template = match total_bytes {
+        Some(_) => "{bar:30} {percent:>3} %  {msg}  {eta} left",
+        None => "{spinner} {bytes}  {msg}",
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(250));
+    bar
+}
+
+/// Rows per second, for people.
+pub(crate) fn rate(rows: u64, elapsed: Duration) -> u64 {
+    (rows as f64 / elapsed.as_secs_f64().max(0.001)) as u64
+}

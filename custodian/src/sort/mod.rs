@@ -1,0 +1,221 @@
+//! Sorting rows by record ref within a memory budget.
+//!
+//! Record refs are keyed PRF outputs, so their order is the keyed permutation that hides the order of the extract, and
+//! it brings duplicates together. Rows are fixed-width; when they exceed the budget, sorted runs go to one anonymous
+//! file (unlinked, so that a crash leaves nothing; enciphered, so that no token lies open on a disk) and are merged from there.
+
+mod spill;
+
+use std::collections::BinaryHeap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use linkage_core::encode::Token;
+use rayon::slice::ParallelSliceMut;
+
+use spill::{Run, Spill};
+
+/// The record ref, then the number of the row: the order of the file decides between rows of one ref.
+const KEY: usize = 16 + 8;
+
+/// How a token becomes bytes of fixed width.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RowCodec {
+    clk_bytes: usize,
+    exact: usize,
+}
+
+/// A token as it stands in a sorted row.
+#[derive(Clone, Copy)]
+pub(crate) struct Row<'a> {
+    codec: RowCodec,
+    bytes: &'a [u8],
+}
+
+impl RowCodec {
+    pub(crate) fn new(clk_bits: usize, exact: usize) -> Self {
+        Self { clk_bytes: clk_bits / 8, exact }
+    }
+
+    fn width(self) -> usize {
+        KEY + 2 + self.clk_bytes + 17 * self.exact
+    }
+
+    /// Appends one row.
+    pub(crate) fn write(self, record_ref: &[u8; 16], row: u64, token: &Token, out: &mut Vec<u8>) {
+        out.extend_from_slice(record_ref);
+        // Big-endian, so that bytes compare as numbers do.
+        out.extend_from_slice(&row.to_be_bytes());
+        out.extend_from_slice(&token.presence.to_le_bytes());
+        out.extend(token.clk.words().iter().flat_map(|word| word.to_le_bytes()));
+        for exact in &token.exact {
+            out.push(u8::from(exact.is_some()));
+            out.extend_from_slice(&exact.unwrap_or_default());
+        }
+    }
+}
+
+impl<'a> Row<'a> {
+    pub(crate) fn record_ref(self) -> [u8; 16] {
+        self.array(0)
+    }
+
+    pub(crate) fn row(self) -> u64 {
+        u64::from_be_bytes(self.array(16))
+    }
+
+    pub(crate) fn presence(self) -> u16 {
+        u16::from_le_bytes(self.array(KEY))
+    }
+
+    pub(crate) fn clk(self) -> &'a [u8] {
+        &self.bytes[KEY + 2..KEY + 2 + self.codec.clk_bytes]
+    }
+
+    pub(crate) fn exact(self, index: usize) -> Option<[u8; 16]> {
+        let at = KEY + 2 + self.codec.clk_bytes + 17 * index;
+        (self.bytes[at] == 1).then(|| self.array(at + 1))
+    }
+
+    fn array<const N: usize>(self, at: usize) -> [u8; N] {
+        let mut array = [0; N];
+        array.copy_from_slice(&self.bytes[at..at + N]);
+        array
+    }
+}
+
+/// Takes rows in any order.
+pub(crate) struct Sorter {
+    codec: RowCodec,
+    folder: PathBuf,
+    budget_bytes: usize,
+    buffer: Vec<u8>,
+    spill: Option<Spill>,
+    runs: Vec<Run>,
+}
+
+impl Sorter {
+    /// A sorter that keeps about `budget_bytes` in memory and spills into an anonymous file in `folder`.
+    pub(crate) fn new(codec: RowCodec, folder: &Path, budget_bytes: usize) -> Self {
+        let folder = folder.to_owned();
+        Self { codec, folder, budget_bytes, buffer: Vec::new(), spill: None, runs: Vec::new() }
+    }
+
+    /// Takes rows that [`RowCodec::write`] has written.
+    ///
+    /// # Errors
+    /// When the runs cannot be written.
+    pub(crate) fn push(&mut self, rows: &[u8]) -> io::Result<()> {
+        for row in rows.chunks_exact(self.codec.width()) {
+            // Sorting needs a key and an index per row beside the row itself.
+            let per_row = self.codec.width() + size_of::<([u8; KEY], u32)>();
+            if (self.buffer.len() / self.codec.width() + 1) * per_row > self.budget_bytes && !self.buffer.is_empty() {
+                self.spill()?;
+            }
+            self.buffer.extend_from_slice(row);
+        }
+        Ok(())
+    }
+
+    fn spill(&mut self) -> io::Result<()> {
+        let order = sorted_order(&self.buffer, self.codec.width());
+        let spill = match &mut self.spill {
+            Some(spill) => spill,
+            None => self.spill.insert(Spill::create(&self.folder)?),
+        };
+        let width = self.codec.width();
+        let rows = order.iter().map(|&index| row_at(&self.buffer, width, index));
+        self.runs.push(spill.write_run(rows)?);
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// No more rows: they can now be read in order, as often as is needed.
+    ///
+    /// # Errors
+    /// When the last run cannot be written.
+    pub(crate) fn finish(mut self) -> io::Result<Sorted> {
+        if self.spill.is_some() && !self.buffer.is_empty() {
+            self.spill()?;
+        }
+        let order = sorted_order(&self.buffer, self.codec.width());
+        let Self { codec, budget_bytes, buffer, spill, runs, .. } = self;
+        Ok(Sorted { codec, budget_bytes, buffer, order, spill, runs })
+    }
+}
+
+fn row_at(buffer: &[u8], width: usize, index: u32) -> &[u8] {
+    &buffer[index as usize * width..][..width]
+}
+
+fn sorted_order(buffer: &[u8], width: usize) -> Vec<u32> {
+    let mut keys: Vec<([u8; KEY], u32)> = buffer
+        .chunks_exact(width)
+        .zip(0..)
+        .map(|(row, index)| (row[..KEY].try_into().expect("a row begins with its key"), index))
+        .collect();
+    keys.par_sort_unstable();
+    keys.into_iter().map(|(_, index)| index).collect()
+}
+
+/// All rows, in the order of their refs.
+pub(crate) struct Sorted {
+    codec: RowCodec,
+    budget_bytes: usize,
+    buffer: Vec<u8>,
+    order: Vec<u32>,
+    spill: Option<Spill>,
+    runs: Vec<Run>,
+}
+
+impl Sorted {
+    /// Passes every row in order: the first of each record ref to `keep`, the others to `duplicate`.
+    ///
+    /// # Errors
+    /// What `keep` fails with, or an error of the file that holds the runs.
+    pub(crate) fn for_each(
+        &self,
+        mut keep: impl FnMut(Row<'_>) -> anyhow::Result<()>,
+        mut duplicate: impl FnMut(Row<'_>),
+    ) -> anyhow::Result<()> {
+        let mut last: Option<[u8; 16]> = None;
+        self.in_order(|bytes| {
+            let row = Row { codec: self.codec, bytes };
+            if last.replace(row.record_ref()) == Some(row.record_ref()) {
+                duplicate(row);
+                return Ok(());
+            }
+            keep(row)
+        })
+    }
+
+    fn in_order(&self, mut each: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let width = self.codec.width();
+        let Some(spill) = &self.spill else {
+            return self.order.iter().try_for_each(|&index| each(row_at(&self.buffer, width, index)));
+        };
+        let rows_each = (self.budget_bytes / self.runs.len() / width).clamp(1, 4096);
+        let mut readers: Vec<_> = self.runs.iter().map(|run| spill.read_run(*run, width, rows_each)).collect();
+        let mut heap = BinaryHeap::with_capacity(readers.len());
+        let key = |row: &[u8]| -> [u8; KEY] { row[..KEY].try_into().expect("a row begins with its key") };
+        for (index, reader) in readers.iter_mut().enumerate() {
+            if let Some(row) = reader.current()? {
+                heap.push(std::cmp::Reverse((key(row), index)));
+            }
+        }
+        while let Some(std::cmp::Reverse((_, index))) = heap.pop() {
+            let reader = &mut readers[index];
+            if let Some(row) = reader.current()? {
+                each(row)?;
+            }
+            reader.advance();
+            if let Some(row) = reader.current()? {
+                heap.push(std::cmp::Reverse((key(row), index)));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

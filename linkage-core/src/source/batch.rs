@@ -1,0 +1,132 @@
+//! Rows on their way from a reader to the encoder.
+
+use std::fmt;
+
+use super::encoding::Encoding;
+
+/// Rows of raw values in one piece of memory, which is reused from batch to batch.
+#[derive(Clone, Default)]
+pub struct RawBatch {
+    encoding: Encoding,
+    /// Values per row; the record id, when there is one, stands before them.
+    fields: usize,
+    has_id: bool,
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    rows: Vec<u64>,
+    malformed: Vec<u64>,
+}
+
+impl RawBatch {
+    /// An empty batch.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Empties the batch for rows of this shape.
+    pub fn reset(&mut self, encoding: Encoding, fields: usize, has_id: bool) {
+        self.encoding = encoding;
+        self.fields = fields;
+        self.has_id = has_id;
+        self.bytes.clear();
+        self.ends.clear();
+        self.rows.clear();
+        self.malformed.clear();
+    }
+
+    /// Adds a row: its number in the file, its id when the batch has ids, then one value per field.
+    pub fn push<'a>(&mut self, row: u64, values: impl Iterator<Item = &'a [u8]>) {
+        for value in values {
+            self.bytes.extend_from_slice(value);
+            self.ends.push(self.bytes.len());
+        }
+        self.rows.push(row);
+        debug_assert_eq!(self.ends.len(), self.rows.len() * self.width());
+    }
+
+    /// Notes a row that cannot be used, such as one with a wrong number of fields.
+    pub fn push_malformed(&mut self, row: u64) {
+        self.malformed.push(row);
+    }
+
+    /// The number of rows that can be used.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is no row that can be used.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The numbers of the rows that were left out.
+    pub fn malformed_rows(&self) -> &[u64] {
+        &self.malformed
+    }
+
+    /// One row.
+    pub fn record(&self, index: usize) -> RawRecord<'_> {
+        RawRecord { batch: self, index }
+    }
+
+    /// The rows in the order of the file.
+    pub fn records(&self) -> impl Iterator<Item = RawRecord<'_>> {
+        (0..self.len()).map(|index| self.record(index))
+    }
+
+    fn width(&self) -> usize {
+        self.fields + usize::from(self.has_id)
+    }
+
+    fn value(&self, at: usize) -> &[u8] {
+        let start = if at == 0 { 0 } else { self.ends[at - 1] };
+        &self.bytes[start..self.ends[at]]
+    }
+}
+
+/// Shows how much there is, never what.
+impl fmt::Debug for RawBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawBatch").field("rows", &self.len()).field("malformed", &self.malformed.len()).finish()
+    }
+}
+
+/// One row as it stands in the source.
+#[derive(Clone, Copy)]
+pub struct RawRecord<'a> {
+    batch: &'a RawBatch,
+    index: usize,
+}
+
+impl<'a> RawRecord<'a> {
+    /// The number of the row in its file, where the header is row 1.
+    pub fn row(&self) -> u64 {
+        self.batch.rows[self.index]
+    }
+
+    /// The bytes of the record id, when the source has an id column.
+    pub fn id(&self) -> Option<&'a [u8]> {
+        self.batch.has_id.then(|| self.batch.value(self.index * self.batch.width()))
+    }
+
+    /// The bytes of one field, counted as the schema counts them.
+    ///
+    /// # Panics
+    /// When the schema has no such field.
+    pub fn field(&self, field: usize) -> &'a [u8] {
+        assert!(field < self.batch.fields, "the batch has {} fields", self.batch.fields);
+        self.batch.value(self.index * self.batch.width() + usize::from(self.batch.has_id) + field)
+    }
+
+    /// The encoding that was declared for the bytes.
+    pub fn encoding(&self) -> Encoding {
+        self.batch.encoding
+    }
+}
+
+/// Shows which row it is, never what is in it.
+impl fmt::Debug for RawRecord<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawRecord").field("row", &self.row()).finish_non_exhaustive()
+    }
+}

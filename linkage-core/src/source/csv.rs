@@ -1,0 +1,191 @@
+//! CSV with a header, in any of the declared encodings.
+//!
+//! The file is split before it is decoded: neither `,` nor `"` nor a line end occurs as the second byte of a CP932
+//! character, so the split is the same, and decoding can be done field by field by many threads.
+
+use std::io::{self, Read};
+
+use csv::{ByteRecord, ReaderBuilder};
+
+use super::{Encoding, RawBatch, Source};
+use crate::error::SourceError;
+
+/// The longest row in bytes. A longer one is a quotation mark that was never closed, which would swallow the file.
+const MAX_ROW_BYTES: usize = 1 << 20;
+
+/// The most line ends inside one row, for the same reason.
+const MAX_ROW_LINES: usize = 64;
+
+/// Which columns of a file hold which fields of a schema.
+#[derive(Debug, Clone, Default)]
+pub struct CsvLayout {
+    /// How the file is encoded.
+    pub encoding: Encoding,
+    /// The fields of the schema, in its order. A field is read from the column of the same name …
+    pub fields: Vec<String>,
+    /// … unless a pair (field, column) says otherwise. An empty column name says that the file has no such column, and
+    /// the field is missing in every row.
+    pub map: Vec<(String, String)>,
+    /// The column that identifies a row within its database, when there is one.
+    pub id_column: Option<String>,
+}
+
+/// A CSV file, read row by row. The header is row 1, the first record row 2; empty lines are not counted.
+pub struct CsvSource<R> {
+    reader: csv::Reader<Limited<R>>,
+    encoding: Encoding,
+    id: Option<usize>,
+    columns: Vec<Option<usize>>,
+    width: usize,
+    record: ByteRecord,
+    row: u64,
+}
+
+impl<R: Read> CsvSource<R> {
+    /// Reads the header and finds the columns.
+    ///
+    /// # Errors
+    /// [`SourceError`] when the file is empty, its header cannot be decoded, or a column is missing or there twice.
+    pub fn open(reader: R, layout: &CsvLayout) -> Result<Self, SourceError> {
+        let limited = Limited { inner: reader, budget: MAX_ROW_BYTES };
+        let mut reader =
+            ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(1 << 16).from_reader(limited);
+        let mut record = ByteRecord::new();
+        if !read(&mut reader, &mut record, 1)? {
+            return Err(SourceError::Empty);
+        }
+        let header = Header::decode(&record, layout.encoding)?;
+        let (id, columns) = header.find(layout)?;
+        Ok(Self { reader, encoding: layout.encoding, id, columns, width: record.len(), record, row: 1 })
+    }
+}
+
+impl<R: Read> Source for CsvSource<R> {
+    fn read_batch(&mut self, batch: &mut RawBatch, rows: usize) -> Result<bool, SourceError> {
+        batch.reset(self.encoding, self.columns.len(), self.id.is_some());
+        let mut read_any = false;
+        while batch.len() + batch.malformed_rows().len() < rows {
+            if !read(&mut self.reader, &mut self.record, self.row + 1)? {
+                break;
+            }
+            read_any = true;
+            self.row += 1;
+            if self.record.len() != self.width {
+                batch.push_malformed(self.row);
+                continue;
+            }
+            let record = &self.record;
+            let id = self.id.map(|column| &record[column]);
+            let values = self.columns.iter().map(|column| column.map_or(&[][..], |column| &record[column]));
+            batch.push(self.row, id.into_iter().chain(values));
+        }
+        Ok(read_any)
+    }
+}
+
+/// Reads one record, which may not be longer than a row can be.
+fn read<R: Read>(reader: &mut csv::Reader<Limited<R>>, record: &mut ByteRecord, row: u64) -> Result<bool, SourceError> {
+    reader.get_mut().budget = MAX_ROW_BYTES;
+    let more = reader.read_byte_record(record).map_err(|error| match error.into_kind() {
+        csv::ErrorKind::Io(source) if reader.get_ref().budget > 0 => SourceError::Io { row, source },
+        // The other kinds come from options that are not used here: UTF-8 checks, equal lengths, serde.
+        _ => SourceError::RowTooLong { row },
+    })?;
+    if record.as_slice().iter().filter(|&&byte| byte == b'\n').count() > MAX_ROW_LINES {
+        return Err(SourceError::RowTooLong { row });
+    }
+    Ok(more)
+}
+
+/// Stops handing out bytes when one row has asked for too many of them.
+struct Limited<R> {
+    inner: R,
+    budget: usize,
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.budget == 0 {
+            return Err(io::Error::other("a row is too long"));
+        }
+        let read = self.inner.read(buffer)?;
+        self.budget = self.budget.saturating_sub(read);
+        Ok(read)
+    }
+}
+
+/// The decoded names of the columns.
+struct Header {
+    names: Vec<String>,
+}
+
+impl Header {
+    fn decode(record: &ByteRecord, encoding: Encoding) -> Result<Self, SourceError> {
+        if record.as_slice().starts_with(b"\xff\xfe") || record.as_slice().starts_with(b"\xfe\xff") {
+            return Err(SourceError::Utf16);
+        }
+        let mut scratch = String::new();
+        let names = record.iter().map(|name| {
+            let decoded = encoding.decode(name, &mut scratch);
+            match decoded.damaged {
+                true => Err(SourceError::HeaderEncoding { encoding }),
+                false => Ok(decoded.text.trim().to_owned()),
+            }
+        });
+        Ok(Self { names: names.collect::<Result<_, _>>()? })
+    }
+
+    /// The column of the record id, and that of each field.
+    fn find(&self, layout: &CsvLayout) -> Result<(Option<usize>, Vec<Option<usize>>), SourceError> {
+        for (at, (field, _)) in layout.map.iter().enumerate() {
+            if !layout.fields.contains(field) {
+                return Err(SourceError::UnknownField { field: field.clone(), fields: layout.fields.join(", ") });
+            }
+            if layout.map[..at].iter().any(|(earlier, _)| earlier == field) {
+                return Err(SourceError::FieldTwice { field: field.clone() });
+            }
+        }
+        let id = layout.id_column.as_deref().map(|column| self.column("record id", column)).transpose()?;
+        let columns = layout.fields.iter().map(|field| {
+            match layout.map.iter().find(|(mapped, _)| mapped == field).map_or(field.as_str(), |(_, column)| column) {
+                "" => Ok(None),
+                column => self.column(field, column).map(Some),
+            }
+        });
+        let columns: Vec<Option<usize>> = columns.collect::<Result<_, _>>()?;
+        if columns.iter().all(Option::is_none) {
+            return Err(SourceError::NoFields);
+        }
+        Ok((id, columns))
+    }
+
+    fn column(&self, field: &str, column: &str) -> Result<usize, SourceError> {
+        let mut found = self.names.iter().enumerate().filter(|(_, name)| *name == column).map(|(at, _)| at);
+        match (found.next(), found.next()) {
+            (Some(at), None) => Ok(at),
+            (Some(_), Some(_)) => Err(SourceError::ColumnTwice { column: column.to_owned() }),
+            (None, _) => Err(SourceError::MissingColumn {
+                field: field.to_owned(),
+                column: column.to_owned(),
+                header: self.describe(),
+            }),
+        }
+    }
+
+    /// The names, for a person to choose from; but not when the first line may be somebody's data.
+    fn describe(&self) -> String {
+        let like_a_name = |name: &String| {
+            let digits = name.chars().filter(char::is_ascii_digit).count();
+            digits < 4 && name.chars().count() <= 64 && !name.chars().any(char::is_control)
+        };
+        if self.names.iter().all(like_a_name) {
+            let listed: Vec<String> = self.names.iter().map(|name| format!("`{name}`")).collect();
+            format!("the header has {}", listed.join(", "))
+        } else {
+            format!("the first line must be a header; it has {} columns and looks like data", self.names.len())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
