@@ -27,6 +27,9 @@ pub struct Config {
     /// Bounds on what a run may use.
     #[serde(default)]
     pub limits: Limits,
+    /// The audit log.
+    #[serde(default)]
+    pub audit: Audit,
 }
 
 /// `[server]`.
@@ -106,6 +109,20 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { memory_mib: 4096, partitions: 0, submission_mib: 16384 }
+    }
+}
+
+/// `[audit]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Audit {
+    /// Name of this unit's log, in every checkpoint; `init` draws one, and it stays.
+    pub origin: String,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { origin: "linkage-unit".to_owned() }
     }
 }
 

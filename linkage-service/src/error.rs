@@ -175,6 +175,28 @@ pub enum SetupError {
         /// The file.
         path: PathBuf,
     },
+    /// The policy file.
+    #[error("{}: {source}", path.display())]
+    Policy {
+        /// The file.
+        path: PathBuf,
+        /// The rule that it breaks.
+        source: PolicyError,
+    },
+    /// The committee file.
+    #[error("{}: {source}", path.display())]
+    Committee {
+        /// The file.
+        path: PathBuf,
+        /// The rule that it breaks.
+        source: DocumentError,
+    },
+    /// The operating system gave no randomness.
+    #[error("no randomness from the operating system")]
+    Randomness,
+    /// The audit log.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// An option is missing or does not fit the role.
     #[error("{0}")]
     Option(&'static str),
@@ -385,3 +407,40 @@ pub struct LabelError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the last line of the audit log is damaged\nhint: `linkage audit verify` on an export names the first broken entry")]
 pub struct ChainError;
+
+/// Why the audit log could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its last line.
+    #[error("audit log: {0}\nhint: the database was altered by something else; `linkage audit verify` names the first broken entry")]
+    Chain(#[from] ChainError),
+}
+
+/// Why a run failed. The message becomes part of the run's record, so it names databases and rules only.
+#[cfg(feature = "run")]
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// A stored token file is not what was accepted.
+    #[error("the stored token file of {database} is damaged\nhint: its custodian submits it again")]
+    DamagedTokenFile {
+        /// The database.
+        database: linkage_core::types::DatabaseId,
+    },
+    /// More candidates than memory for them.
+    #[error("too many candidate pairs for the run's memory\nhint: raise `matching.threshold`, or `limits.memory_mib`")]
+    TooManyCandidates,
+    /// The plan.
+    #[error("matching: {0}")]
+    Plan(#[from] linkage_plan::PlanError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A bug.
+    #[error("an internal error; the service's log has the details")]
+    Internal,
+}

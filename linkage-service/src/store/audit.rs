@@ -4,20 +4,27 @@ use super::{Store, count, stored};
 use crate::error::StoreError;
 
 impl Store {
-    /// Adds lines to the end of the log, all or none. `first` is the number of the first of them.
+    /// Adds a line to the end of the log.
     ///
     /// # Errors
-    /// When one of the numbers is taken already, or the database cannot write.
-    pub async fn append_audit(&self, first: u64, lines: &[String]) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        for (seq, line) in (first..).zip(lines) {
-            sqlx::query("INSERT INTO audit (seq, line) VALUES (?, ?)")
-                .bind(stored(seq))
-                .bind(line)
-                .execute(&mut *transaction)
-                .await?;
-        }
-        Ok(transaction.commit().await?)
+    /// When the number is taken already, or the database cannot write.
+    pub async fn append_audit(&self, seq: u64, line: &str) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO audit (seq, line) VALUES (?, ?)")
+            .bind(stored(seq))
+            .bind(line)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// The last line of the log, if it has begun.
+    ///
+    /// # Errors
+    /// When the database cannot answer.
+    pub async fn last_audit_line(&self) -> Result<Option<String>, StoreError> {
+        let row: Option<(String,)> =
+            sqlx::query_as("SELECT line FROM audit ORDER BY seq DESC LIMIT 1").fetch_optional(&self.pool).await?;
+        Ok(row.map(|(line,)| line))
     }
 
     /// At most `limit` lines from number `from` on, in order, with their numbers.

@@ -1,0 +1,175 @@
+//! The linking itself: token files → tables → candidates → clusters.
+
+use std::io::BufReader;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::array::{Array, FixedSizeBinaryArray, RecordBatch};
+use linkage_core::cluster::{Member, ScoredPair, cluster};
+use linkage_core::dice::DiceThreshold;
+use linkage_core::token_file::TokenFileReader;
+use linkage_core::types::RecordRef;
+use linkage_plan::{LinkOptions, LinkSession, PlanOptions, TokenTable};
+use tokio::sync::watch;
+
+use crate::error::LinkError;
+use crate::store::{PairRecord, RunRecord, RunState, Submission};
+use crate::unit::Unit;
+
+/// How often progress is told while no pair of records comes out.
+const TICK: Duration = Duration::from_millis(200);
+
+/// What a run found.
+pub(super) struct Linked {
+    /// What was executed.
+    pub pairs: Vec<PairRecord>,
+    /// By cluster, the position of the database and the record ref of each member.
+    pub clusters: Vec<Vec<(u16, RecordRef)>>,
+}
+
+/// One database's tokens, in memory.
+struct Tokens {
+    batches: Vec<RecordBatch>,
+    refs: Vec<RecordRef>,
+    exact_tokens: Vec<String>,
+}
+
+/// Links every pair of the submissions' databases.
+pub(super) async fn link(
+    unit: &Arc<Unit>,
+    submissions: &[Submission],
+    progress: &watch::Sender<RunRecord>,
+) -> Result<Linked, LinkError> {
+    let _turn = unit.runs().turn.acquire().await.map_err(|_| LinkError::Internal)?;
+    let started = Instant::now();
+    progress.send_modify(|run| run.state = RunState::Running);
+    let record = progress.borrow().clone();
+    unit.store().update_run(&record).await?;
+
+    let limits = &unit.config().limits;
+    let memory_bytes = limits.memory_mib << 20;
+    let partitions = match limits.partitions {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        partitions => partitions,
+    };
+    let session = LinkSession::new(PlanOptions { memory_bytes, partitions })?;
+    let mut refs = Vec::with_capacity(submissions.len());
+    let mut exact_tokens = Vec::new();
+    for submission in submissions {
+        let tokens = load(unit, submission).await?;
+        session.register(submission.database.as_str(), TokenTable::try_new(tokens.batches)?)?;
+        refs.push(tokens.refs);
+        exact_tokens = tokens.exact_tokens;
+    }
+    let threshold: DiceThreshold = record.threshold.parse().map_err(|_| LinkError::Internal)?;
+    let options = LinkOptions { threshold, exact_tokens };
+
+    let mut run = Run { session: &session, options: &options, progress, started, candidates: Vec::new() };
+    // Candidates wait in memory until the last pair of databases is through; a threshold far too low shows itself here.
+    let most = memory_bytes / 4 / size_of::<ScoredPair>();
+    let mut pairs = Vec::new();
+    for (left, right) in pairs_of(submissions.len()) {
+        pairs.push(run.link_pair(&submissions[left], left, &submissions[right], right, most).await?);
+        progress.send_modify(|run| run.pairs_done += 1);
+    }
+    let candidates = run.candidates;
+    let deduplicated: Vec<bool> = submissions.iter().map(|submission| submission.deduplicated).collect();
+    let clusters = tokio::task::spawn_blocking(move || {
+        let of = |member: &Member| (member.database, refs[usize::from(member.database)][member.record as usize]);
+        cluster(candidates, &deduplicated).iter().map(|c| c.members.iter().map(of).collect()).collect()
+    });
+    Ok(Linked { pairs, clusters: clusters.await.map_err(|_| LinkError::Internal)? })
+}
+
+struct Run<'a> {
+    session: &'a LinkSession,
+    options: &'a LinkOptions,
+    progress: &'a watch::Sender<RunRecord>,
+    started: Instant,
+    candidates: Vec<ScoredPair>,
+}
+
+impl Run<'_> {
+    async fn link_pair(
+        &mut self,
+        left: &Submission,
+        left_position: usize,
+        right: &Submission,
+        right_position: usize,
+        most: usize,
+    ) -> Result<PairRecord, LinkError> {
+        let (left, right) = (&left.database, &right.database);
+        let plan = self.session.explain(left.as_str(), right.as_str(), self.options, false).await?;
+        let mut stream = self.session.link(left.as_str(), right.as_str(), self.options).await?;
+        let compared_before = self.progress.borrow().compared;
+        loop {
+            let next = tokio::time::timeout(TICK, stream.next()).await;
+            let compared = compared_before + stream.report().compared;
+            let elapsed_ms = millis(self.started.elapsed());
+            self.progress.send_modify(|run| (run.compared, run.elapsed_ms) = (compared, elapsed_ms));
+            match next {
+                Err(_) => {}
+                Ok(None) => break,
+                Ok(Some(batch)) => {
+                    let member = |position: usize, record| Member { database: position as u16, record };
+                    self.candidates.extend(batch?.into_iter().map(|candidate| ScoredPair {
+                        left: member(left_position, candidate.left),
+                        right: member(right_position, candidate.right),
+                        score: candidate.score,
+                        exact: candidate.exact,
+                    }));
+                    if self.candidates.len() > most {
+                        return Err(LinkError::TooManyCandidates);
+                    }
+                }
+            }
+        }
+        let report = stream.report();
+        Ok(PairRecord {
+            left: left.clone(),
+            right: right.clone(),
+            plan,
+            exact_pairs: report.exact_pairs,
+            dice_pairs: report.dice_pairs,
+            compared: report.compared,
+            aborted: report.aborted,
+            elapsed_ms: millis(report.elapsed),
+        })
+    }
+}
+
+/// Reads a stored token file and makes sure that it is still the one that was accepted.
+async fn load(unit: &Arc<Unit>, submission: &Submission) -> Result<Tokens, LinkError> {
+    let file = unit.store().open_token_file(&submission.database, &submission.file_blake3).await?;
+    let (unit, submission) = (Arc::clone(unit), submission.clone());
+    let loading = tokio::task::spawn_blocking(move || {
+        let damaged = |_| LinkError::DamagedTokenFile { database: submission.database.clone() };
+        let mut reader = TokenFileReader::open(BufReader::new(file), unit.identity()).map_err(damaged)?;
+        let (mut batches, mut refs) = (Vec::new(), Vec::with_capacity(submission.records as usize));
+        while let Some(batch) = reader.next_batch().map_err(damaged)? {
+            refs.extend(record_refs(&batch).ok_or(LinkError::Internal)?);
+            batches.push(batch);
+        }
+        let exact_tokens = reader.header().exact_tokens.clone();
+        let stats = reader.finish().map_err(damaged)?;
+        if stats.payload_blake3 != submission.payload_blake3 {
+            return Err(LinkError::DamagedTokenFile { database: submission.database });
+        }
+        Ok(Tokens { batches, refs, exact_tokens })
+    });
+    loading.await.map_err(|_| LinkError::Internal)?
+}
+
+fn record_refs(batch: &RecordBatch) -> Option<Vec<RecordRef>> {
+    let column = batch.column_by_name("record_ref")?.as_any().downcast_ref::<FixedSizeBinaryArray>()?;
+    (0..column.len()).map(|row| column.value(row).try_into().ok().map(RecordRef)).collect()
+}
+
+/// Every pair of `n` positions, the smaller one first.
+fn pairs_of(n: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..n).flat_map(move |left| (left + 1..n).map(move |right| (left, right)))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

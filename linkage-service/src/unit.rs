@@ -1,0 +1,181 @@
+//! One linkage unit: its folder, made once by `init`, and everything that is open while it serves.
+
+use std::path::{Path, PathBuf};
+
+use age::secrecy::ExposeSecret;
+use time::OffsetDateTime;
+
+use crate::audit::Label;
+use crate::authority::{Authority, create_folder, read, write_private, write_public};
+use crate::config::{self, Audit, Config};
+use crate::error::SetupError;
+use crate::journal::Journal;
+use crate::permit::Committee;
+use crate::policy::Policy;
+use crate::run::Runs;
+use crate::signing::SigningKey;
+use crate::store::Store;
+use crate::submission::UploadsUnderWay;
+
+/// What `init` is told.
+#[derive(Clone, Debug)]
+pub struct NewUnit {
+    /// Names and addresses by which clients reach the service.
+    pub hosts: Vec<String>,
+    /// The committee's public keys and quorum; it can be put into the folder later.
+    pub committee: Option<PathBuf>,
+    /// The configuration; `policy.file` is still what the operator named.
+    pub config: Config,
+}
+
+/// An open linkage unit.
+pub struct Unit {
+    config: Config,
+    policy: Policy,
+    committee: Option<Committee>,
+    identity: age::x25519::Identity,
+    store: Store,
+    journal: Journal,
+    uploads: UploadsUnderWay,
+    runs: Runs,
+}
+
+impl Unit {
+    /// Makes the folder of a new linkage unit.
+    ///
+    /// # Errors
+    /// When the folder holds something already, or the committee or policy file is not valid.
+    pub async fn create(folder: &Path, new: &NewUnit, now: OffsetDateTime) -> Result<(), SetupError> {
+        let mut config = new.config.clone();
+        config.audit = Audit { origin: format!("linkage-unit/{}", random_hex()?) };
+        config.matching.threshold()?;
+        // Both files are read before anything is written, so that a bad one leaves no half-made unit.
+        let policy = (Policy::shipped(&config.policy.file).is_none())
+            .then(|| read_policy(Path::new(&config.policy.file)))
+            .transpose()?;
+        let committee = new.committee.as_deref().map(read_committee).transpose()?;
+        create_folder(folder)?;
+        if let Some((text, _)) = policy {
+            write_public(&folder.join("policy.toml"), text.as_bytes())?;
+            "policy.toml".clone_into(&mut config.policy.file);
+        }
+        if let Some(committee) = committee {
+            write_public(&folder.join(&config.policy.committee), &committee.to_json())?;
+        }
+        let authority = Authority::create(folder, now)?;
+        let server = authority.issue_server(&new.hosts, now)?;
+        write_private(&folder.join("server.key"), server.key_pem.as_bytes())?;
+        write_public(&folder.join("server.pem"), server.certificate_pem.as_bytes())?;
+        let identity = age::x25519::Identity::generate();
+        write_private(&folder.join("unit.key"), format!("{}\n", identity.to_string().expose_secret()).as_bytes())?;
+        write_public(&folder.join("unit.pub"), format!("{}\n", identity.to_public()).as_bytes())?;
+        let mut seed_failed = false;
+        let audit = SigningKey::generate(|seed| seed_failed = getrandom::fill(seed).is_err());
+        if seed_failed {
+            return Err(SetupError::Randomness);
+        }
+        audit.create_file(&folder.join("audit.key"))?;
+        audit.public_key().create_file(&folder.join("audit.pub"))?;
+        let store = Store::open(folder).await?;
+        store.close().await;
+        // Last, because a folder without it is no linkage unit.
+        write_public(&folder.join(config::FILE), config.to_toml()?.as_bytes())
+    }
+
+    /// Opens the linkage unit in a folder. Runs that a crash has left behind become failed.
+    ///
+    /// # Errors
+    /// When the configuration, a key, the policy, the committee or the store is missing or damaged.
+    pub async fn open(folder: &Path) -> Result<Self, SetupError> {
+        let config = Config::load(folder)?;
+        let policy = match Policy::shipped(&config.policy.file) {
+            Some(policy) => policy,
+            None => read_policy(&folder.join(&config.policy.file))?.1,
+        };
+        let committee_file = folder.join(&config.policy.committee);
+        let committee = committee_file.exists().then(|| read_committee(&committee_file)).transpose()?;
+        let identity = read_identity(&folder.join("unit.key"))?;
+        let key = SigningKey::load(&folder.join("audit.key"))?;
+        let origin: Label = config.audit.origin.parse().map_err(|_| SetupError::Option("config.toml: `audit.origin` is not a label"))?;
+        let store = Store::open(folder).await?;
+        let journal = Journal::open(store.clone(), key, origin).await?;
+        let unit = Self {
+            runs: Runs::new(),
+            uploads: UploadsUnderWay::default(),
+            config,
+            policy,
+            committee,
+            identity,
+            store,
+            journal,
+        };
+        crate::run::fail_left_over(&unit, OffsetDateTime::now_utc()).await?;
+        Ok(unit)
+    }
+
+    /// How the unit is set up.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What may be linked.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Whose signatures count; without a committee there are no permits.
+    pub fn committee(&self) -> Option<&Committee> {
+        self.committee.as_ref()
+    }
+
+    /// What opens the seal of token files.
+    pub fn identity(&self) -> &age::x25519::Identity {
+        &self.identity
+    }
+
+    /// What is kept.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The audit log.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Uploads under way.
+    pub fn uploads(&self) -> &UploadsUnderWay {
+        &self.uploads
+    }
+
+    /// Runs under way.
+    pub fn runs(&self) -> &Runs {
+        &self.runs
+    }
+}
+
+/// 16 hexadecimal digits from the operating system's randomness.
+///
+/// # Errors
+/// When it gives none.
+pub fn random_hex() -> Result<String, SetupError> {
+    let mut bytes = [0u8; 8];
+    getrandom::fill(&mut bytes).map_err(|_| SetupError::Randomness)?;
+    Ok(format!("{:016x}", u64::from_le_bytes(bytes)))
+}
+
+fn read_policy(path: &Path) -> Result<(String, Policy), SetupError> {
+    let text = read(path)?;
+    let policy = Policy::parse(&text).map_err(|source| SetupError::Policy { path: path.to_owned(), source })?;
+    Ok((text, policy))
+}
+
+fn read_committee(path: &Path) -> Result<Committee, SetupError> {
+    let text = read(path)?;
+    Committee::parse(text.as_bytes()).map_err(|source| SetupError::Committee { path: path.to_owned(), source })
+}
+
+fn read_identity(path: &Path) -> Result<age::x25519::Identity, SetupError> {
+    let text = zeroize::Zeroizing::new(read(path)?);
+    text.trim().parse().map_err(|_| SetupError::UnitIdentity { path: path.to_owned() })
+}
