@@ -24,13 +24,17 @@ pub enum FaultKind {
     #[error("not an audit log of format audit-log/1\nhint: `linkage audit export` writes one")]
     NotALog,
     /// The line is not the canonical spelling of any line, or is cut off.
-    #[error("not a whole line of the format, in its canonical spelling\nhint: export again; do not edit or reformat the file")]
+    #[error(
+        "not a whole line of the format, in its canonical spelling\nhint: export again; do not edit or reformat the file"
+    )]
     Unreadable,
     /// The line was changed after it was sealed.
     #[error("the entry was altered after it was written\nhint: its hash does not follow from the line before")]
     Altered,
     /// Lines are missing before this one.
-    #[error("entries were removed: the next one here is number {found}\nhint: compare with the log in the service's store")]
+    #[error(
+        "entries were removed: the next one here is number {found}\nhint: compare with the log in the service's store"
+    )]
     Removed {
         /// The number that stands where the missing one should.
         found: u64,
@@ -45,13 +49,19 @@ pub enum FaultKind {
     #[error("the checkpoint is signed with another key\nhint: is `--key` the audit key of this service?")]
     WrongKey,
     /// The checkpoint's signature does not hold.
-    #[error("the signature of the checkpoint does not hold\nhint: lines before it may have been rewritten by somebody without the audit key")]
+    #[error(
+        "the signature of the checkpoint does not hold\nhint: lines before it may have been rewritten by somebody without the audit key"
+    )]
     BadCheckpointSignature,
     /// The checkpoint was signed over another history.
-    #[error("the checkpoint was signed over other lines: the log was rewritten after the checkpoint before it\nhint: every line since then is in doubt")]
+    #[error(
+        "the checkpoint was signed over other lines: the log was rewritten after the checkpoint before it\nhint: every line since then is in doubt"
+    )]
     Rewritten,
     /// The log ends before a checkpoint that was seen earlier.
-    #[error("the log is shorter than at the earlier checkpoint, which covers entry {covers}\nhint: entries that the auditor has already seen are gone")]
+    #[error(
+        "the log is shorter than at the earlier checkpoint, which covers entry {covers}\nhint: entries that the auditor has already seen are gone"
+    )]
     Truncated {
         /// The last entry that the earlier checkpoint covers.
         covers: u64,

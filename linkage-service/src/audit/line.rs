@@ -177,7 +177,9 @@ pub(super) mod instant {
         serializer.serialize_str(&text)
     }
 
-    pub(in crate::audit) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OffsetDateTime, D::Error> {
+    pub(in crate::audit) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<OffsetDateTime, D::Error> {
         let text = String::deserialize(deserializer)?;
         let time = PrimitiveDateTime::parse(&text, FORMAT).map_err(serde::de::Error::custom)?;
         Ok(time.assume_utc())

@@ -221,8 +221,9 @@ fn check_request(request: &impl Request, permit: &Permit) -> Result<(), Refusal>
     if let Some(database) = request.databases().iter().find(|database| !statement.databases.contains(database)) {
         return Err(Refusal::DatabaseOutsidePermit { database: database.clone() });
     }
-    match request.databases() {
-        [first, rest @ ..] if rest.iter().any(|database| database != first) => Ok(()),
-        _ => Err(Refusal::TooFewDatabases),
+    let databases = request.databases();
+    if let Some((_, database)) = databases.iter().enumerate().find(|(i, database)| databases[..*i].contains(database)) {
+        return Err(Refusal::RepeatedDatabase { database: database.clone() });
     }
+    if databases.len() < 2 { Err(Refusal::TooFewDatabases) } else { Ok(()) }
 }

@@ -15,7 +15,7 @@ mod refusal;
 mod revocation;
 mod statement;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use amend::{AcceptedPermit, Change, accept_permit, accept_revocation};
 pub use authorise::{PermitState, Permitted, Request, RunRequest, VerifiedPermit, authorise, authorise_custodian};

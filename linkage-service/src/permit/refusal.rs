@@ -63,6 +63,8 @@ pub enum Refusal {
     DatabaseOutsidePermit { database: DatabaseId },
     #[error("fewer than two databases\nhint: a linkage is between two databases or more")]
     TooFewDatabases,
+    #[error("database {database} is asked for more than once\nhint: a database is not linked with itself")]
+    RepeatedDatabase { database: DatabaseId },
     #[error(
         "the purpose is not declared to be of substantial public interest\nhint: `purpose.substantial_public_interest`"
     )]
@@ -120,6 +122,7 @@ impl Refusal {
             Self::ClassMismatch { .. } => "class-mismatch",
             Self::DatabaseOutsidePermit { .. } => "database-outside-permit",
             Self::TooFewDatabases => "too-few-databases",
+            Self::RepeatedDatabase { .. } => "repeated-database",
             Self::NoPublicInterest => "no-public-interest",
             Self::Advertising => "advertising",
             Self::NoNecessity { .. } => "no-necessity",
