@@ -7,20 +7,20 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum KeyError {
     /// The file could not be opened or read.
-    #[error("{}: cannot be read: {source}", path.display())]
+    #[error("{}: cannot be read: {cause}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// What the operating system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The file exists already or could not be written.
-    #[error("{}: cannot be written: {source}\nhint: an existing key file is never overwritten", path.display())]
+    #[error("{}: cannot be written: {cause}\nhint: an existing key file is never overwritten", path.display())]
     Write {
         /// The file.
         path: PathBuf,
         /// What the operating system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The private key can be read by other users of the machine.
     #[error("{0}: others can read this private key (mode {mode:04o})\nhint: `chmod 600 {0}`, and ask yourself who may have copied it", path.display())]
@@ -56,7 +56,7 @@ pub enum KeyError {
 pub enum PolicyError {
     /// The file is not TOML of the expected shape.
     #[error("policy file: {0}")]
-    Toml(#[from] Box<toml::de::Error>),
+    Toml(Box<str>),
     /// The file is well formed and breaks a rule of policy files.
     #[error("policy file, {place}: {rule}")]
     Rule {
@@ -72,12 +72,12 @@ pub enum PolicyError {
 #[non_exhaustive]
 pub enum DocumentError {
     /// Not JSON of the expected shape; the parser's message names line and column.
-    #[error("{document}: {source}")]
+    #[error("{document}: {cause}")]
     Json {
         /// What was read: "permit", "envelope" …
         document: &'static str,
         /// What the parser said.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// Too large to be a document of this kind.
     #[error("{document}: longer than {limit} bytes")]
@@ -191,6 +191,17 @@ pub enum SetupError {
         /// The rule that it breaks.
         source: DocumentError,
     },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}\nhint: `--listen 127.0.0.1:0` takes a free port")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The protocol's descriptors.
+    #[error("the protocol's descriptors cannot be read")]
+    Reflection,
     /// The operating system gave no randomness.
     #[error("no randomness from the operating system")]
     Randomness,

@@ -35,7 +35,7 @@ impl SigningKey {
     pub fn load(path: &Path) -> Result<Self, KeyError> {
         refuse_exposed(path)?;
         let read = std::fs::read_to_string(path);
-        let pem = Zeroizing::new(read.map_err(|source| KeyError::Read { path: path.into(), source })?);
+        let pem = Zeroizing::new(read.map_err(|cause| KeyError::Read { path: path.into(), cause })?);
         ed25519_dalek::SigningKey::from_pkcs8_pem(&pem)
             .map(Self)
             .map_err(|_| KeyError::NotAPrivateKey { path: path.into() })
@@ -79,7 +79,7 @@ impl PublicKey {
     /// # Errors
     /// When the file cannot be read or holds no usable Ed25519 public key.
     pub fn load(path: &Path) -> Result<Self, KeyError> {
-        let pem = std::fs::read_to_string(path).map_err(|source| KeyError::Read { path: path.into(), source })?;
+        let pem = std::fs::read_to_string(path).map_err(|cause| KeyError::Read { path: path.into(), cause })?;
         VerifyingKey::from_public_key_pem(&pem)
             .ok()
             .filter(|key| !key.is_weak())
@@ -214,7 +214,7 @@ pub(crate) fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result
 #[cfg(unix)]
 fn refuse_exposed(path: &Path) -> Result<(), KeyError> {
     use std::os::unix::fs::PermissionsExt;
-    let metadata = std::fs::metadata(path).map_err(|source| KeyError::Read { path: path.into(), source })?;
+    let metadata = std::fs::metadata(path).map_err(|cause| KeyError::Read { path: path.into(), cause })?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 { Err(KeyError::Exposed { path: path.into(), mode }) } else { Ok(()) }
 }
@@ -236,7 +236,7 @@ fn create_new(path: &Path, contents: &[u8], mode: u32) -> Result<(), KeyError> {
         file.write_all(contents)?;
         file.sync_all()
     };
-    write().map_err(|source| KeyError::Write { path: path.into(), source })
+    write().map_err(|cause| KeyError::Write { path: path.into(), cause })
 }
 
 #[cfg(test)]

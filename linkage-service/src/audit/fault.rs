@@ -19,7 +19,7 @@ pub struct AuditFault {
 pub enum FaultKind {
     /// The file could not be read.
     #[error("the file cannot be read: {0}")]
-    Io(#[from] std::io::Error),
+    Io(std::io::Error),
     /// The file does not begin like a log.
     #[error("not an audit log of format audit-log/1\nhint: `linkage audit export` writes one")]
     NotALog,
@@ -104,8 +104,4 @@ impl fmt::Display for AuditFault {
     }
 }
 
-impl std::error::Error for AuditFault {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.kind)
-    }
-}
+impl std::error::Error for AuditFault {}

@@ -73,9 +73,9 @@ impl VerifiedPermit {
     /// # Errors
     /// The refusals of [`Committee::verify`], [`Refusal::Malformed`] and [`Refusal::Invalid`].
     pub fn verify(bytes: &[u8], committee: &Committee) -> Result<Self, Refusal> {
-        let envelope = Envelope::parse(bytes).map_err(|source| Refusal::Malformed { source })?;
+        let envelope = Envelope::parse(bytes).map_err(|cause| Refusal::Malformed { cause })?;
         let endorsement = committee.verify(&envelope, PERMIT_TYPE)?;
-        let permit = Permit::parse(envelope.payload()).map_err(|source| Refusal::Invalid { source })?;
+        let permit = Permit::parse(envelope.payload()).map_err(|cause| Refusal::Invalid { cause })?;
         Ok(Self { permit, endorsement, digest: *blake3::hash(envelope.payload()).as_bytes() })
     }
 

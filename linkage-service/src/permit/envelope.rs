@@ -60,7 +60,7 @@ impl Envelope {
             return Err(DocumentError::TooLong { document: DOCUMENT, limit: MAX_ENVELOPE_BYTES });
         }
         let json: EnvelopeJson =
-            serde_json::from_slice(bytes).map_err(|source| DocumentError::Json { document: DOCUMENT, source })?;
+            serde_json::from_slice(bytes).map_err(|cause| DocumentError::Json { document: DOCUMENT, cause })?;
         let payload = STANDARD.decode(&json.payload).map_err(|_| field("payload", "canonical base64 with padding"))?;
         let signatures = json.signatures.into_iter().map(|SignatureJson { keyid, sig }| {
             let bytes = STANDARD.decode(&sig).ok().and_then(|bytes| bytes.try_into().ok());

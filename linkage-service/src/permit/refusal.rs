@@ -21,8 +21,8 @@ pub enum Refusal {
     WrongProject { requested: ProjectId, named: ProjectId },
     #[error("there is no permit\nhint: the review committee decides; `linkage permit submit` brings its decision here")]
     NoPermit,
-    #[error("{source}\nhint: `linkage permit new` and `linkage permit sign` write this file")]
-    Malformed { source: DocumentError },
+    #[error("{cause}\nhint: `linkage permit new` and `linkage permit sign` write this file")]
+    Malformed { cause: DocumentError },
     #[error("the envelope carries another type of statement\nhint: expected {expected}")]
     WrongType { expected: &'static str },
     #[error(
@@ -35,8 +35,8 @@ pub enum Refusal {
     UnknownSigner { have: usize, need: usize, unknown_signers: usize },
     #[error("signed by {have} of the {need} distinct members needed\nhint: `linkage permit sign` adds a signature")]
     UnderSigned { have: usize, need: usize },
-    #[error("{source}\nhint: the signatures hold, the statement does not; the committee has to decide again")]
-    Invalid { source: DocumentError },
+    #[error("{cause}\nhint: the signatures hold, the statement does not; the committee has to decide again")]
+    Invalid { cause: DocumentError },
     #[error("permit {permit} was revoked\nhint: a revocation is final; a new permit needs a new id")]
     Revoked { permit: PermitId },
     #[error(

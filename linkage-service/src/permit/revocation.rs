@@ -78,9 +78,9 @@ impl VerifiedRevocation {
     /// # Errors
     /// The refusals of [`Committee::verify`], [`Refusal::Malformed`] and [`Refusal::Invalid`].
     pub fn verify(bytes: &[u8], committee: &Committee) -> Result<Self, Refusal> {
-        let envelope = Envelope::parse(bytes).map_err(|source| Refusal::Malformed { source })?;
+        let envelope = Envelope::parse(bytes).map_err(|cause| Refusal::Malformed { cause })?;
         let endorsement = committee.verify(&envelope, REVOCATION_TYPE)?;
-        let revocation = Revocation::parse(envelope.payload()).map_err(|source| Refusal::Invalid { source })?;
+        let revocation = Revocation::parse(envelope.payload()).map_err(|cause| Refusal::Invalid { cause })?;
         Ok(Self { revocation, endorsement })
     }
 

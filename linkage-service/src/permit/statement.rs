@@ -6,7 +6,9 @@ use std::str::FromStr;
 
 use linkage_core::types::DatabaseId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
+use x509_parser::pem::parse_x509_pem;
 
 use crate::error::DocumentError;
 use crate::policy::{Class, Environment, Need};
@@ -185,6 +187,20 @@ impl fmt::Display for PermitId {
     }
 }
 
+impl Fingerprint {
+    /// The fingerprint of the first certificate in a PEM text.
+    ///
+    /// # Errors
+    /// When the text holds no certificate in PEM.
+    pub fn of_certificate_pem(text: &str) -> Result<Self, DocumentError> {
+        let (field, rule) = ("certificate", "a client certificate in PEM: it begins with `-----BEGIN CERTIFICATE-----`");
+        match parse_x509_pem(text.as_bytes()) {
+            Ok((_, pem)) if pem.label == "CERTIFICATE" => Ok(Self(Sha256::digest(&pem.contents).into())),
+            _ => Err(DocumentError::Field { document: DOCUMENT, field, rule }),
+        }
+    }
+}
+
 impl FromStr for Fingerprint {
     type Err = DocumentError;
 
@@ -223,7 +239,7 @@ pub(super) fn parse_json<'a, T: Deserialize<'a>>(document: &'static str, bytes: 
     if bytes.len() > MAX_STATEMENT_BYTES {
         return Err(DocumentError::TooLong { document, limit: MAX_STATEMENT_BYTES });
     }
-    serde_json::from_slice(bytes).map_err(|source| DocumentError::Json { document, source })
+    serde_json::from_slice(bytes).map_err(|cause| DocumentError::Json { document, cause })
 }
 
 /// What people read before they sign must be what they see: no control characters, none that reorder text, none that are invisible.

@@ -69,7 +69,7 @@ struct OpenTable {
 }
 
 pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
-    let file: PolicyFile = toml::from_str(text).map_err(Box::new)?;
+    let file: PolicyFile = toml::from_str(text).map_err(|error| PolicyError::Toml(error.to_string().into()))?;
     if file.format != "policy/1" {
         return Err(rule("format", "this program reads `policy/1`"));
     }
