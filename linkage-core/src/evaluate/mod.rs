@@ -1,11 +1,12 @@
 //! How good links are, against known truth: precision, recall, F1 and F*, by threshold, before and after one-to-one
 //! assignment, and for clusters over several databases.
 //!
-//! Pure arithmetic on pairs of row numbers: whoever calls reads the files. Estimates *without* truth, reduction ratio and
+//! Pure: whoever calls reads the files and holds the ids; here are tokens and row numbers. Estimates *without* truth, reduction ratio and
 //! pair completeness belong here too once there is candidate generation to judge.
 
 mod assign;
 mod clusters;
+mod compare;
 mod curve;
 mod quality;
 
@@ -14,6 +15,7 @@ mod tests;
 
 pub use assign::one_to_one;
 pub use clusters::cluster_quality;
+pub use compare::Comparison;
 pub use curve::{CurvePoint, best, curve};
 pub use quality::{Quality, Truth, pair_quality};
 

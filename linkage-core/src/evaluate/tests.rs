@@ -3,7 +3,10 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::clk::Clk;
 use crate::cluster::{Cluster, Member};
+use crate::dice::{DiceThreshold, Kernel};
+use crate::encode::Token;
 
 fn pair(left: u32, right: u32, score: f64) -> LinkedPair {
     LinkedPair { left, right, score, exact: false }
@@ -118,4 +121,32 @@ proptest! {
             }
         }
     }
+}
+
+fn token(bits: u64, exact: Option<u8>) -> Token {
+    Token { clk: Clk::from_bytes(&bits.to_le_bytes()).unwrap(), presence: 0, exact: vec![exact.map(|byte| [byte; 16])] }
+}
+
+fn compared(left: &[Token], right: &[Token], threshold: &str, limit: usize) -> Option<Vec<LinkedPair>> {
+    let comparison = Comparison::new(left, right).unwrap();
+    comparison.pairs(Kernel::detect().unwrap(), threshold.parse::<DiceThreshold>().unwrap(), limit)
+}
+
+#[test]
+fn a_row_with_an_exact_link_is_not_compared_by_similarity() {
+    let left = [token(0b1111, Some(1)), token(0b1111, None)];
+    let right = [token(0b0001, Some(1)), token(0b1111, None), token(0b0111, Some(2))];
+    let third = crate::dice::score(3, 4, 3);
+    // 0–0 by its exact token although 0–1 is identical; so 1 takes 1 and 2 by similarity, and never 0.
+    let expected = [exact(0, 0, 0.4), pair(1, 1, 1.0), pair(1, 2, third)];
+    assert_eq!(compared(&left, &right, "0.8", 10).unwrap(), expected);
+}
+
+#[test]
+fn too_many_pairs_and_no_rows_are_told_apart() {
+    let rows = vec![token(0b11, None); 4];
+    assert_eq!(compared(&rows, &rows, "0.5", 15), None);
+    assert_eq!(compared(&rows, &rows, "0.5", 16).map(|pairs| pairs.len()), Some(16));
+    assert_eq!(compared(&rows, &[], "0.5", 1), Some(vec![]));
+    assert_eq!(compared(&[], &[], "0.5", 1), Some(vec![]));
 }
