@@ -1,1 +1,20 @@
-//! To be written.
+//! Record linkage as DataFusion plans: the only crate that names DataFusion.
+//!
+//! Tokens are tables ([`TokenTable`]); `dice(a, b)` is a function of SQL; a join on `dice(l.clk, r.clk) >= 0.85` is
+//! planned into [`DiceJoinExec`](dice_join::DiceJoinExec), which compares all pairs with `linkage-core`'s kernels.
+//! [`LinkSession::link`] is the two-stage plan of a run: equality on exact tokens by DataFusion's own hash join, and the
+//! Dice join over what that leaves. Everything a run does can be read in EXPLAIN.
+//!
+//! This crate knows nothing of persons, files, permits or the network: it gets record batches and returns row numbers.
+
+pub mod dice_join;
+mod error;
+mod link;
+mod session;
+mod table;
+mod udf;
+
+pub use error::PlanError;
+pub use link::{Candidate, LinkOptions, LinkProgress, LinkReport, LinkStream};
+pub use session::{LinkSession, PlanOptions};
+pub use table::TokenTable;

@@ -9,14 +9,16 @@ mod block;
 mod error;
 mod kernel;
 mod portable;
+mod score;
 mod search;
 mod threshold;
 
 pub use block::ClkBlock;
 pub use error::{BlockError, KernelError, ThresholdError};
 pub use kernel::Kernel;
+pub use score::{score, similarity};
 pub use search::{Match, SearchStats, search};
-pub use threshold::{DiceThreshold, score};
+pub use threshold::DiceThreshold;
 
 #[cfg(test)]
 mod tests;

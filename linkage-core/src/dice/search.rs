@@ -145,7 +145,7 @@ fn survivals(job: &Job<'_>, row: usize, group: usize) -> Vec<bool> {
         for (offset, right) in lanes[from..*word].iter().enumerate() {
             let left = job.left.word(row, from + offset);
             for (common, right) in common.iter_mut().zip(right.0) {
-                *common += (left & right).count_ones();
+                *common = common.wrapping_add((left & right).count_ones());
             }
         }
         from = *word;
@@ -167,5 +167,8 @@ pub(super) fn groups(rows: &Range<usize>) -> Range<usize> {
 /// The bits of `group`'s eight rows that lie in `rows`.
 fn mask(group: usize, rows: &Range<usize>) -> u8 {
     let first = group * LANES;
+    if rows.start <= first && first + LANES <= rows.end {
+        return 0xFF;
+    }
     (0..LANES).filter(|lane| rows.contains(&(first + lane))).fold(0, |mask, lane| mask | 1 << lane)
 }

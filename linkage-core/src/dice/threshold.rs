@@ -68,11 +68,6 @@ impl DiceThreshold {
     }
 }
 
-/// The Dice similarity `2i/(pa + pb)` of two filters; 0 when both are empty.
-pub fn score(intersection: u32, pa: u32, pb: u32) -> f64 {
-    if pa + pb == 0 { 0.0 } else { f64::from(2 * intersection) / f64::from(pa + pb) }
-}
-
 impl FromStr for DiceThreshold {
     type Err = ThresholdError;
 
@@ -127,6 +122,7 @@ impl From<DiceThreshold> for String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::score;
     use super::*;
 
     #[test]

@@ -1,0 +1,281 @@
+//! The physical operator.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result, internal_err, plan_err};
+use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{Distribution, EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
+    InputDistributionRequirements, PlanProperties, ReplaceChildrenOptions,
+};
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
+use linkage_core::dice::{DiceThreshold, Kernel};
+
+use super::build::{BuildSide, Collect};
+use super::metrics::DiceJoinMetrics;
+use super::stream::{self, Probing};
+
+/// Where an output column comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// A column of the left input.
+    Left(usize),
+    /// A column of the right input.
+    Right(usize),
+    /// The Dice similarity.
+    Score,
+}
+
+/// A column of the output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputColumn {
+    /// Where it comes from.
+    pub source: Source,
+    /// Its name.
+    pub name: String,
+}
+
+/// The left side, collected once and awaited by every partition.
+///
+/// A shared future and not a cell that the first partition fills: when the partition that polls it is dropped, another
+/// one goes on with it, and the left input is still executed only once.
+pub(super) type SharedBuild = Shared<BoxFuture<'static, Result<Arc<BuildSide>, Arc<DataFusionError>>>>;
+
+/// Every pair of left and right rows whose CLKs reach the threshold, by comparing all pairs.
+///
+/// **What is held.** The left input is collected once, from all its partitions: its CLKs in the kernels' layout (about
+/// 136 bytes per row at 1024 bits) and those of its columns that the output needs. The right input is streamed, in as
+/// many partitions as it has; each holds the CLKs of one batch and the pairs that are not yet handed on.
+///
+/// **Out of memory.** All of it is reserved from the task's memory pool before it is taken. Nothing is spilled: when the
+/// left side does not fit, the query fails with [`PlanError::Memory`](crate::PlanError::Memory), which names what the
+/// whole left side would need.
+///
+/// **Order and cancelling.** Pairs come in no particular order. About every millisecond a partition yields to the
+/// runtime, so a dropped stream stops within a few milliseconds. A batch that is not full is handed on when it is 50 ms
+/// old or its right batch is done.
+pub struct DiceJoinExec {
+    left: Arc<dyn ExecutionPlan>,
+    right: Arc<dyn ExecutionPlan>,
+    left_clk: usize,
+    right_clk: usize,
+    clk_bytes: usize,
+    threshold: DiceThreshold,
+    output: Arc<[OutputColumn]>,
+    kernel: Kernel,
+    build: Mutex<Option<SharedBuild>>,
+    metrics: ExecutionPlanMetricsSet,
+    properties: Arc<PlanProperties>,
+}
+
+impl DiceJoinExec {
+    /// A Dice join of two inputs on the CLK columns `clks` (left, right), which returns the columns `output`.
+    ///
+    /// # Errors
+    /// When the CLK columns are not CLKs of one length.
+    pub fn try_new(
+        left: Arc<dyn ExecutionPlan>,
+        right: Arc<dyn ExecutionPlan>,
+        clks: (usize, usize),
+        threshold: DiceThreshold,
+        output: Vec<OutputColumn>,
+        kernel: Kernel,
+    ) -> Result<Self> {
+        let (left_schema, right_schema) = (left.schema(), right.schema());
+        let clk_bytes = match (left_schema.field(clks.0).data_type(), right_schema.field(clks.1).data_type()) {
+            (DataType::FixedSizeBinary(a), DataType::FixedSizeBinary(b)) if a == b => *a as usize,
+            _ => return plan_err!("a Dice join compares CLKs of one length"),
+        };
+        let fields: Vec<Field> = output
+            .iter()
+            .map(|column| match column.source {
+                Source::Left(at) => left_schema.field(at).clone().with_name(&column.name),
+                Source::Right(at) => right_schema.field(at).clone().with_name(&column.name),
+                // Never null, but declared as the function that it stands for: a rule may not change the schema.
+                Source::Score => Field::new(&column.name, DataType::Float64, true),
+            })
+            .collect();
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(Arc::new(Schema::new(fields))),
+            Partitioning::UnknownPartitioning(right.output_partitioning().partition_count()),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        )
+        .with_scheduling_type(SchedulingType::Cooperative);
+        Ok(Self {
+            left,
+            right,
+            left_clk: clks.0,
+            right_clk: clks.1,
+            clk_bytes,
+            threshold,
+            output: output.into(),
+            kernel,
+            build: Mutex::new(None),
+            metrics: ExecutionPlanMetricsSet::new(),
+            properties: Arc::new(properties),
+        })
+    }
+
+    /// The same join over other inputs or with another output.
+    fn with(
+        &self,
+        left: Arc<dyn ExecutionPlan>,
+        right: Arc<dyn ExecutionPlan>,
+        output: Vec<OutputColumn>,
+    ) -> Result<Self> {
+        Self::try_new(left, right, (self.left_clk, self.right_clk), self.threshold, output, self.kernel)
+    }
+
+    /// The left columns that the output needs, ascending.
+    fn kept(&self) -> Vec<usize> {
+        let mut kept: Vec<usize> = self.output.iter().filter_map(|column| column.source.left()).collect();
+        kept.sort_unstable();
+        kept.dedup();
+        kept
+    }
+
+    /// The future that collects the left side, made by the first partition that asks.
+    fn shared_build(&self, context: &Arc<TaskContext>, metrics: &DiceJoinMetrics) -> Result<SharedBuild> {
+        // A poisoned lock holds a whole future or none: nothing is ever half-written.
+        let mut slot = self.build.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(build) = &*slot {
+            return Ok(build.clone());
+        }
+        if self.left.output_partitioning().partition_count() != 1 {
+            return internal_err!("the left side of a Dice join must be one partition");
+        }
+        let collect = Collect {
+            clk: (self.left_clk, self.clk_bytes),
+            keep: self.kept(),
+            memory: MemoryConsumer::new("DiceJoinExec left").register(context.memory_pool()),
+            pool: Arc::clone(context.memory_pool()),
+            metrics: metrics.clone(),
+        };
+        let input = self.left.execute(0, Arc::clone(context))?;
+        let build = collect.run(input).map(|built| built.map(Arc::new).map_err(Arc::new)).boxed().shared();
+        *slot = Some(build.clone());
+        Ok(build)
+    }
+}
+
+impl Source {
+    fn left(self) -> Option<usize> {
+        match self {
+            Self::Left(at) => Some(at),
+            Self::Right(_) | Self::Score => None,
+        }
+    }
+}
+
+impl fmt::Debug for DiceJoinExec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DiceJoinExec")
+            .field("left", &self.left)
+            .field("right", &self.right)
+            .field("threshold", &self.threshold)
+            .field("kernel", &self.kernel)
+            .finish_non_exhaustive()
+    }
+}
+
+impl DisplayAs for DiceJoinExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (left, right) = (self.left.schema(), self.right.schema());
+        let (left_clk, right_clk) = (left.field(self.left_clk).name(), right.field(self.right_clk).name());
+        let output: Vec<&str> = self.output.iter().map(|column| column.name.as_str()).collect();
+        write!(
+            f,
+            "DiceJoinExec: dice({left_clk}, {right_clk}) >= {}, kernel={}, output=[{}]",
+            self.threshold,
+            self.kernel.name(),
+            output.join(", ")
+        )
+    }
+}
+
+impl ExecutionPlan for DiceJoinExec {
+    fn name(&self) -> &'static str {
+        "DiceJoinExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.left, &self.right]
+    }
+
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        InputDistributionRequirements::new(vec![Distribution::SinglePartition, Distribution::UnspecifiedDistribution])
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        // Columns are held by their numbers; there are no expressions.
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let [left, right] = children.as_slice() else { return internal_err!("a Dice join has two inputs") };
+        Ok(Arc::new(self.with(Arc::clone(left), Arc::clone(right), self.output.to_vec())?))
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    /// Takes in a projection of plain columns, so that no column, and above all no CLK, is written out for every pair
+    /// only to be dropped above.
+    fn try_swapping_with_projection(&self, projection: &ProjectionExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let columns = projection.expr().iter().map(|projected| {
+            let column = projected.expr.downcast_ref::<Column>()?;
+            Some(OutputColumn { source: self.output[column.index()].source, name: projected.alias.clone() })
+        });
+        let Some(output) = columns.collect::<Option<Vec<_>>>() else { return Ok(None) };
+        Ok(Some(Arc::new(self.with(Arc::clone(&self.left), Arc::clone(&self.right), output)?)))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let metrics = DiceJoinMetrics::new(&self.metrics, partition);
+        let build = self.shared_build(&context, &metrics)?;
+        let kept = self.kept();
+        let output = self.output.iter().map(|column| match column.source {
+            // The left side holds only what the output needs.
+            Source::Left(at) => Source::Left(kept.partition_point(|kept| *kept < at)),
+            other => other,
+        });
+        let probing = Probing {
+            schema: self.schema(),
+            output: output.collect(),
+            clk: (self.right_clk, self.clk_bytes),
+            threshold: self.threshold,
+            kernel: self.kernel,
+            batch_size: context.session_config().batch_size(),
+            memory: MemoryConsumer::new(format!("DiceJoinExec right[{partition}]")).register(context.memory_pool()),
+            metrics,
+        };
+        Ok(stream::pairs(build, self.right.execute(partition, context)?, probing))
+    }
+}

@@ -1,0 +1,23 @@
+//! The Dice join: all pairs of two inputs whose CLKs are similar enough.
+//!
+//! [`DiceJoinRule`] recognises an inner join on `dice(l.clk, r.clk) >= t` in the optimised logical plan and puts a
+//! [`DiceJoinNode`] in its place; [`DiceJoinPlanner`] plans the node as a [`DiceJoinExec`]. What the rule does not
+//! handle stays as it is, and the plain function runs; [`Declined`] says why.
+
+mod build;
+mod exec;
+pub(crate) mod metrics;
+mod node;
+mod planner;
+mod rule;
+mod stream;
+
+pub use exec::DiceJoinExec;
+pub use node::DiceJoinNode;
+pub use planner::DiceJoinPlanner;
+pub(crate) use planner::LinkQueryPlanner;
+pub(crate) use rule::declined;
+pub use rule::{Declined, DiceJoinRule};
+
+/// The score's column in the output of a Dice join.
+pub(crate) const SCORE: &str = "__dice_score";

@@ -1,0 +1,70 @@
+//! From the logical Dice join to the operator.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::Session;
+use datafusion::common::Result;
+use datafusion::execution::context::QueryPlanner;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
+use linkage_core::dice::Kernel;
+
+use super::SCORE;
+use super::exec::{DiceJoinExec, OutputColumn, Source};
+use super::node::DiceJoinNode;
+use crate::error::PlanError;
+
+/// Plans a [`DiceJoinNode`] as a [`DiceJoinExec`].
+#[derive(Debug, Default)]
+pub struct DiceJoinPlanner;
+
+#[async_trait]
+impl ExtensionPlanner for DiceJoinPlanner {
+    async fn plan_extension(
+        &self,
+        _planner: &dyn PhysicalPlanner,
+        node: &dyn UserDefinedLogicalNode,
+        _logical_inputs: &[&LogicalPlan],
+        physical_inputs: &[Arc<dyn ExecutionPlan>],
+        _session: &dyn Session,
+        _context: &PhysicalPlanningContext,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let (Some(node), [left, right]) = (node.as_any().downcast_ref::<DiceJoinNode>(), physical_inputs) else {
+            return Ok(None);
+        };
+        let (left_schema, right_schema) = (node.left.schema(), node.right.schema());
+        let left_columns = left_schema.fields().iter().enumerate().map(|(at, field)| (Source::Left(at), field.name()));
+        let right_columns =
+            right_schema.fields().iter().enumerate().map(|(at, field)| (Source::Right(at), field.name()));
+        let output = left_columns
+            .chain(right_columns)
+            .map(|(source, name)| OutputColumn { source, name: name.clone() })
+            .chain([OutputColumn { source: Source::Score, name: SCORE.to_owned() }])
+            .collect();
+        let kernel = Kernel::detect().map_err(|error| PlanError::from(error).into_datafusion())?;
+        let exec = DiceJoinExec::try_new(
+            Arc::clone(left),
+            Arc::clone(right),
+            (left_schema.index_of_column(&node.left_clk)?, right_schema.index_of_column(&node.right_clk)?),
+            node.threshold,
+            output,
+            kernel,
+        )?;
+        Ok(Some(Arc::new(exec)))
+    }
+}
+
+/// DataFusion's planner, which also knows the Dice join.
+#[derive(Debug, Default)]
+pub(crate) struct LinkQueryPlanner;
+
+#[async_trait]
+impl QueryPlanner for LinkQueryPlanner {
+    async fn create_physical_plan(&self, plan: &LogicalPlan, session: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
+        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(DiceJoinPlanner)]);
+        planner.create_physical_plan(plan, session).await
+    }
+}

@@ -1,0 +1,230 @@
+//! Which joins become Dice joins.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, ExprSchema, JoinType, Result, ScalarValue};
+use datafusion::logical_expr::utils::{conjunction, split_conjunction};
+use datafusion::logical_expr::{BinaryExpr, Expr, Extension, Filter, Join, LogicalPlan, Operator, Projection, lit};
+use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
+use linkage_core::dice::DiceThreshold;
+
+use super::SCORE;
+use super::node::DiceJoinNode;
+use crate::udf::{dice_columns, is_dice};
+
+/// Why a join with `dice()` in its condition is not planned as a Dice join. The plain function then runs, pair by pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Declined {
+    /// An outer, semi or anti join.
+    NotInner,
+    /// There are equalities beside it: DataFusion joins on them and calls `dice()` within equal keys only, which is
+    /// fewer pairs than a Dice join would compare.
+    Equalities,
+    /// No conjunct compares `dice(column, column)` with a literal by `>=` or `>`.
+    NoLowerBound,
+    /// The literal is not in (0, 1], or has more than six decimals.
+    Threshold,
+    /// The columns do not come one from each side.
+    OneSided,
+    /// The columns are not CLKs of one length of 64 to 4096 bits.
+    Length,
+}
+
+impl fmt::Display for Declined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotInner => "the join is not an inner join",
+            Self::Equalities => "there are equalities beside it, so DataFusion joins on these and dice() filters",
+            Self::NoLowerBound => "no AND-ed condition compares dice(column, column) with a literal by >= or >",
+            Self::Threshold => "the threshold is not a literal above 0, at most 1, with at most 6 decimals",
+            Self::OneSided => "the columns do not come one from each side",
+            Self::Length => "the columns are not CLKs of one length of 64 to 4096 bits",
+        })
+    }
+}
+
+/// Replaces joins on `dice(l.clk, r.clk) >= t` by Dice joins.
+///
+/// `>` and the mirrored forms are taken too. Other AND-ed conditions go into a filter above, and where the join's
+/// projection or that filter calls `dice()` on the same columns, they read the score instead of computing it again.
+#[derive(Debug, Default)]
+pub struct DiceJoinRule;
+
+impl OptimizerRule for DiceJoinRule {
+    fn name(&self) -> &str {
+        "dice_join"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::TopDown)
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        match &plan {
+            LogicalPlan::Projection(projection) => {
+                let LogicalPlan::Join(join) = projection.input.as_ref() else { return Ok(Transformed::no(plan)) };
+                let Some(recognised) = recognise_or_log(join) else { return Ok(Transformed::no(plan)) };
+                let exprs = projection
+                    .expr
+                    .iter()
+                    .zip(projection.schema.iter())
+                    .map(|(expr, (qualifier, field))| {
+                        let read = recognised.read_score(expr.clone())?;
+                        // A rule may not rename columns, and the score is named otherwise than the call it replaces.
+                        let keep = !read.transformed || matches!(read.data, Expr::Alias(_));
+                        Ok(if keep { read.data } else { read.data.alias_qualified(qualifier.cloned(), field.name()) })
+                    })
+                    .collect::<Result<Vec<_>>>()?;
+                let input = Arc::new(recognised.plan(join)?);
+                Ok(Transformed::yes(LogicalPlan::Projection(Projection::try_new(exprs, input)?)))
+            }
+            LogicalPlan::Join(join) => {
+                let Some(recognised) = recognise_or_log(join) else { return Ok(Transformed::no(plan)) };
+                let columns = join.schema.columns().into_iter().map(Expr::Column).collect();
+                let input = Arc::new(recognised.plan(join)?);
+                Ok(Transformed::yes(LogicalPlan::Projection(Projection::try_new(columns, input)?)))
+            }
+            _ => Ok(Transformed::no(plan)),
+        }
+    }
+}
+
+/// Why the joins with `dice()` in their condition that are left in an optimised plan are no Dice joins.
+pub(crate) fn declined(plan: &LogicalPlan) -> Result<Vec<Declined>> {
+    let mut reasons = Vec::new();
+    plan.apply_with_subqueries(|plan| {
+        if let LogicalPlan::Join(join) = plan
+            && let Some(Err(reason)) = recognise(join)
+        {
+            reasons.push(reason);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(reasons)
+}
+
+fn recognise_or_log(join: &Join) -> Option<Recognised> {
+    match recognise(join)? {
+        Ok(recognised) => Some(recognised),
+        Err(reason) => {
+            tracing::debug!(%reason, "a join with dice() in its condition is no Dice join");
+            None
+        }
+    }
+}
+
+/// What a join must have to become a Dice join.
+struct Recognised {
+    left_clk: Column,
+    right_clk: Column,
+    threshold: DiceThreshold,
+    residual: Vec<Expr>,
+}
+
+/// `None` when the join has nothing to do with `dice()`.
+fn recognise(join: &Join) -> Option<std::result::Result<Recognised, Declined>> {
+    let filter = join.filter.as_ref()?;
+    filter.exists(|expr| Ok(is_dice(expr))).ok()?.then(|| recognise_condition(join, filter))
+}
+
+fn recognise_condition(join: &Join, filter: &Expr) -> std::result::Result<Recognised, Declined> {
+    if join.join_type != JoinType::Inner {
+        return Err(Declined::NotInner);
+    }
+    if !join.on.is_empty() {
+        return Err(Declined::Equalities);
+    }
+    let conjuncts = split_conjunction(filter);
+    // The first conjunct that will do is the join's; why others will not is told only when none does.
+    let mut reason = Declined::NoLowerBound;
+    for (at, conjunct) in conjuncts.iter().enumerate() {
+        let Some(bound) = LowerBound::of(conjunct) else { continue };
+        match bound.sides(join) {
+            Err(other) => reason = other,
+            Ok((left_clk, right_clk, threshold)) => {
+                let mut residual: Vec<Expr> = conjuncts.iter().map(|conjunct| (*conjunct).clone()).collect();
+                residual.remove(at);
+                if bound.strict {
+                    residual.push(Expr::Column(Column::new_unqualified(SCORE)).gt(lit(threshold.as_f64())));
+                }
+                return Ok(Recognised { left_clk, right_clk, threshold, residual });
+            }
+        }
+    }
+    Err(reason)
+}
+
+impl Recognised {
+    /// The Dice join, with a filter above for what it does not decide.
+    fn plan(&self, join: &Join) -> Result<LogicalPlan> {
+        let (left, right) = (join.left.as_ref().clone(), join.right.as_ref().clone());
+        let node = DiceJoinNode::try_new(left, right, self.left_clk.clone(), self.right_clk.clone(), self.threshold)?;
+        let plan = LogicalPlan::Extension(Extension { node: Arc::new(node) });
+        let residual = self.residual.iter().map(|expr| Ok(self.read_score(expr.clone())?.data));
+        match conjunction(residual.collect::<Result<Vec<_>>>()?) {
+            Some(filter) => Ok(LogicalPlan::Filter(Filter::try_new(filter, Arc::new(plan))?)),
+            None => Ok(plan),
+        }
+    }
+
+    /// Reads the score wherever the expression calls `dice()` on the join's columns, in either order.
+    fn read_score(&self, expr: Expr) -> Result<Transformed<Expr>> {
+        expr.transform_down(|expr| match dice_columns(&expr) {
+            Some((a, b)) if [(a, b), (b, a)].contains(&(&self.left_clk, &self.right_clk)) => {
+                Ok(Transformed::new(Expr::Column(Column::new_unqualified(SCORE)), true, TreeNodeRecursion::Jump))
+            }
+            _ => Ok(Transformed::no(expr)),
+        })
+    }
+}
+
+/// `dice(a, b) >= value`, in any of its forms.
+struct LowerBound<'a> {
+    columns: (&'a Column, &'a Column),
+    value: Option<f64>,
+    strict: bool,
+}
+
+impl<'a> LowerBound<'a> {
+    fn of(expr: &'a Expr) -> Option<Self> {
+        let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else { return None };
+        let (columns, value, op) = match dice_columns(left) {
+            Some(columns) => (columns, right, *op),
+            None => (dice_columns(right)?, left, op.swap()?),
+        };
+        let strict = match op {
+            Operator::GtEq => false,
+            Operator::Gt => true,
+            _ => return None,
+        };
+        let Expr::Literal(ScalarValue::Float64(value), _) = value.as_ref() else { return None };
+        Some(Self { columns, value: *value, strict })
+    }
+
+    /// The left CLK, the right CLK and the threshold.
+    fn sides(&self, join: &Join) -> std::result::Result<(Column, Column, DiceThreshold), Declined> {
+        let threshold = self.value.and_then(DiceThreshold::from_f64).ok_or(Declined::Threshold)?;
+        let (left, right) = (join.left.schema(), join.right.schema());
+        let (a, b) = self.columns;
+        let (left_clk, right_clk) = if left.has_column(a) && right.has_column(b) {
+            (a, b)
+        } else if left.has_column(b) && right.has_column(a) {
+            (b, a)
+        } else {
+            return Err(Declined::OneSided);
+        };
+        let types = (left.data_type(left_clk), right.data_type(right_clk));
+        match types {
+            (Ok(DataType::FixedSizeBinary(a)), Ok(DataType::FixedSizeBinary(b)))
+                if a == b && a % 8 == 0 && (8..=512).contains(a) =>
+            {
+                Ok((left_clk.clone(), right_clk.clone(), threshold))
+            }
+            _ => Err(Declined::Length),
+        }
+    }
+}

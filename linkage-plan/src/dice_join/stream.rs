@@ -1,0 +1,182 @@
+//! One output partition: right batches against the whole left side.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::array::{ArrayRef, Float64Array, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::take;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::MemoryReservation;
+use datafusion::physical_plan::metrics::RecordOutput;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::{StreamExt, TryStreamExt, stream};
+use linkage_core::dice::{ClkBlock, DiceThreshold, Kernel, Match, score, search};
+
+use super::build::{BuildSide, SEGMENT_ROWS, for_each_clk};
+use super::exec::{SharedBuild, Source};
+use super::metrics::DiceJoinMetrics;
+
+/// How long to compute before other tasks may run, and a dropped stream is noticed.
+const STEP: Duration = Duration::from_millis(1);
+
+/// Most pairs in a step: bounds what a senseless threshold can bring at once.
+const STEP_PAIRS: usize = 2 << 20;
+
+/// How long a batch that is not full may wait: rare pairs are wanted soon.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// What a partition needs beside its inputs.
+pub(super) struct Probing {
+    pub(super) schema: SchemaRef,
+    /// The output's columns; left ones by their place among those held.
+    pub(super) output: Vec<Source>,
+    /// The CLK's column in the right input, and its bytes.
+    pub(super) clk: (usize, usize),
+    pub(super) threshold: DiceThreshold,
+    pub(super) kernel: Kernel,
+    pub(super) batch_size: usize,
+    pub(super) memory: MemoryReservation,
+    pub(super) metrics: DiceJoinMetrics,
+}
+
+/// The pairs of one right partition with the left side.
+pub(super) fn pairs(
+    build: SharedBuild,
+    right: SendableRecordBatchStream,
+    probing: Probing,
+) -> SendableRecordBatchStream {
+    let schema = Arc::clone(&probing.schema);
+    let batches = stream::once(async move {
+        let build = build.await.map_err(DataFusionError::Shared)?;
+        let state = Probe { build, right, probing, current: None, step_rows: 64 };
+        Ok::<_, DataFusionError>(stream::try_unfold(state, |mut state| async move {
+            Ok(state.next_batch().await?.map(|batch| (batch, state)))
+        }))
+    });
+    Box::pin(RecordBatchStreamAdapter::new(schema, batches.try_flatten()))
+}
+
+struct Probe {
+    build: Arc<BuildSide>,
+    right: SendableRecordBatchStream,
+    probing: Probing,
+    current: Option<Current>,
+    /// Left rows of the next step: as many as took about [`STEP`] before.
+    step_rows: usize,
+}
+
+/// The right batch being compared.
+struct Current {
+    batch: RecordBatch,
+    block: ClkBlock,
+    /// Where the next step begins on the left side.
+    segment: usize,
+    row: usize,
+    /// Pairs found and not yet handed on; `left` counts from the start of the left side.
+    pending: Vec<Match>,
+    since: Instant,
+}
+
+impl Probe {
+    async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            let mut current = match self.current.take() {
+                Some(current) => current,
+                None => match self.right.next().await {
+                    Some(batch) => self.start(batch?)?,
+                    None => return Ok(None),
+                },
+            };
+            let done = loop {
+                let done = current.segment == self.build.segments.len();
+                let waited = !current.pending.is_empty() && current.since.elapsed() >= PATIENCE;
+                if done || waited || current.pending.len() >= self.probing.batch_size {
+                    break done;
+                }
+                self.step(&mut current)?;
+                tokio::task::yield_now().await;
+            };
+            let batch = if current.pending.is_empty() { None } else { Some(self.hand_on(&mut current)?) };
+            if !done || !current.pending.is_empty() {
+                self.current = Some(current);
+            }
+            if batch.is_some() {
+                return Ok(batch);
+            }
+        }
+    }
+
+    fn start(&self, batch: RecordBatch) -> Result<Current> {
+        let _timer = self.probing.metrics.baseline.elapsed_compute().timer();
+        let (column, clk_bytes) = self.probing.clk;
+        self.probing.metrics.probe_rows.add(batch.num_rows());
+        self.probing.memory.try_resize(ClkBlock::bytes_for(clk_bytes, batch.num_rows()))?;
+        let mut block = ClkBlock::with_capacity(clk_bytes, batch.num_rows())
+            .map_err(|e| DataFusionError::Execution(e.to_string()))?;
+        for_each_clk(&batch, column, |clk| block.push(clk))?;
+        Ok(Current { batch, block, segment: 0, row: 0, pending: Vec::new(), since: Instant::now() })
+    }
+
+    /// Compares some left rows of one segment with the whole right batch.
+    fn step(&mut self, current: &mut Current) -> Result<()> {
+        let began = Instant::now();
+        let Probing { metrics, threshold, kernel, memory, .. } = &self.probing;
+        let _timer = metrics.baseline.elapsed_compute().timer();
+        let segment = &self.build.segments[current.segment];
+        let right_rows = current.block.rows();
+        let rows = self.step_rows.min(STEP_PAIRS / right_rows.max(1)).max(8) / 8 * 8;
+        let end = (current.row + rows).min(segment.rows());
+        let found = current.pending.len();
+        let right = 0..right_rows;
+        let stats = search(*kernel, segment, current.row..end, &current.block, right, *threshold, &mut current.pending);
+        metrics.searched(stats);
+        metrics.pairs_kept.add(current.pending.len() - found);
+        let first = (current.segment * SEGMENT_ROWS) as u32;
+        for pair in &mut current.pending[found..] {
+            pair.left += first;
+        }
+        if found == 0 {
+            current.since = began;
+        }
+        memory.try_resize(current.block.bytes() + current.pending.capacity() * size_of::<Match>())?;
+        (current.segment, current.row) =
+            if end == segment.rows() { (current.segment + 1, 0) } else { (current.segment, end) };
+        let took = began.elapsed();
+        if took < STEP / 2 {
+            self.step_rows = (self.step_rows * 2).min(SEGMENT_ROWS);
+        } else if took > STEP * 3 / 2 {
+            self.step_rows = (self.step_rows / 2).max(8);
+        }
+        Ok(())
+    }
+
+    /// A batch of the oldest pending pairs.
+    fn hand_on(&self, current: &mut Current) -> Result<RecordBatch> {
+        let Probing { metrics, output, schema, batch_size, .. } = &self.probing;
+        let _timer = metrics.baseline.elapsed_compute().timer();
+        let (left_clks, right_clks) = (&self.build.segments, &current.block);
+        let count = current.pending.len().min(*batch_size);
+        let pairs: Vec<Match> = current.pending.drain(..count).collect();
+        current.since = Instant::now();
+        let left = UInt32Array::from_iter_values(pairs.iter().map(|pair| pair.left));
+        let right = UInt32Array::from_iter_values(pairs.iter().map(|pair| pair.right));
+        let scores: ArrayRef = Arc::new(Float64Array::from_iter_values(pairs.iter().map(|pair| {
+            let row = pair.left as usize;
+            let left = left_clks[row / SEGMENT_ROWS].popcount(row % SEGMENT_ROWS);
+            score(pair.intersection, left, right_clks.popcount(pair.right as usize))
+        })));
+        let columns = output
+            .iter()
+            .map(|source| match source {
+                Source::Left(at) => Ok(take(self.build.columns.column(*at), &left, None)?),
+                Source::Right(at) => Ok(take(current.batch.column(*at), &right, None)?),
+                Source::Score => Ok(Arc::clone(&scores)),
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(count));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?;
+        Ok(batch.record_output(&metrics.baseline))
+    }
+}

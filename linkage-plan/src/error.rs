@@ -1,0 +1,103 @@
+//! What can go wrong between a table and its pairs.
+
+use datafusion::common::DataFusionError;
+use linkage_core::dice::KernelError;
+use thiserror::Error;
+
+/// Why a plan was not made, or did not run to its end.
+///
+/// Messages name tables, columns and sizes, never a token.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// The memory that was granted does not hold what has to be held.
+    #[error(
+        "{what} needs {} for {rows} rows, and {} of the memory granted is free\nhint: {hint}",
+        Mebibytes(*.needed_bytes), Mebibytes(*.free_bytes)
+    )]
+    Memory {
+        /// What has to be held.
+        what: &'static str,
+        /// Its rows.
+        rows: u64,
+        /// The bytes they take.
+        needed_bytes: u64,
+        /// The bytes that the pool had left.
+        free_bytes: u64,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// Another operator of the plan ran out of memory.
+    #[error("the plan ran out of memory: {message}\nhint: grant the session more memory")]
+    OutOfMemory {
+        /// What DataFusion says.
+        message: String,
+    },
+    /// The batches are not those of a token file.
+    #[error("not a token table: {problem}\nhint: pass the batches of one token file, as its reader returns them")]
+    Table {
+        /// What is wrong with them.
+        problem: String,
+    },
+    /// Two tables cannot be linked.
+    #[error("`{left}` and `{right}` cannot be linked: {problem}\nhint: {hint}")]
+    Link {
+        /// The left table.
+        left: String,
+        /// The right table.
+        right: String,
+        /// What is in the way.
+        problem: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// A query cannot be planned.
+    #[error(
+        "the query cannot be planned: {message}\nhint: tables have the columns of their token file and `row`; EXPLAIN shows plans"
+    )]
+    Query {
+        /// What DataFusion says.
+        message: String,
+    },
+    /// A plan failed while it ran.
+    #[error("the plan failed: {message}")]
+    Execution {
+        /// What DataFusion says.
+        message: String,
+    },
+    /// No kernel could be chosen.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+}
+
+impl PlanError {
+    /// Carries the error through DataFusion; [`From`] unpacks it again.
+    pub(crate) fn into_datafusion(self) -> DataFusionError {
+        DataFusionError::External(Box::new(self))
+    }
+}
+
+impl From<DataFusionError> for PlanError {
+    fn from(error: DataFusionError) -> Self {
+        match error.find_root() {
+            DataFusionError::External(inner) => match inner.downcast_ref::<Self>() {
+                Some(own) => own.clone(),
+                None => Self::Execution { message: inner.to_string() },
+            },
+            DataFusionError::ResourcesExhausted(message) => Self::OutOfMemory { message: message.clone() },
+            root @ (DataFusionError::Plan(_) | DataFusionError::SQL(..) | DataFusionError::SchemaError(..)) => {
+                Self::Query { message: root.strip_backtrace() }
+            }
+            root => Self::Execution { message: root.strip_backtrace() },
+        }
+    }
+}
+
+/// Bytes as a person reads them.
+struct Mebibytes(u64);
+
+impl std::fmt::Display for Mebibytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.1} MiB", self.0 as f64 / f64::from(1 << 20))
+    }
+}

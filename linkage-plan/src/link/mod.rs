@@ -1,0 +1,33 @@
+//! Linking two tables: exact tokens first, Dice for the rest.
+
+mod plan;
+mod report;
+mod stream;
+
+use linkage_core::dice::DiceThreshold;
+
+pub(crate) use plan::{explain, plan};
+pub use report::{LinkProgress, LinkReport};
+pub use stream::LinkStream;
+
+/// How two tables are linked.
+#[derive(Debug, Clone)]
+pub struct LinkOptions {
+    /// From which Dice similarity on a pair is a candidate.
+    pub threshold: DiceThreshold,
+    /// The exact tokens to join on first, by name; their columns are `exact_<name>`. None: Dice alone.
+    pub exact_tokens: Vec<String>,
+}
+
+/// A pair of rows that may be one person.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Candidate {
+    /// Row of the left table, as numbered in its token file.
+    pub left: u32,
+    /// Row of the right table.
+    pub right: u32,
+    /// Dice similarity.
+    pub score: f64,
+    /// Whether an exact token agrees. Such a pair is a candidate at any score.
+    pub exact: bool,
+}

@@ -1,0 +1,131 @@
+//! The plan of a link, in two stages.
+
+use std::fmt::Write;
+
+use datafusion::common::{DataFusionError, JoinType};
+use datafusion::logical_expr::{Expr, LogicalPlan, col, lit};
+use datafusion::physical_plan::display::DisplayableExecutionPlan;
+use datafusion::prelude::{DataFrame, SessionContext};
+use linkage_core::dice::Kernel;
+
+use super::LinkOptions;
+use super::stream::LinkStream;
+use crate::error::PlanError;
+use crate::table::{CLK, ROW};
+use crate::udf::DiceUdf;
+
+/// Builds the plan: `left`, `right`, `score`, `exact`.
+///
+/// ```sql
+/// SELECT l.row, r.row, dice(l.clk, r.clk), true FROM l JOIN r ON l.exact_a = r.exact_a   -- one per exact token; UNION
+/// UNION ALL
+/// SELECT l.row, r.row, dice(l.clk, r.clk), false
+///   FROM (l LEFT ANTI JOIN r ON l.exact_a = r.exact_a …) l
+///   JOIN (r LEFT ANTI JOIN l ON r.exact_a = l.exact_a …) r ON dice(l.clk, r.clk) >= threshold
+/// ```
+/// A null exact token equals nothing, so its row goes on to the Dice stage.
+pub(crate) async fn plan(
+    context: &SessionContext,
+    left: &str,
+    right: &str,
+    options: &LinkOptions,
+) -> Result<LogicalPlan, PlanError> {
+    let cannot = |problem: String, hint| PlanError::Link { left: left.into(), right: right.into(), problem, hint };
+    if left == right {
+        return Err(cannot("they are one table".into(), "link the tables of two databases"));
+    }
+    let table = async |name: &str, alias: &str| -> Result<DataFrame, PlanError> {
+        let table = datafusion::common::TableReference::bare(name);
+        if !context.table_exist(table.clone())? {
+            return Err(cannot(format!("there is no table `{name}`"), "register it first"));
+        }
+        Ok(context.table(table).await?.alias(alias)?)
+    };
+    let (l, r) = (table(left, "l").await?, table(right, "r").await?);
+    let clk_type = |frame: &DataFrame| {
+        Ok::<_, DataFusionError>(frame.schema().field_with_unqualified_name(CLK)?.data_type().clone())
+    };
+    if clk_type(&l)? != clk_type(&r)? {
+        let hint = "both must be tokenised with one linkage schema";
+        return Err(cannot("their CLKs differ in length".into(), hint));
+    }
+    let exact_columns: Vec<String> = options.exact_tokens.iter().map(|name| format!("exact_{name}")).collect();
+    for column in &exact_columns {
+        if !(l.schema().has_column_with_unqualified_name(column) && r.schema().has_column_with_unqualified_name(column))
+        {
+            let hint = "name exact tokens that the linkage schema of both tables has";
+            return Err(cannot(format!("they do not both have a column `{column}`"), hint));
+        }
+    }
+
+    let mut exact: Option<DataFrame> = None;
+    let (mut left_rest, mut right_rest) = (l.clone(), r.clone());
+    for column in &exact_columns {
+        let on = &[column.as_str()];
+        let pairs = candidates(l.clone().join(r.clone(), JoinType::Inner, on, on, None)?)?;
+        exact = Some(match exact {
+            // A pair may agree in several exact tokens. Its score is a function of the pair, so equal rows are one pair.
+            Some(others) => others.union_distinct(pairs)?,
+            None => pairs,
+        });
+        left_rest = left_rest.join(r.clone(), JoinType::LeftAnti, on, on, None)?;
+        right_rest = right_rest.join(l.clone(), JoinType::LeftAnti, on, on, None)?;
+    }
+    let similar = dice().gt_eq(lit(options.threshold.as_f64()));
+    let similar = candidates(left_rest.join_on(right_rest, JoinType::Inner, [similar])?)?;
+    let similar = similar.with_column("exact", lit(false))?;
+    let all = match exact {
+        Some(exact) => exact.with_column("exact", lit(true))?.union(similar)?,
+        None => similar,
+    };
+    Ok(all.into_unoptimized_plan())
+}
+
+/// Row numbers and score of joined rows.
+fn candidates(joined: DataFrame) -> Result<DataFrame, DataFusionError> {
+    let row = |side: &str, name: &str| col(format!("{side}.{ROW}")).alias(name);
+    joined.select(vec![row("l", "left_row"), row("r", "right_row"), dice().alias("score")])
+}
+
+fn dice() -> Expr {
+    DiceUdf::udf().call(vec![col(format!("l.{CLK}")), col(format!("r.{CLK}"))])
+}
+
+/// The plan as text, after it has been run when `analyze` is set.
+pub(crate) async fn explain(
+    context: &SessionContext,
+    plan: LogicalPlan,
+    (left, right): (&str, &str),
+    options: &LinkOptions,
+    analyze: bool,
+) -> Result<String, PlanError> {
+    let mut stream = LinkStream::start(context, plan).await?;
+    if analyze {
+        while let Some(candidates) = stream.next().await {
+            candidates?;
+        }
+    }
+    let report = stream.report();
+    let mut text = String::new();
+    let kernel = Kernel::detect()?.name();
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "Link {left} with {right}: dice(clk, clk) >= {}, kernel {kernel}", options.threshold);
+    let exact = match options.exact_tokens.as_slice() {
+        [] => "no exact token is named".to_owned(),
+        names => format!("hash join on exact_{}", names.join(", exact_")),
+    };
+    if analyze {
+        let _ = writeln!(text, "Exact stage: {exact}: {} pairs", report.exact_pairs);
+        let _ = writeln!(
+            text,
+            "Dice stage: {} pairs of {} compared, {} given up early",
+            report.dice_pairs, report.compared, report.aborted
+        );
+        let _ = write!(text, "{}", DisplayableExecutionPlan::with_metrics(stream.physical_plan()).indent(false));
+    } else {
+        let _ = writeln!(text, "Exact stage: {exact}");
+        let _ = writeln!(text, "Dice stage: all pairs of the rows that the exact stage did not match");
+        let _ = write!(text, "{}", DisplayableExecutionPlan::new(stream.physical_plan()).indent(false));
+    }
+    Ok(text)
+}

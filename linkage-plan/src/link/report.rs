@@ -1,0 +1,92 @@
+//! What a link has done so far.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use datafusion::physical_plan::ExecutionPlan;
+
+use crate::dice_join::DiceJoinExec;
+use crate::dice_join::metrics::{BUILD_BYTES, EARLY_ABORTS, PAIRS_COMPARED, total};
+
+/// Counts of a link, while it runs or when it is done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LinkReport {
+    /// Pairs handed on that agree in an exact token.
+    pub exact_pairs: u64,
+    /// Pairs handed on that the Dice stage found.
+    pub dice_pairs: u64,
+    /// Pairs that the Dice stage compared.
+    pub compared: u64,
+    /// Of these, the pairs given up early, because what was left could not lift them to the threshold.
+    pub aborted: u64,
+    /// Bytes that the Dice stage reserved for its left side.
+    pub bytes: u64,
+    /// Time since the start, or until the end.
+    pub elapsed: Duration,
+}
+
+/// Reads a link's counts while another task runs it. Cheap to clone.
+#[derive(Clone)]
+pub struct LinkProgress {
+    plan: Arc<dyn ExecutionPlan>,
+    counts: Arc<Counts>,
+}
+
+pub(super) struct Counts {
+    pub(super) exact: AtomicU64,
+    pub(super) dice: AtomicU64,
+    began: Instant,
+    took: OnceLock<Duration>,
+}
+
+impl LinkProgress {
+    pub(super) fn start(plan: Arc<dyn ExecutionPlan>) -> Self {
+        let counts =
+            Counts { exact: AtomicU64::new(0), dice: AtomicU64::new(0), began: Instant::now(), took: OnceLock::new() };
+        Self { plan, counts: Arc::new(counts) }
+    }
+
+    /// The counts at this moment.
+    pub fn report(&self) -> LinkReport {
+        let mut report = LinkReport {
+            exact_pairs: self.counts.exact.load(Ordering::Relaxed),
+            dice_pairs: self.counts.dice.load(Ordering::Relaxed),
+            elapsed: self.counts.took.get().copied().unwrap_or_else(|| self.counts.began.elapsed()),
+            ..LinkReport::default()
+        };
+        add_dice_joins(&self.plan, &mut report);
+        report
+    }
+
+    pub(super) fn plan(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.plan
+    }
+
+    pub(super) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    pub(super) fn finish(&self) {
+        self.counts.took.get_or_init(|| self.counts.began.elapsed());
+    }
+}
+
+impl std::fmt::Debug for LinkProgress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("LinkProgress").field(&self.report()).finish()
+    }
+}
+
+fn add_dice_joins(plan: &Arc<dyn ExecutionPlan>, report: &mut LinkReport) {
+    if plan.is::<DiceJoinExec>()
+        && let Some(metrics) = plan.metrics()
+    {
+        report.compared += total(&metrics, PAIRS_COMPARED);
+        report.aborted += total(&metrics, EARLY_ABORTS);
+        report.bytes += total(&metrics, BUILD_BYTES);
+    }
+    for child in plan.children() {
+        add_dice_joins(child, report);
+    }
+}

@@ -1,0 +1,85 @@
+//! The candidates of a link as they are found.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{Float64Type, UInt32Type};
+use datafusion::common::{DataFusionError, exec_datafusion_err};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::SessionContext;
+use futures::StreamExt;
+
+use super::Candidate;
+use super::report::{LinkProgress, LinkReport};
+use crate::error::PlanError;
+
+/// A running link. Dropping it cancels the run: its tasks stop within a few milliseconds and give their memory back.
+///
+/// All partitions work while candidates are taken; when none is taken, they stop after a batch or two.
+pub struct LinkStream {
+    batches: SendableRecordBatchStream,
+    progress: LinkProgress,
+}
+
+impl LinkStream {
+    pub(crate) async fn start(context: &SessionContext, plan: LogicalPlan) -> Result<Self, PlanError> {
+        let plan = context.state().create_physical_plan(&plan).await?;
+        let progress = LinkProgress::start(Arc::clone(&plan));
+        let batches = execute_stream(plan, context.task_ctx())?;
+        Ok(Self { batches, progress })
+    }
+
+    /// The next candidates, in no particular order; `None` when there are no more.
+    ///
+    /// # Errors
+    /// When the plan fails, above all for want of memory. After an error there is nothing more.
+    pub async fn next(&mut self) -> Option<Result<Vec<Candidate>, PlanError>> {
+        let next = self.batches.next().await;
+        if !matches!(next, Some(Ok(_))) {
+            self.progress.finish();
+        }
+        Some(next?.and_then(|batch| self.candidates(&batch)).map_err(PlanError::from))
+    }
+
+    /// What was done so far.
+    pub fn report(&self) -> LinkReport {
+        self.progress.report()
+    }
+
+    /// A handle that reads the same counts from another task.
+    pub fn progress(&self) -> LinkProgress {
+        self.progress.clone()
+    }
+
+    pub(super) fn physical_plan(&self) -> &dyn ExecutionPlan {
+        self.progress.plan().as_ref()
+    }
+
+    fn candidates(&self, batch: &RecordBatch) -> Result<Vec<Candidate>, DataFusionError> {
+        let other = || exec_datafusion_err!("the plan's output is not a list of candidates");
+        let left = batch.column(0).as_primitive_opt::<UInt32Type>().ok_or_else(other)?;
+        let right = batch.column(1).as_primitive_opt::<UInt32Type>().ok_or_else(other)?;
+        let score = batch.column(2).as_primitive_opt::<Float64Type>().ok_or_else(other)?;
+        let exact = batch.column(3).as_boolean_opt().ok_or_else(other)?;
+        let exact_pairs = exact.true_count() as u64;
+        self.progress.counts().exact.fetch_add(exact_pairs, Ordering::Relaxed);
+        self.progress.counts().dice.fetch_add(batch.num_rows() as u64 - exact_pairs, Ordering::Relaxed);
+        let row = |at| Candidate {
+            left: left.value(at),
+            right: right.value(at),
+            // A record without a CLK has no score; an exact token can still match it.
+            score: if score.is_null(at) { 0.0 } else { score.value(at) },
+            exact: exact.value(at),
+        };
+        Ok((0..batch.num_rows()).map(row).collect())
+    }
+}
+
+impl std::fmt::Debug for LinkStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("LinkStream").field(&self.progress).finish()
+    }
+}

@@ -1,0 +1,167 @@
+//! The session: tables, memory, and the queries over them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::RecordBatch;
+use datafusion::common::DataFusionError;
+use datafusion::datasource::MemTable;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::physical_plan::displayable;
+use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
+use linkage_core::dice::Kernel;
+
+use crate::dice_join::{DiceJoinRule, LinkQueryPlanner, declined};
+use crate::error::PlanError;
+use crate::link::{self, LinkOptions, LinkStream};
+use crate::table::TokenTable;
+use crate::udf::DiceUdf;
+
+/// What a session may use.
+#[derive(Debug, Clone)]
+pub struct PlanOptions {
+    /// Most bytes that tables and running plans hold together.
+    pub memory_bytes: usize,
+    /// Parts that work in parallel: usually the number of cores.
+    pub partitions: usize,
+}
+
+/// Tables of tokens and the plans that link them.
+pub struct LinkSession {
+    context: SessionContext,
+    partitions: usize,
+    /// What each table holds of the memory pool.
+    tables: Mutex<HashMap<String, MemoryReservation>>,
+}
+
+impl LinkSession {
+    /// A session without tables.
+    ///
+    /// # Errors
+    /// When no kernel can be chosen, because `LINKAGE_KERNEL` names none that runs here.
+    pub fn new(options: PlanOptions) -> Result<Self, PlanError> {
+        Kernel::detect()?;
+        let partitions = options.partitions.max(1);
+        let mut config = SessionConfig::new().with_target_partitions(partitions);
+        // A hash join would push the smallest and largest exact token of one side into the scan of the other, and
+        // EXPLAIN would print them. No token is ever shown.
+        config.options_mut().optimizer.enable_dynamic_filter_pushdown = false;
+        let runtime = RuntimeEnvBuilder::new().with_memory_limit(options.memory_bytes, 1.0).build_arc()?;
+        let state = SessionStateBuilder::new()
+            .with_default_features()
+            .with_config(config)
+            .with_runtime_env(runtime)
+            .with_optimizer_rule(Arc::new(DiceJoinRule))
+            .with_query_planner(Arc::new(LinkQueryPlanner))
+            .build();
+        let context = SessionContext::new_with_state(state);
+        context.register_udf(DiceUdf::udf());
+        Ok(Self { context, partitions, tables: Mutex::default() })
+    }
+
+    /// Makes a table known by name, in the place of any table that had the name.
+    ///
+    /// # Errors
+    /// When the session's memory does not hold it.
+    pub fn register(&self, name: &str, table: TokenTable) -> Result<(), PlanError> {
+        let pool = &self.context.runtime_env().memory_pool;
+        let memory = MemoryConsumer::new(format!("table {name}")).register(pool);
+        if memory.try_grow(table.bytes()).is_err() {
+            let free = match pool.memory_limit() {
+                MemoryLimit::Finite(limit) => limit.saturating_sub(pool.reserved()),
+                MemoryLimit::Infinite | MemoryLimit::Unknown => 0,
+            };
+            return Err(PlanError::Memory {
+                what: "the table",
+                rows: table.rows() as u64,
+                needed_bytes: table.bytes() as u64,
+                free_bytes: free as u64,
+                hint: "grant the session more memory; linking takes about as much again as its left table",
+            });
+        }
+        let provider = MemTable::try_new(table.schema(), table.partitions(self.partitions))?;
+        self.deregister(name)?;
+        self.context.register_table(datafusion::common::TableReference::bare(name), Arc::new(provider))?;
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), memory);
+        Ok(())
+    }
+
+    /// Forgets a table, if there is one of that name, and gives its memory back.
+    ///
+    /// # Errors
+    /// When DataFusion's catalogue refuses.
+    pub fn deregister(&self, name: &str) -> Result<(), PlanError> {
+        self.context.deregister_table(datafusion::common::TableReference::bare(name))?;
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        Ok(())
+    }
+
+    /// Starts to link two tables: first by equality on exact tokens, then by Dice similarity what that leaves.
+    ///
+    /// # Errors
+    /// When a table or an exact token is unknown, or the tables' CLKs differ in length.
+    pub async fn link(&self, left: &str, right: &str, options: &LinkOptions) -> Result<LinkStream, PlanError> {
+        let plan = link::plan(&self.context, left, right, options).await?;
+        LinkStream::start(&self.context, plan).await
+    }
+
+    /// How two tables are linked, as text: both stages and DataFusion's physical plan.
+    ///
+    /// With `analyze` the plan is run, its pairs are counted and dropped, and the text has the counts and every
+    /// operator's metrics.
+    ///
+    /// # Errors
+    /// As [`link`](Self::link); with `analyze` also when the run fails.
+    pub async fn explain(
+        &self,
+        left: &str,
+        right: &str,
+        options: &LinkOptions,
+        analyze: bool,
+    ) -> Result<String, PlanError> {
+        let plan = link::plan(&self.context, left, right, options).await?;
+        link::explain(&self.context, plan, (left, right), options, analyze).await
+    }
+
+    /// Runs a query and returns its rows. `dice(a, b)` is a function; only queries are allowed.
+    ///
+    /// # Errors
+    /// When the query cannot be planned, is no query, or fails.
+    pub async fn sql(&self, query: &str) -> Result<Vec<RecordBatch>, PlanError> {
+        Ok(self.query(query).await?.collect().await?)
+    }
+
+    /// The physical plan of a query as text, and why joins on `dice()` in it are not planned as Dice joins.
+    ///
+    /// # Errors
+    /// When the query cannot be planned, or is no query.
+    pub async fn explain_sql(&self, query: &str) -> Result<String, PlanError> {
+        let frame = self.query(query).await?;
+        let (state, plan) = frame.into_parts();
+        let optimised = state.optimize(&plan)?;
+        let physical = state.query_planner().create_physical_plan(&optimised, &state).await?;
+        let mut text = displayable(physical.as_ref()).indent(false).to_string();
+        for reason in declined(&optimised)? {
+            text.push_str(&format!("no Dice join: {reason}\n"));
+        }
+        Ok(text)
+    }
+
+    /// The most memory that tables and plans hold at this moment.
+    pub fn reserved_bytes(&self) -> usize {
+        self.context.runtime_env().memory_pool.reserved()
+    }
+
+    async fn query(&self, query: &str) -> Result<DataFrame, DataFusionError> {
+        let only_queries = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        self.context.sql_with_options(query, only_queries).await
+    }
+}
+
+impl std::fmt::Debug for LinkSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LinkSession").field("partitions", &self.partitions).finish_non_exhaustive()
+    }
+}
