@@ -171,7 +171,7 @@ fn vectors() -> Vec<(&'static str, Vec<String>, &'static str, u64, u64)> {
         ("wrong_key", log(7, 3, &other_key()), "wrong-key", 5, 4),
         ("no_final_checkpoint", good[..10].to_vec(), "no-final-checkpoint", 10, 9),
         // Sound in itself: only an auditor who kept `since.jsonl`, the last checkpoint of the good log, can tell.
-        ("truncated", good[..9].to_vec(), "truncated", 9, 9),
+        ("truncated", good[..9].to_vec(), "truncated", 10, 9),
         ("forked", log(8, 3, &audit_key()).into_iter().take(9).chain(fork_of(&good)).collect(), "forked", 10, 9),
     ]
 }

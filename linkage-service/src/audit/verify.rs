@@ -47,7 +47,8 @@ pub fn verify(reader: impl BufRead, key: &PublicKey, earlier: Option<&Checkpoint
             }
         }
     }
-    walk.finish().map_err(|(seq, kind)| AuditFault { line: lines.number, seq, kind })
+    // Lines count from 1 and entries from 0. A missing entry is reported where it should have stood.
+    walk.finish().map_err(|(seq, kind)| AuditFault { line: seq + 1, seq, kind })
 }
 
 /// The state of a walk along the lines of a log.

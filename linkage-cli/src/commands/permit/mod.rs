@@ -97,7 +97,7 @@ fn submit(args: &SubmitArgs) -> anyhow::Result<ExitCode> {
 
 /// A statement that the committee can sign.
 enum Document {
-    Permit(Permit),
+    Permit(Box<Permit>),
     Revocation(Revocation),
 }
 
@@ -105,7 +105,7 @@ impl Document {
     /// Reads a statement in which every rule of its format holds.
     fn parse(payload_type: &str, payload: &[u8]) -> anyhow::Result<Self> {
         match payload_type {
-            PERMIT_TYPE => Ok(Self::Permit(Permit::parse(payload)?)),
+            PERMIT_TYPE => Ok(Self::Permit(Box::new(Permit::parse(payload)?))),
             REVOCATION_TYPE => Ok(Self::Revocation(Revocation::parse(payload)?)),
             _ => bail!("neither a permit nor a revocation\nhint: the payload type is one of docs/spec/permit.md"),
         }
