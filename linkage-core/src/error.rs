@@ -334,6 +334,7 @@ impl TokenFileError {
         match error {
             age::DecryptError::NoMatchingKeys => Self::WrongRecipient,
             age::DecryptError::InvalidMac | age::DecryptError::DecryptionFailed => Self::Damaged,
+            age::DecryptError::Io(e) if e.kind() == std::io::ErrorKind::FileTooLarge => Self::NotSealed,
             age::DecryptError::Io(e) => Self::from_read(e),
             _ => Self::NotSealed,
         }

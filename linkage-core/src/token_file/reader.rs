@@ -14,8 +14,9 @@ use super::{
 };
 use crate::error::TokenFileError;
 
-/// The seal's own header holds a few lines per recipient.
-const MAX_SEAL_BYTES: u64 = 64 * 1024;
+/// The seal's own header takes about 100 bytes per recipient. It is collected in memory and parsed anew with every line,
+/// so an endless one would cost both memory and, by the square, time.
+const MAX_SEAL_BYTES: u64 = 8 * 1024;
 
 /// Reads a token file batch by batch.
 ///
@@ -149,15 +150,18 @@ impl<R: Read> Read for HashingReader<R> {
     }
 }
 
-/// Ends the input when the budget is spent: the seal's header is collected in memory, so it must not be endless.
+/// Fails when the budget is spent.
 struct Limited<R> {
     inner: BufReader<R>,
     budget: Arc<AtomicU64>,
 }
 
 impl<R: Read> Limited<R> {
-    fn budget(&self) -> usize {
-        usize::try_from(self.budget.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+    fn budget(&self) -> io::Result<usize> {
+        match self.budget.load(Ordering::Relaxed) {
+            0 => Err(io::ErrorKind::FileTooLarge.into()),
+            left => Ok(usize::try_from(left).unwrap_or(usize::MAX)),
+        }
     }
 
     fn spend(&self, count: usize) {
@@ -170,7 +174,7 @@ impl<R: Read> Limited<R> {
 
 impl<R: Read> Read for Limited<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let allowed = buffer.len().min(self.budget());
+        let allowed = buffer.len().min(self.budget()?);
         let count = self.inner.read(&mut buffer[..allowed])?;
         self.spend(count);
         Ok(count)
@@ -179,7 +183,7 @@ impl<R: Read> Read for Limited<R> {
 
 impl<R: Read> BufRead for Limited<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        let budget = self.budget();
+        let budget = self.budget()?;
         let buffer = self.inner.fill_buf()?;
         Ok(&buffer[..buffer.len().min(budget)])
     }
