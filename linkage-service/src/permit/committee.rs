@@ -35,8 +35,9 @@ pub struct CommitteeMember {
 pub struct Endorsement {
     /// Names and keys of the members whose signatures hold, each once, in the committee's order.
     pub signers: Vec<(String, KeyId)>,
-    /// Key ids of signatures that nobody in the committee could have made; they count for nothing.
-    pub unknown: Vec<String>,
+    /// Key ids of signatures that nobody in the committee could have made; they count for nothing. What is no key id
+    /// at all is `None`: it is a stranger's text, and stays out of logs.
+    pub unknown: Vec<Option<KeyId>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -117,9 +118,9 @@ impl Committee {
         let mut seats = BTreeSet::new();
         let mut unknown = Vec::new();
         for claim in envelope.signatures() {
-            let seat = claim.key_id.parse::<KeyId>().ok().and_then(|key_id| self.by_key.get(&key_id));
-            let Some(&seat) = seat else {
-                unknown.push(claim.key_id.clone());
+            let key_id = claim.key_id.parse::<KeyId>().ok();
+            let Some(&seat) = key_id.and_then(|key_id| self.by_key.get(&key_id)) else {
+                unknown.push(key_id);
                 continue;
             };
             let member = &self.members[seat];

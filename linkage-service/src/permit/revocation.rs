@@ -65,6 +65,9 @@ impl Revocation {
         if self.format != "revocation/1" {
             return field("format", "this program reads `revocation/1`");
         }
+        if !(2000..3000).contains(&self.decided_at.year()) {
+            return field("decided_at", "a year from 2000 to 2999, so that every time zone can write it");
+        }
         match text_rule(&self.reason) {
             Some(rule) => field("reason", rule),
             None => Ok(self),

@@ -157,6 +157,10 @@ impl TryFrom<Statement> for Permit {
         let heard_for = |hearing: &Hearing| databases.contains(&hearing.database);
         require(hearings.iter().all(heard_for), "hearings", "only for databases of the permit")?;
         hearings.iter().try_for_each(|hearing| check_text("hearings.body", &hearing.body))?;
+        let in_reach = |time: OffsetDateTime| (2000..3000).contains(&time.year());
+        let years = "a year from 2000 to 2999, so that every time zone can write it";
+        require(in_reach(statement.valid_from), "valid_from", years)?;
+        require(in_reach(statement.valid_until), "valid_until", years)?;
         let lasts = statement.valid_from < statement.valid_until;
         require(lasts, "valid_until", "later than `valid_from`")?;
         Ok(Self(statement))

@@ -189,7 +189,8 @@ impl Policy {
 
     /// The calendar day of an instant where the policy is in force.
     pub fn day_of(&self, instant: OffsetDateTime) -> Date {
-        instant.to_offset(self.offset).date()
+        // An instant that has no day there, at the very end of the calendar, keeps the day that it has.
+        instant.checked_to_offset(self.offset).unwrap_or(instant).date()
     }
 
     /// The revision in force on a day; `None` before the first.

@@ -65,6 +65,9 @@ const CASES: &[Case] = &[
     ("invalid_statement_no_members", "invalid-statement", |w| w.set("members", json!([]))),
     ("invalid_statement_no_reason", "invalid-statement", |w| w.set("reason", json!(" "))),
     ("invalid_statement_hidden_text", "invalid-statement", |w| w.set("reason", json!("Yes\u{202e}on"))),
+    ("invalid_statement_year_out_of_reach", "invalid-statement", |w| {
+        w.set("valid_until", json!("9999-12-31T23:59:59-09:00"));
+    }),
     ("invalid_statement_ends_before_it_begins", "invalid-statement", |w| {
         w.set("valid_until", json!("2026-03-31T00:00:00+09:00"));
     }),
@@ -218,7 +221,7 @@ fn a_permitted_request_carries_the_permit_and_its_signers() {
     assert_eq!(permitted.request().databases.len(), 3);
     let endorsement = permitted.verified_permit().endorsement();
     assert_eq!(endorsement.signers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["Member 0", "Member 2"]);
-    assert_eq!(endorsement.unknown, [key(3).public_key().key_id().to_string()]);
+    assert_eq!(endorsement.unknown, [Some(key(3).public_key().key_id())]);
 }
 
 #[test]
