@@ -197,7 +197,8 @@ impl Fingerprint {
     /// # Errors
     /// When the text holds no certificate in PEM.
     pub fn of_certificate_pem(text: &str) -> Result<Self, DocumentError> {
-        let (field, rule) = ("certificate", "a client certificate in PEM: it begins with `-----BEGIN CERTIFICATE-----`");
+        let (field, rule) =
+            ("certificate", "a client certificate in PEM: it begins with `-----BEGIN CERTIFICATE-----`");
         match parse_x509_pem(text.as_bytes()) {
             Ok((_, pem)) if pem.label == "CERTIFICATE" => Ok(Self(Sha256::digest(&pem.contents).into())),
             _ => Err(DocumentError::Field { document: DOCUMENT, field, rule }),
