@@ -26,7 +26,7 @@ enum Caller {
 }
 
 impl Caller {
-    const ALL: [(Self, &str, &[&str]); 6] = [
+    const ALL: [(Self, &'static str, &'static [&'static str]); 6] = [
         (Self::Committee, "committee", &["--role", "committee"]),
         (Self::Project, "project", &["--role", "project", "--project", "heart"]),
         (Self::OtherMember, "other-member", &["--role", "project", "--project", "heart"]),
@@ -198,9 +198,9 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
         for name in ["one", "two", "three", "stranger"] {
-            ok(linkage(at, &["permit", "keygen", "-o", &format!("{name}.key")]));
+            ok(linkage(at, &["permit", "keygen", "-o", name]));
         }
-        let members = ["one=one.key.pub", "two=two.key.pub", "three=three.key.pub"];
+        let members = ["one=one.pub", "two=two.pub", "three=three.pub"];
         let members: Vec<&str> = members.iter().flat_map(|member| ["--member", *member]).collect();
         ok(linkage(at, &[&["permit", "committee", "--threshold", "2", "-o", "committee.json"], members.as_slice()].concat()));
         ok(linkage(at, &["service", "init", "service", "--committee", "committee.json", "--policy", "law"]));
@@ -306,7 +306,9 @@ impl World {
     /// How often each refusal code stands in the audit log, which is verified first.
     fn refusals(&self) -> BTreeMap<String, usize> {
         let log = self.folder.path().join("audit.jsonl");
-        ok(self.call(Caller::Auditor, &["audit", "export", "-o", path(&log), "--force"]));
+        // An export never overwrites an earlier one.
+        let _ = std::fs::remove_file(&log);
+        ok(self.call(Caller::Auditor, &["audit", "export", "-o", path(&log)]));
         ok(linkage(self.folder.path(), &["audit", "verify", path(&log), "--key", "service/audit.pub"]));
         let mut codes = BTreeMap::new();
         for line in std::fs::read_to_string(&log).unwrap().lines() {

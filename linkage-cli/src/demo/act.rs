@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use linkage_datasets::{DemoDatabase, ErrorModel, write_demo};
 use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::DemoArgs;
 use super::party::{Party, Program, Running};
@@ -18,12 +20,17 @@ const PERMIT: &str = "p-2026-001";
 const PROJECT: &str = "stroke-outcomes";
 const STRANGER: &str = "no-permit";
 const COMMITTEE: [&str; 3] = ["member-1", "member-2", "member-3"];
+/// 電カル may be linked only under what the working group proposed, which is no law yet.
+const POLICY: &str = "proposal-2024";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One custodian: its folder and what it holds.
 struct Site {
     party: Party,
-    holds: DemoDatabase,
+    database: String,
+    /// Name of the extract in the folder, and its encoding.
+    extract: String,
+    encoding: String,
 }
 
 /// All parties, set up and connected, with the service running.
@@ -49,19 +56,21 @@ impl Stage {
         let (unit, committee) = (party("unit")?, party("committee")?);
         let (project, stranger, auditor) = (party("project")?, party("stranger")?, party("auditor")?);
 
-        // Each custodian's extract goes straight into its own folder; the truth stays outside all of them.
+        // Each custodian's extract goes into its own folder; the truth stays outside all of them.
         let manifest = write_demo(folder, args.people, args.seed, &ErrorModel::default())
             .context("cannot write the made-up extracts")?;
-        let sites = manifest
-            .databases
-            .into_iter()
-            .map(|holds| Ok(Site { party: party(&holds.database)?, holds }))
-            .collect::<anyhow::Result<Vec<_>>>()?;
+        let mut sites = Vec::new();
+        for DemoDatabase { name, path, encoding, .. } in manifest.databases {
+            let party = party(&name)?;
+            let extract = format!("{name}.csv");
+            fs::rename(path, party.path(&extract))?;
+            sites.push(Site { party, database: name, extract, encoding });
+        }
 
         let mut members = vec!["permit".to_owned(), "committee".to_owned(), "--threshold".to_owned(), "2".to_owned()];
         for name in COMMITTEE {
-            committee.run(Linkage, &["permit", "keygen", "-o", &format!("{name}.key")])?;
-            members.extend(["--member".to_owned(), format!("{name}={name}.key.pub")]);
+            committee.run(Linkage, &["permit", "keygen", "-o", name])?;
+            members.extend(["--member".to_owned(), format!("{name}={name}.pub")]);
         }
         members.extend(["-o".to_owned(), "committee.json".to_owned()]);
         committee.run(Linkage, &members)?;
@@ -69,7 +78,7 @@ impl Stage {
         fs::copy(committee.path("committee.json"), unit.path("committee.json"))?;
         unit.run(
             LinkageService,
-            &["init", "service", "--committee", "committee.json", "--policy", "proposal-2024"],
+            &["init", "service", "--committee", "committee.json", "--policy", POLICY],
         )?;
         let issue = |role: &[&str], name: &str, to: &Party| -> anyhow::Result<()> {
             let credential = to.path("credential");
@@ -78,8 +87,8 @@ impl Stage {
             unit.run(LinkageService, &args).map(drop)
         };
         for site in &sites {
-            let name = format!("{} custodian", site.holds.database);
-            issue(&["custodian", "--database", &site.holds.database], &name, &site.party)?;
+            let name = format!("{} custodian", site.database);
+            issue(&["custodian", "--database", &site.database], &name, &site.party)?;
             fs::copy(unit.path("service/unit.pub"), site.party.path("unit.pub"))?;
         }
         issue(&["committee"], "review committee", &committee)?;
@@ -115,7 +124,7 @@ impl Stage {
         let audit_entries = self.audit()?;
         let quality = quality::against_truth(
             &self.folder.join("truth.csv"),
-            self.sites.iter().map(|site| (site.holds.database.as_str(), site.party.path("crosswalk.csv"))),
+            self.sites.iter().map(|site| (site.database.as_str(), site.party.path("crosswalk.csv"))),
         )?;
         self.service.stop(PATIENCE)?;
         Ok(Summary {
@@ -142,17 +151,14 @@ impl Stage {
     }
 
     fn tokenise(&self, site: &Site) -> anyhow::Result<DatabaseSummary> {
-        let Site { party, holds } = site;
-        let database = holds.database.as_str();
+        let Site { party, database, extract, encoding } = site;
         let tokens = format!("{database}.tokens");
-        let extract = holds.file.file_name().context("an extract without a name")?.to_string_lossy().into_owned();
-        let encoding = holds.encoding.as_str();
         let json = party
             .run(
                 Custodian,
                 &[
                     "tokenise", "--database", database, "--schema", "person-ja", "--secret", "linkage.secret", "--to",
-                    "unit.pub", "--encoding", encoding, "--id-column", "record_id", &extract, "-o", &tokens, "--json",
+                    "unit.pub", "--encoding", encoding, "--id-column", "record_id", extract, "-o", &tokens, "--json",
                 ],
             )?
             .json()?;
@@ -160,7 +166,7 @@ impl Stage {
         let records = number(&json, "records")?;
         let seconds = json["seconds"].as_f64().unwrap_or(f64::NAN);
         Ok(DatabaseSummary {
-            database: database.to_owned(),
+            database: database.clone(),
             records,
             set_aside_rows: number(&json, "set_aside_rows")?,
             tokenise_seconds: seconds,
@@ -185,13 +191,16 @@ impl Stage {
     fn permit(&self) -> anyhow::Result<()> {
         let certificate = "project.pem";
         fs::copy(self.project.path("credential/cert.pem"), self.committee.path(certificate))?;
-        let databases: Vec<_> = self.sites.iter().map(|site| site.holds.database.as_str()).collect();
+        let databases: Vec<_> = self.sites.iter().map(|site| site.database.as_str()).collect();
         let member = format!("stroke outcomes group={certificate}");
+        let from = OffsetDateTime::now_utc().replace_nanosecond(0)?;
+        let (until, from) = ((from + time::Duration::days(365)).format(&Rfc3339)?, from.format(&Rfc3339)?);
         let mut new: Vec<String> = [
             "permit", "new", "--id", PERMIT, "--project", PROJECT, "--purpose",
             "Outcomes of stroke care across claims, hospital, long-term care and medical records", "--public-interest",
-            "--databases", &databases.join(","), "--class", "anonymised", "--member", &member, "--environment", "visiting",
-            "--days", "365", "--reason", "Public interest shown; anonymised data suffice", "-o", "permit.json",
+            "--database", &databases.join(","), "--class", "anonymised", "--member", &member, "--environment", "visiting",
+            "--from", &from, "--until", &until, "--policy", POLICY, "--reason",
+            "Public interest shown; anonymised data suffice", "-o", "permit.json",
         ]
         .map(str::to_owned)
         .into();
@@ -199,10 +208,10 @@ impl Stage {
             new.extend(["--hearing".to_owned(), format!("{database}=review board of {database}")]);
         }
         self.committee.run(Linkage, &new)?;
-        for name in &COMMITTEE[..2] {
-            self.committee.run(Linkage, &["permit", "sign", "--key", &format!("{name}.key"), "permit.json"])?;
+        for (name, file) in COMMITTEE.iter().zip(["permit.json", "permit.signed.json"]) {
+            self.committee.run(Linkage, &["permit", "sign", file, "--key", &format!("{name}.key"), "--yes"])?;
         }
-        self.call(&self.committee, Linkage, &["permit", "submit", "permit.json"]).map(drop)
+        self.call(&self.committee, Linkage, &["permit", "submit", "permit.signed.json"]).map(drop)
     }
 
     fn run(&self) -> anyhow::Result<RunSummary> {
@@ -223,13 +232,12 @@ impl Stage {
 
     /// A custodian fetches its own crosswalk and maps the record refs back to its own record ids.
     fn receive(&self, site: &Site) -> anyhow::Result<u64> {
-        let database = &site.holds.database;
-        let extract = site.holds.file.file_name().context("an extract without a name")?.to_string_lossy().into_owned();
+        let Site { party, database, extract, encoding } = site;
         let args = [
-            "receive", "--project", PROJECT, "--site-key", &format!("{database}.site-key"), "--input", &extract,
-            "--encoding", &site.holds.encoding, "--id-column", "record_id", "-o", "crosswalk.csv", "--json",
+            "receive", "--project", PROJECT, "--site-key", &format!("{database}.site-key"), "--input", extract,
+            "--encoding", encoding, "--id-column", "record_id", "-o", "crosswalk.csv", "--json",
         ];
-        number(&self.call(&site.party, Custodian, &args)?.json()?, "keys")
+        number(&self.call(party, Custodian, &args)?.json()?, "keys")
     }
 
     /// The auditor takes the log home and verifies it without the service.
