@@ -183,7 +183,10 @@ impl InputArgs {
         let (total, inner): (_, Box<dyn Read + Send>) = if self.is_stdin() {
             (None, Box::new(io::stdin()))
         } else {
-            let file = File::open(&self.input).map_err(|error| at(&self.input, error))?;
+            let file = File::open(&self.input).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => at(&self.input, "no such file\nhint: give a CSV file, or - for stdin"),
+                _ => at(&self.input, error),
+            })?;
             let metadata = file.metadata().map_err(|error| at(&self.input, error))?;
             if metadata.is_dir() {
                 return Err(at(&self.input, "a folder, not a file\nhint: give one CSV file"));

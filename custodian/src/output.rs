@@ -42,6 +42,26 @@ pub(crate) fn suppressed_json(count: u64) -> serde_json::Value {
     if (1..SMALL_CELL).contains(&count) { suppressed(count).into() } else { count.into() }
 }
 
+/// How many of `rows` have something: in whole per cent, and without a number where few have it or few lack it.
+pub(crate) fn share(present: u64, rows: u64) -> String {
+    let missing = rows.saturating_sub(present);
+    if (1..SMALL_CELL).contains(&present) {
+        format!("in <{SMALL_CELL} rows")
+    } else if (1..SMALL_CELL).contains(&missing) {
+        format!("in all but <{SMALL_CELL} rows")
+    } else {
+        format!("{} %", (present * 100).checked_div(rows).unwrap_or(0))
+    }
+}
+
+/// What remains, rounded down when the exact figure would tell a small number that was taken away.
+pub(crate) fn remainder(remaining: u64, taken: &[u64]) -> String {
+    if taken.iter().any(|count| (1..SMALL_CELL).contains(count)) || (1..SMALL_CELL).contains(&remaining) {
+        return format!("at least {}", grouped(remaining / SMALL_CELL * SMALL_CELL));
+    }
+    grouped(remaining)
+}
+
 /// A number with its thousands set apart.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();

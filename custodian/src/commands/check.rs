@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::cli::Done;
 use crate::intake::{InputArgs, Intake};
-use crate::output::{self, SMALL_CELL, grouped, suppressed, suppressed_json};
+use crate::output::{self, remainder, share, suppressed, suppressed_json};
 use crate::refs::SiteKey;
 
 const EXAMPLES: &str = "\
@@ -52,14 +52,14 @@ impl Args {
         let widest = fields.iter().map(|name| name.len()).max().unwrap_or(0).max("field".len());
         let mut lines = vec![
             format!("rows       {}", suppressed(findings.rows)),
-            format!("to write   {}", suppressed(intake.records)),
+            format!("to write   {}", remainder(intake.records, &[findings.set_aside_rows(), findings.opted_out])),
             format!("set aside  {}", suppressed(findings.set_aside_rows())),
             format!("opted out  {}", suppressed(findings.opted_out)),
             String::new(),
             format!("{:widest$}  filled", "field"),
         ];
         for (name, present) in fields.iter().zip(&findings.present) {
-            lines.push(format!("{name:widest$}  {}", fill(*present, findings.rows)));
+            lines.push(format!("{name:widest$}  {}", share(*present, findings.rows)));
         }
         let found = findings.lines(&fields, usize::from(self.rows), true);
         if !found.is_empty() {
@@ -76,25 +76,13 @@ impl Args {
         let report = json!({
             "schema": schema.name(),
             "schema_digest": schema.digest(),
-            "to_write_rows": suppressed_json(intake.records),
+            "to_write_rows": remainder(intake.records, &[findings.set_aside_rows(), findings.opted_out]),
             "set_aside_rows": suppressed_json(findings.set_aside_rows()),
             "fields": fields.iter().zip(&findings.present).map(|(name, present)| json!({
-                "field": name, "filled": fill(*present, findings.rows),
+                "field": name, "filled": share(*present, findings.rows),
             })).collect::<Vec<_>>(),
             "findings": findings.json(&fields, usize::from(self.rows), true),
         });
         format!("{report:#}\n")
-    }
-}
-
-/// How full a field is, in whole per cent; without a number where few rows have a value, or few lack one.
-fn fill(present: u64, rows: u64) -> String {
-    let missing = rows - present;
-    if (1..SMALL_CELL).contains(&present) {
-        format!("in <{SMALL_CELL} rows")
-    } else if (1..SMALL_CELL).contains(&missing) {
-        format!("in all but <{SMALL_CELL} rows")
-    } else {
-        format!("{} %", grouped((present * 100).checked_div(rows).unwrap_or(0)))
     }
 }

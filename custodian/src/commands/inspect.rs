@@ -12,7 +12,7 @@ use linkage_core::token_file::{TokenFileHeader, TokenFileReader, TokenFileStats}
 use serde_json::json;
 
 use crate::cli::Done;
-use crate::output::{self, at, grouped, suppressed, suppressed_json};
+use crate::output::{self, at, grouped, share, suppressed, suppressed_json};
 use crate::refs::SiteKey;
 
 const EXAMPLES: &str = "\
@@ -146,10 +146,10 @@ fn text_report(seen: &Seen, names: &[String]) -> String {
         format!("file           {} bytes, format {}", grouped(seen.file_bytes), header.format_version),
         format!("payload        blake3 {}", blake3::Hash::from_bytes(stats.payload_blake3).to_hex()),
         String::new(),
-        "column                bytes  rows with a value".to_owned(),
+        "column                bytes  filled".to_owned(),
     ];
     for (name, width, filled) in &seen.columns {
-        lines.push(format!("{name:20}  {width:>5}  {}", suppressed(*filled)));
+        lines.push(format!("{name:20}  {width:>5}  {}", share(*filled, stats.records)));
     }
     lines.extend([String::new(), "rows         which fields went into the CLK".to_owned()]);
     let mut patterns: Vec<_> = seen.patterns.iter().collect();
@@ -178,7 +178,7 @@ fn json_report(seen: &Seen, names: &[String]) -> String {
         "payload_blake3": blake3::Hash::from_bytes(seen.stats.payload_blake3).to_hex().as_str(),
         "file_bytes": seen.file_bytes,
         "columns": seen.columns.iter().map(|(name, width, filled)| json!({
-            "name": name, "bytes": width, "filled_rows": suppressed_json(*filled),
+            "name": name, "bytes": width, "filled": share(*filled, seen.stats.records),
         })).collect::<Vec<_>>(),
         "presence": seen.patterns.iter().map(|(pattern, count)| json!({
             "mask": pattern, "rows": suppressed_json(*count), "fields": describe(*pattern, names),

@@ -145,11 +145,25 @@ impl Header {
                 return Err(SourceError::FieldTwice { field: field.clone() });
             }
         }
-        let id = layout.id_column.as_deref().map(|column| self.column("record id", column)).transpose()?;
+        let id =
+            match layout.id_column.as_deref() {
+                Some(column) => Some(self.column(column)?.ok_or_else(|| SourceError::MissingIdColumn {
+                    column: column.to_owned(),
+                    header: self.describe(),
+                })?),
+                None => None,
+            };
         let columns = layout.fields.iter().map(|field| {
             match layout.map.iter().find(|(mapped, _)| mapped == field).map_or(field.as_str(), |(_, column)| column) {
                 "" => Ok(None),
-                column => self.column(field, column).map(Some),
+                column => match self.column(column)? {
+                    Some(at) => Ok(Some(at)),
+                    None => Err(SourceError::MissingColumn {
+                        field: field.clone(),
+                        column: column.to_owned(),
+                        header: self.describe(),
+                    }),
+                },
             }
         });
         let columns: Vec<Option<usize>> = columns.collect::<Result<_, _>>()?;
@@ -159,16 +173,12 @@ impl Header {
         Ok((id, columns))
     }
 
-    fn column(&self, field: &str, column: &str) -> Result<usize, SourceError> {
+    /// Where the column of this name is, if there is one.
+    fn column(&self, column: &str) -> Result<Option<usize>, SourceError> {
         let mut found = self.names.iter().enumerate().filter(|(_, name)| *name == column).map(|(at, _)| at);
         match (found.next(), found.next()) {
-            (Some(at), None) => Ok(at),
-            (Some(_), Some(_)) => Err(SourceError::ColumnTwice { column: column.to_owned() }),
-            (None, _) => Err(SourceError::MissingColumn {
-                field: field.to_owned(),
-                column: column.to_owned(),
-                header: self.describe(),
-            }),
+            (_, Some(_)) => Err(SourceError::ColumnTwice { column: column.to_owned() }),
+            (first, None) => Ok(first),
         }
     }
 
