@@ -159,8 +159,16 @@ pub enum SourceError {
         "no column `{column}` for field `{field}`\nhint: {header}; map one with `{field}=COLUMN`, or `{field}=` if the file has none"
     )]
     MissingColumn {
-        /// The field of the schema, or `record id`.
+        /// The field of the schema.
         field: String,
+        /// The name that was looked for.
+        column: String,
+        /// What the header has.
+        header: String,
+    },
+    /// The column of the record ids is not there.
+    #[error("no column `{column}` for the record ids\nhint: {header}")]
+    MissingIdColumn {
         /// The name that was looked for.
         column: String,
         /// What the header has.
