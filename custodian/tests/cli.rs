@@ -58,7 +58,8 @@ impl Site {
     /// The hash of what is sealed in the token file that these arguments make.
     fn payload(&self, rest: &str) -> String {
         let run = self.tokenise(&format!("--site-key site.key --force --json -o payload.tokens {rest}"));
-        let summary: serde_json::Value = serde_json::from_slice(&run.0.stdout).expect(&run.stderr());
+        let summary: serde_json::Value =
+            serde_json::from_slice(&run.0.stdout).unwrap_or_else(|_| panic!("{}", run.stderr()));
         summary["payload_blake3"].as_str().unwrap().to_owned()
     }
 
@@ -406,7 +407,7 @@ fn wrong_usage_exits_with_2() {
 fn no_value_of_the_input_is_ever_printed() {
     let site = Site::new();
     let canary = "CANARYカナリア金糸雀";
-    let row = vec![canary; 12].join(",");
+    let row = [canary; 12].join(",");
     site.write("bad.csv", format!("{HEADER}\n{row}\n{row},{canary}\n{canary},サトウ,,,,,,,,,,\n"));
     site.write("headless.csv", format!("{canary}19830304,{canary}\n"));
     site.write("quote.csv", format!("{HEADER}\n{row}\n\"{canary}{}", "\n".repeat(100)));
