@@ -8,6 +8,8 @@ mod features;
 mod memo;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};

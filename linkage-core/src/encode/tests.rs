@@ -99,7 +99,7 @@ fn records() -> impl Strategy<Value = Vec<Vec<Option<String>>>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
 
     #[test]
     fn tokens_are_what_the_specification_says(records in records(), words in 1usize..=64) {

@@ -6,6 +6,8 @@
 mod canonical;
 mod check;
 mod document;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 

@@ -95,6 +95,9 @@ pub(super) fn read_batch(
         if node.length() != rows as i64 {
             return Err(refuse("columns of different length"));
         }
+        if !column.nullable && node.null_count() != 0 {
+            return Err(refuse("a column lacks a value"));
+        }
         let nulls = read_nulls(&frame.body, buffers.get(2 * index), node.null_count(), rows).map_err(refuse)?;
         let values = slice(&frame.body, buffers.get(2 * index + 1), rows * column.width).map_err(refuse)?;
         let array: ArrayRef = match column.kind {

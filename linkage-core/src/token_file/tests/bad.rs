@@ -121,7 +121,7 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("seal_truncated_after_header", good[..find(&good, b"\n--- ") + 49 + 16].to_vec(), "Truncated"),
         ("seal_truncated_in_payload", good[..good.len() - 1].to_vec(), "Damaged"),
         ("seal_with_appendix", [&good[..], b"x"].concat(), "Damaged"),
-        ("seal_header_endless", [&b"age-encryption.org/v1\n"[..], &b"-> x ", &[b'y'; 20_000]].concat(), "NotSealed"),
+        ("seal_header_endless", [&b"age-encryption.org/v1\n-> x "[..], &[b'y'; 20_000]].concat(), "NotSealed"),
         ("empty", Vec::new(), "Truncated"),
         ("magic_wrong", inside(Parts { magic: *b"LNKTOK\n\n", ..Parts::good() }), "NotATokenFile"),
         ("version_2", inside(Parts { version: 2, ..Parts::good() }), "Version"),

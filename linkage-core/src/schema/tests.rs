@@ -1,0 +1,196 @@
+//! The schema: what is refused and why, and what its digest depends on.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn base() -> Value {
+    json!({
+        "format": "linkage-schema/1", "name": "base", "normalisation": "ja/1", "threshold": "0.8",
+        "fields": [
+            {"name": "name", "kind": "kana", "encode": {"bits": 100}},
+            {"name": "birth", "kind": "date", "encode": {"bits": 100}},
+            {"name": "number", "kind": "insured-number"}
+        ],
+        "exact_tokens": [{"name": "id", "required": ["number"], "optional": ["birth"]}]
+    })
+}
+
+fn parse(value: &Value) -> Result<LinkageSchema, SchemaError> {
+    LinkageSchema::parse(value.to_string().as_bytes())
+}
+
+/// The base document with the value at a JSON pointer replaced, or added to its object.
+fn with(pointer: &str, value: Value) -> Value {
+    let mut document = base();
+    match document.pointer_mut(pointer) {
+        Some(place) => *place = value,
+        None => {
+            let (parent, key) = pointer.rsplit_once('/').unwrap();
+            document.pointer_mut(parent).unwrap()[key] = value;
+        }
+    }
+    document
+}
+
+#[test]
+fn shipped_schemas_are_valid_and_leave_over_half_of_the_bits_unset() {
+    for name in LinkageSchema::shipped_names() {
+        let schema = LinkageSchema::shipped(name).unwrap();
+        assert_eq!(schema.name(), name);
+        let budget: usize = schema.encoded_fields().map(|(_, _, encoding)| encoding.bits()).sum();
+        let density = 1.0 - (-(budget as f64) / schema.clk_bits() as f64).exp();
+        assert!(density < 0.45, "{name}: {density}");
+        assert_eq!(LinkageSchema::load(name).unwrap(), schema);
+    }
+    assert!(LinkageSchema::shipped("person-fr").is_none());
+}
+
+#[test]
+fn person_en_does_not_look_at_the_social_security_number() {
+    let schema = LinkageSchema::shipped("person-en").unwrap();
+    assert!(schema.fields().iter().all(|field| !field.name().contains("soc")));
+}
+
+#[test]
+fn every_broken_rule_is_named_with_its_place_and_a_hint() {
+    let field = |bits: u64| json!({"name": "name", "kind": "kana", "encode": {"bits": bits}});
+    let many = |count: usize, bits: u64| -> Value {
+        (0..count).map(|i| json!({"name": format!("f{i}"), "kind": "kana", "encode": {"bits": bits}})).collect()
+    };
+    let tokens: Value = (0..9).map(|i| json!({"name": format!("t{i}"), "required": ["number"]})).collect();
+    let cases: Vec<(Value, &str)> = vec![
+        (with("/format", json!("linkage-schema/2")), "format \"linkage-schema/2\" is not known"),
+        (with("/format", json!(1)), "not a linkage schema"),
+        (with("/surprise", json!(1)), "unknown field `surprise`"),
+        (with("/fields/0/surprise", json!(1)), "unknown field `surprise`"),
+        (with("/fields/0/encode/surprise", json!(1)), "unknown field `surprise`"),
+        (with("/exact_tokens/0/surprise", json!(1)), "unknown field `surprise`"),
+        (with("/layout", json!({"bits": 1024, "surprise": 1})), "unknown field `surprise`"),
+        (with("/layout", json!(["composite", 1024])), "a list stands where an object is expected"),
+        (with("/fields/0/encode", json!([2, true, false, 10])), "a list stands where an object is expected"),
+        (with("/layout", json!({"kind": "segmented"})), "unknown variant `segmented`"),
+        (with("/hashing", json!("hmac-sha256")), "unknown variant `hmac-sha256`"),
+        (with("/fields/0/kind", json!("emoji")), "unknown variant `emoji`"),
+        (with("/name", json!("Base")), "name: not a schema name"),
+        (with("/name", json!("")), "name: not a schema name"),
+        (with("/normalisation", json!("ja/2")), "normalisation: \"ja/2\" is not known here"),
+        (with("/threshold", json!(0.8)), "expected a string"),
+        (with("/threshold", json!("1.8")), "threshold: the threshold is not above 0 and at most 1"),
+        (with("/threshold", json!("0")), "threshold: "),
+        (with("/layout", json!({"bits": 1000})), "layout: 1000 bits"),
+        (with("/layout", json!({"bits": 0})), "layout: 0 bits"),
+        (with("/layout", json!({"bits": 4160})), "layout: 4160 bits"),
+        (with("/layout", json!({"bits": -64})), "not a linkage schema"),
+        (with("/layout", json!({"bits": 1024.5})), "not a linkage schema"),
+        (with("/fields", json!([])), "fields: not 1 to 64 fields"),
+        (with("/fields", many(17, 10)), "17 fields have `encode`"),
+        (with("/fields", many(65, 10)), "not 1 to 64 fields"),
+        (with("/fields", many(8, 100)), "the bit budgets add up to 800"),
+        (with("/fields/1/name", json!("name")), "field \"name\": named twice"),
+        (with("/fields/0/name", json!("Name")), "field \"Name\": not a name"),
+        (with("/fields/0/encode/bits", json!(0)), "a budget of 0 bits"),
+        (with("/fields/0/encode/bits", json!(1025)), "a budget of 1025 bits"),
+        (with("/fields/0/encode/q", json!(0)), "q = 0 is not 1 to 4"),
+        (with("/fields/0/encode/q", json!(5)), "q = 5 is not 1 to 4"),
+        (with("/fields/0/encode", json!({"q": 1, "pad": true, "bits": 10})), "padding needs q of 2 or more"),
+        (with("/fields/1/encode/q", json!(1)), "a date takes no `q`"),
+        (with("/fields/0/encode", json!(null)), "field \"name\": neither encoded nor in an exact token"),
+        (with("/exact_tokens/0/required", json!([])), "no required field"),
+        (with("/exact_tokens/0/required", json!(["nobody"])), "\"nobody\" is not a field"),
+        (with("/exact_tokens/0/optional", json!(["number"])), "\"number\" stands in it twice"),
+        (with("/exact_tokens/0/name", json!("ID")), "not a name"),
+        (
+            with(
+                "/exact_tokens",
+                json!([{"name": "a", "required": ["number"]}, {"name": "a", "required": ["number"]}]),
+            ),
+            "named twice",
+        ),
+        (with("/exact_tokens", tokens), "more than 8"),
+        (json!([1, 2]), "not a linkage schema"),
+        (json!({"fields": [field(1)]}), "missing field `format`"),
+    ];
+    for (document, expected) in cases {
+        let message = parse(&document).expect_err(expected).to_string();
+        assert!(message.contains(expected) && message.contains("\nhint: "), "{expected}:\n{message}");
+    }
+    parse(&base()).unwrap();
+}
+
+#[test]
+fn a_key_that_stands_twice_is_refused_at_every_level() {
+    let text = base().to_string();
+    for (once, twice) in [
+        ("\"name\":\"base\"", "\"name\":\"base\",\"name\":\"base\""),
+        ("\"kind\":\"date\"", "\"kind\":\"date\",\"kind\":\"date\""),
+        ("\"bits\":100", "\"bits\":100,\"bits\":100"),
+        ("\"name\":\"id\"", "\"name\":\"id\",\"name\":\"id\""),
+    ] {
+        let message = LinkageSchema::parse(text.replacen(once, twice, 1).as_bytes()).unwrap_err().to_string();
+        assert!(message.contains("duplicate field"), "{message}");
+    }
+}
+
+#[test]
+fn the_canonical_form_fills_in_defaults_and_sorts_keys() {
+    let schema = parse(&base()).unwrap();
+    assert_eq!(
+        schema.canonical(),
+        concat!(
+            r#"{"exact_tokens":[{"name":"id","optional":["birth"],"required":["number"]}],"fields":["#,
+            r#"{"encode":{"bits":100,"pad":true,"positional":false,"q":2},"kind":"kana","name":"name"},"#,
+            r#"{"encode":{"bits":100},"kind":"date","name":"birth"},"#,
+            r#"{"kind":"insured-number","name":"number"}],"format":"linkage-schema/1","hashing":"blake3","#,
+            r#""layout":{"bits":1024,"kind":"composite"},"name":"base","normalisation":"ja/1","threshold":"0.8"}"#
+        )
+    );
+    assert_eq!(LinkageSchema::parse(schema.canonical().as_bytes()).unwrap(), schema);
+}
+
+#[test]
+fn the_digest_depends_on_the_meaning_and_not_on_the_spelling() {
+    let digest = parse(&base()).unwrap().digest();
+    let mut spelt_out = base();
+    spelt_out["layout"] = json!({"bits": 1024, "kind": "composite"});
+    spelt_out["hashing"] = json!("blake3");
+    spelt_out["threshold"] = json!("0.800");
+    spelt_out["fields"][0]["encode"] = json!({"positional": false, "q": 2, "pad": true, "bits": 100});
+    assert_eq!(LinkageSchema::parse(format!("\n {spelt_out:#} ").as_bytes()).unwrap().digest(), digest);
+    for changed in [
+        with("/name", json!("other")),
+        with("/threshold", json!("0.81")),
+        with("/layout", json!({"bits": 2048})),
+        with("/fields/0/encode/bits", json!(101)),
+        with("/fields/0/encode/q", json!(3)),
+        with("/fields/0/encode/pad", json!(false)),
+        with("/fields/0/encode/positional", json!(true)),
+        with("/fields/0/kind", json!("latin")),
+        with("/exact_tokens/0/name", json!("ident")),
+        with("/exact_tokens/0/optional", json!([])),
+    ] {
+        assert_ne!(parse(&changed).unwrap().digest(), digest, "{changed}");
+    }
+}
+
+#[test]
+fn a_schema_that_is_not_there_is_refused_with_the_names_that_are() {
+    let message = LinkageSchema::load("/no/such/schema.json").unwrap_err().to_string();
+    assert!(message.contains("person-ja, person-en"), "{message}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), place in any::<prop::sample::Index>()) {
+        let _ = LinkageSchema::parse(&bytes);
+        let mut text = base().to_string().into_bytes();
+        let place = place.index(text.len());
+        for (old, new) in text[place..].iter_mut().zip(bytes.iter().take(4)) {
+            *old = *new;
+        }
+        let _ = LinkageSchema::parse(&text);
+    }
+}
