@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{check, inspect, keygen, site_key, tokenise};
+#[cfg(feature = "submit")]
+use crate::commands::{receive, submit};
 use crate::output;
 
 const EXAMPLES: &str = "\
@@ -32,6 +34,10 @@ enum Command {
     Check(Box<check::Args>),
     Tokenise(Box<tokenise::Args>),
     Inspect(inspect::Args),
+    #[cfg(feature = "submit")]
+    Submit(submit::Args),
+    #[cfg(feature = "submit")]
+    Receive(Box<receive::Args>),
 }
 
 /// How a command that did not fail ended.
@@ -51,6 +57,10 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Tokenise(args) => tokenise::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        #[cfg(feature = "submit")]
+        Command::Submit(args) => submit::run(&args),
+        #[cfg(feature = "submit")]
+        Command::Receive(args) => receive::run(&args),
     };
     match result {
         Ok(Done::Clean) => ExitCode::SUCCESS,

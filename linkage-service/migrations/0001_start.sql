@@ -57,6 +57,8 @@ CREATE TABLE run (
     pairs_done  INTEGER NOT NULL DEFAULT 0,
     pairs       INTEGER NOT NULL DEFAULT 0,
     compared    INTEGER NOT NULL DEFAULT 0,
+    exact_pairs INTEGER,
+    dice_pairs  INTEGER,
     clusters    INTEGER,
     failure     TEXT
 ) STRICT;

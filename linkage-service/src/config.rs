@@ -12,7 +12,7 @@ use crate::error::ConfigError;
 pub const FILE: &str = "config.toml";
 
 /// The whole file.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where to listen and what to accept.
@@ -134,7 +134,8 @@ impl Config {
     pub fn load(unit: &Path) -> Result<Self, ConfigError> {
         let path = unit.join(FILE);
         let text = std::fs::read_to_string(&path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
-        let config: Self = toml::from_str(&text).map_err(|source| ConfigError::Toml { path, source: Box::new(source) })?;
+        let config: Self =
+            toml::from_str(&text).map_err(|source| ConfigError::Toml { path, source: Box::new(source) })?;
         config.matching.threshold()?;
         Ok(config)
     }

@@ -287,7 +287,9 @@ pub enum SubmissionError {
     #[error(transparent)]
     TokenFile(#[from] linkage_core::error::TokenFileError),
     /// Another database's records.
-    #[error("the file holds records of {file}, the credential is {caller}'s\nhint: tokenise with `--database {caller}`")]
+    #[error(
+        "the file holds records of {file}, the credential is {caller}'s\nhint: tokenise with `--database {caller}`"
+    )]
     OtherDatabase {
         /// The database in the file.
         file: linkage_core::types::DatabaseId,
@@ -295,7 +297,9 @@ pub enum SubmissionError {
         caller: linkage_core::types::DatabaseId,
     },
     /// Another linkage schema.
-    #[error("made with linkage schema {found}, this linkage group uses {expected}\nhint: tokenise again with the agreed schema; mixed encodings cannot be compared")]
+    #[error(
+        "made with linkage schema {found}, this linkage group uses {expected}\nhint: tokenise again with the agreed schema; mixed encodings cannot be compared"
+    )]
     OtherSchema {
         /// The digest in force.
         expected: linkage_core::types::SchemaDigest,
@@ -303,7 +307,9 @@ pub enum SubmissionError {
         found: linkage_core::types::SchemaDigest,
     },
     /// Another linkage secret.
-    #[error("made with a linkage secret of key-check value {found}, this linkage group uses {expected}\nhint: compare `custodian key-check` with the other custodians")]
+    #[error(
+        "made with a linkage secret of key-check value {found}, this linkage group uses {expected}\nhint: compare `custodian key-check` with the other custodians"
+    )]
     OtherSecret {
         /// The value in force.
         expected: linkage_core::types::KeyCheck,
@@ -416,7 +422,9 @@ pub struct LabelError;
 
 /// The store's last line of the audit log cannot be continued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the last line of the audit log is damaged\nhint: `linkage audit verify` on an export names the first broken entry")]
+#[error(
+    "the last line of the audit log is damaged\nhint: `linkage audit verify` on an export names the first broken entry"
+)]
 pub struct ChainError;
 
 /// Why the audit log could not be opened.
@@ -427,12 +435,13 @@ pub enum JournalError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Its last line.
-    #[error("audit log: {0}\nhint: the database was altered by something else; `linkage audit verify` names the first broken entry")]
+    #[error(
+        "audit log: {0}\nhint: the database was altered by something else; `linkage audit verify` names the first broken entry"
+    )]
     Chain(#[from] ChainError),
 }
 
 /// Why a run failed. The message becomes part of the run's record, so it names databases and rules only.
-#[cfg(feature = "run")]
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinkError {

@@ -53,7 +53,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn checkpoint(&self) -> Result<String, StoreError> {
+    pub async fn checkpoint(&self) -> Result<SealedLine, StoreError> {
         let mut chain = self.chain.lock().await;
         self.push(&mut chain, |chain| chain.checkpoint(&self.key, OffsetDateTime::now_utc())).await
     }
@@ -62,10 +62,10 @@ impl Journal {
         &self,
         chain: &mut Chain,
         seal: impl FnOnce(&Chain) -> (SealedLine, Chain),
-    ) -> Result<String, StoreError> {
+    ) -> Result<SealedLine, StoreError> {
         let (sealed, next) = seal(chain);
         self.store.append_audit(sealed.seq, &sealed.line).await?;
         *chain = next;
-        Ok(sealed.line)
+        Ok(sealed)
     }
 }

@@ -2,19 +2,18 @@
 
 pub mod audit;
 pub mod authority;
+pub mod cli;
 pub mod config;
 pub mod error;
 pub mod journal;
 pub mod permit;
 pub mod policy;
-#[cfg(feature = "run")]
 pub mod release;
 pub mod role;
-#[cfg(feature = "run")]
+pub mod rpc;
 pub mod run;
+pub mod server;
 pub mod signing;
 pub mod store;
-#[cfg(feature = "run")]
 pub mod submission;
-#[cfg(feature = "run")]
 pub mod unit;

@@ -27,11 +27,18 @@ pub struct ReleasedKey {
 ///
 /// # Errors
 /// When the run is another project's, or the store cannot answer.
-pub async fn keys(unit: &Unit, run: &RunRecord, permitted: &Permitted<RunRequest>) -> Result<Vec<ReleasedKey>, ReleaseError> {
+pub async fn keys(
+    unit: &Unit,
+    run: &RunRecord,
+    permitted: &Permitted<RunRequest>,
+) -> Result<Vec<ReleasedKey>, ReleaseError> {
     let clusters = clusters(unit, run, permitted).await?;
     let mut keys: Vec<ReleasedKey> = clusters
         .into_iter()
-        .map(|(key, members)| ReleasedKey { key, databases: members.into_iter().map(|(database, _)| database).collect() })
+        .map(|(key, members)| ReleasedKey {
+            key,
+            databases: members.into_iter().map(|(database, _)| database).collect(),
+        })
         .collect();
     keys.sort_unstable();
     Ok(keys)

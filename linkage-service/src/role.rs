@@ -33,7 +33,8 @@ impl FromStr for ProjectId {
 
     fn from_str(text: &str) -> Result<Self, RoleError> {
         let rest = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
-        let well_formed = text.len() <= 64 && text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(rest);
+        let well_formed =
+            text.len() <= 64 && text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(rest);
         if well_formed { Ok(Self(text.to_owned())) } else { Err(RoleError::ProjectName) }
     }
 }
@@ -101,9 +102,7 @@ impl FromStr for Role {
     fn from_str(urn: &str) -> Result<Self, RoleError> {
         let text = urn.strip_prefix(PREFIX).ok_or(RoleError::NoRole)?;
         match text.split_once(':') {
-            Some(("custodian", database)) => {
-                database.parse().map(Self::Custodian).map_err(|_| RoleError::DatabaseName)
-            }
+            Some(("custodian", database)) => database.parse().map(Self::Custodian).map_err(|_| RoleError::DatabaseName),
             Some(("project", project)) => project.parse().map(Self::Project),
             None if text == "committee" => Ok(Self::Committee),
             None if text == "operator" => Ok(Self::Operator),
@@ -138,15 +137,17 @@ impl Caller {
     pub fn from_certificate(der: &[u8]) -> Result<Self, RoleError> {
         let (_, certificate) = X509Certificate::from_der(der).map_err(|_| RoleError::Certificate)?;
         let names = certificate.subject_alternative_name().map_err(|_| RoleError::Certificate)?;
-        let mut roles = names.iter().flat_map(|extension| &extension.value.general_names).filter_map(|name| match name {
-            GeneralName::URI(uri) if uri.starts_with(PREFIX) => Some(uri.parse::<Role>()),
-            _ => None,
-        });
+        let mut roles =
+            names.iter().flat_map(|extension| &extension.value.general_names).filter_map(|name| match name {
+                GeneralName::URI(uri) if uri.starts_with(PREFIX) => Some(uri.parse::<Role>()),
+                _ => None,
+            });
         let role = roles.next().ok_or(RoleError::NoRole)??;
         if roles.next().is_some() {
             return Err(RoleError::SeveralRoles);
         }
-        let name = certificate.subject().iter_common_name().next().and_then(|name| name.as_str().ok()).unwrap_or_default();
+        let name =
+            certificate.subject().iter_common_name().next().and_then(|name| name.as_str().ok()).unwrap_or_default();
         Ok(Self { role, name: name.to_owned(), fingerprint: Sha256::digest(der).into() })
     }
 

@@ -109,6 +109,8 @@ pub async fn start(unit: &Arc<Unit>, run: Permitted<RunRequest>, now: OffsetDate
         pairs_done: 0,
         pairs: databases * (databases - 1) / 2,
         compared: 0,
+        exact_pairs: None,
+        dice_pairs: None,
         clusters: None,
         failure: None,
     };
@@ -165,6 +167,8 @@ async fn drive(
     let (code, stored) = match outcome {
         Ok(linked) => {
             record.state = RunState::Done;
+            record.exact_pairs = Some(linked.pairs.iter().map(|pair| pair.exact_pairs).sum());
+            record.dice_pairs = Some(linked.pairs.iter().map(|pair| pair.dice_pairs).sum());
             record.clusters = Some(linked.clusters.len() as u64);
             ("done", unit.store().finish_run(&record, &linked.pairs, linked.clusters).await)
         }

@@ -96,7 +96,11 @@ impl Unit {
         let committee = committee_file.exists().then(|| read_committee(&committee_file)).transpose()?;
         let identity = read_identity(&folder.join("unit.key"))?;
         let key = SigningKey::load(&folder.join("audit.key"))?;
-        let origin: Label = config.audit.origin.parse().map_err(|_| SetupError::Option("config.toml: `audit.origin` is not a label"))?;
+        let origin: Label = config
+            .audit
+            .origin
+            .parse()
+            .map_err(|_| SetupError::Option("config.toml: `audit.origin` is not a label"))?;
         let store = Store::open(folder).await?;
         let journal = Journal::open(store.clone(), key, origin).await?;
         let unit = Self {

@@ -5,13 +5,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::{Code, Status};
+
+use crate::REFUSAL_KEY;
 
 /// Why no connection came about. No variant carries the contents of a credential.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// A file of the credential folder is missing or cannot be read.
-    #[error("cannot read `{path}`: {source}\nhint: a credential is a folder with ca.pem, cert.pem and key.pem, made by `linkage-service issue`")]
+    #[error(
+        "cannot read `{path}`: {source}\nhint: a credential is a folder with ca.pem, cert.pem and key.pem, made by `linkage-service issue`"
+    )]
     Credential {
         /// The file.
         path: PathBuf,
@@ -39,7 +44,9 @@ pub enum ConnectError {
         source: tonic::transport::Error,
     },
     /// Nobody answered, or the handshake failed.
-    #[error("no connection to {url}: {detail}\nhint: is the service running there, and was the credential issued by it?")]
+    #[error(
+        "no connection to {url}: {detail}\nhint: is the service running there, and was the credential issued by it?"
+    )]
     Unreachable {
         /// The address.
         url: String,
@@ -62,11 +69,9 @@ pub async fn connect(url: &str, credential: &Path) -> Result<Channel, ConnectErr
     if !url.starts_with("https://") {
         return Err(ConnectError::Address { url: url.to_owned() });
     }
-    let endpoint =
-        Endpoint::from_shared(url.to_owned()).map_err(|_| ConnectError::Address { url: url.to_owned() })?;
-    let tls = ClientTlsConfig::new()
-        .ca_certificate(Certificate::from_pem(ca))
-        .identity(Identity::from_pem(certificate, key));
+    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| ConnectError::Address { url: url.to_owned() })?;
+    let tls =
+        ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca)).identity(Identity::from_pem(certificate, key));
     endpoint
         .tls_config(tls)
         .map_err(|source| ConnectError::Identity { path: credential.to_owned(), source })?
@@ -76,6 +81,20 @@ pub async fn connect(url: &str, credential: &Path) -> Result<Channel, ConnectErr
         .connect()
         .await
         .map_err(|error| ConnectError::Unreachable { url: url.to_owned(), detail: chain(&error) })
+}
+
+/// Why a call was not answered, for a person: the service's own words, or what is wrong with the connection.
+pub fn explain(status: &Status) -> String {
+    if status.metadata().contains_key(REFUSAL_KEY) {
+        return status.message().to_owned();
+    }
+    match status.code() {
+        Code::Unimplemented => "the service does not know this call\nhint: is it of the same version?".to_owned(),
+        _ => format!(
+            "the connection failed: {}\nhint: was the credential issued by this service, and is it still running?",
+            chain(status)
+        ),
+    }
 }
 
 /// The messages of an error and its causes, from the outside in.

@@ -22,3 +22,6 @@ pub const CHUNK_BYTES: usize = 256 << 10;
 
 /// Largest message that either side accepts.
 pub const MAX_MESSAGE_BYTES: usize = 4 << 20;
+
+/// The response header in which the service puts the code of a refusal.
+pub const REFUSAL_KEY: &str = "linkage-refusal";

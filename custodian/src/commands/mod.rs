@@ -3,5 +3,11 @@
 pub(crate) mod check;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
+#[cfg(feature = "submit")]
+pub(crate) mod receive;
+#[cfg(feature = "submit")]
+mod service;
 pub(crate) mod site_key;
+#[cfg(feature = "submit")]
+pub(crate) mod submit;
 pub(crate) mod tokenise;

@@ -32,11 +32,12 @@ impl Store {
     /// # Errors
     /// When the database cannot answer.
     pub async fn audit_lines(&self, from: u64, limit: u64) -> Result<Vec<(u64, String)>, StoreError> {
-        let rows: Vec<(i64, String)> = sqlx::query_as("SELECT seq, line FROM audit WHERE seq >= ? ORDER BY seq LIMIT ?")
-            .bind(stored(from))
-            .bind(stored(limit))
-            .fetch_all(&self.pool)
-            .await?;
+        let rows: Vec<(i64, String)> =
+            sqlx::query_as("SELECT seq, line FROM audit WHERE seq >= ? ORDER BY seq LIMIT ?")
+                .bind(stored(from))
+                .bind(stored(limit))
+                .fetch_all(&self.pool)
+                .await?;
         Ok(rows.into_iter().map(|(seq, line)| (count(seq), line)).collect())
     }
 }

@@ -41,7 +41,12 @@ impl Store {
     ///
     /// # Errors
     /// When the file cannot be read or the object store cannot write.
-    pub async fn put_token_file(&self, from: &Path, database: &DatabaseId, file_blake3: &[u8; 32]) -> Result<(), StoreError> {
+    pub async fn put_token_file(
+        &self,
+        from: &Path,
+        database: &DatabaseId,
+        file_blake3: &[u8; 32],
+    ) -> Result<(), StoreError> {
         let target = object_path(database, file_blake3);
         // First under a name of its own, then renamed unless the target exists: nobody ever sees half an object.
         let mut random = [0u8; 8];

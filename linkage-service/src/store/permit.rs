@@ -12,7 +12,12 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot write.
-    pub async fn insert_permit(&self, permit: &Statement, document: &[u8], now: OffsetDateTime) -> Result<bool, StoreError> {
+    pub async fn insert_permit(
+        &self,
+        permit: &Statement,
+        document: &[u8],
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
         let done = sqlx::query(
             "INSERT INTO permit (id, version, project, document, submitted_at) VALUES (?, ?, ?, ?, ?) \
              ON CONFLICT DO NOTHING",
@@ -31,13 +36,20 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot write.
-    pub async fn insert_revocation(&self, permit: &PermitId, document: &[u8], now: OffsetDateTime) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO revocation (permit_id, document, submitted_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
-            .bind(permit.as_str())
-            .bind(document)
-            .bind(instant_text(now))
-            .execute(&self.pool)
-            .await?;
+    pub async fn insert_revocation(
+        &self,
+        permit: &PermitId,
+        document: &[u8],
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO revocation (permit_id, document, submitted_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        )
+        .bind(permit.as_str())
+        .bind(document)
+        .bind(instant_text(now))
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 

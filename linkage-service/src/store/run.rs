@@ -88,6 +88,10 @@ pub struct RunRecord {
     pub pairs: u32,
     /// Record pairs compared by the Dice stage so far.
     pub compared: u64,
+    /// Pairs of records that agree on an exact token, once it is done.
+    pub exact_pairs: Option<u64>,
+    /// Pairs of records found by Dice similarity, once it is done.
+    pub dice_pairs: Option<u64>,
     /// Clusters found, once it is done.
     pub clusters: Option<u64>,
     /// Why it failed.
@@ -314,22 +318,26 @@ impl Store {
             .bind(fresh.as_slice())
             .execute(&self.pool)
             .await?;
-        let (secret,): (Vec<u8>,) =
-            sqlx::query_as("SELECT secret FROM project WHERE id = ?").bind(project.as_str()).fetch_one(&self.pool).await?;
+        let (secret,): (Vec<u8>,) = sqlx::query_as("SELECT secret FROM project WHERE id = ?")
+            .bind(project.as_str())
+            .fetch_one(&self.pool)
+            .await?;
         bytes(secret, "project secret")
     }
 }
 
 async fn write_progress(connection: &mut sqlx::SqliteConnection, run: &RunRecord) -> Result<(), StoreError> {
     sqlx::query(
-        "UPDATE run SET state = ?, finished_at = ?, elapsed_ms = ?, pairs_done = ?, compared = ?, clusters = ?, \
-         failure = ? WHERE id = ?",
+        "UPDATE run SET state = ?, finished_at = ?, elapsed_ms = ?, pairs_done = ?, compared = ?, exact_pairs = ?, \
+         dice_pairs = ?, clusters = ?, failure = ? WHERE id = ?",
     )
     .bind(run.state.to_string())
     .bind(&run.finished_at)
     .bind(stored(run.elapsed_ms))
     .bind(run.pairs_done)
     .bind(stored(run.compared))
+    .bind(run.exact_pairs.map(stored))
+    .bind(run.dice_pairs.map(stored))
     .bind(run.clusters.map(stored))
     .bind(&run.failure)
     .bind(&run.id)
@@ -352,6 +360,8 @@ struct RunRow {
     pairs_done: u32,
     pairs: u32,
     compared: i64,
+    exact_pairs: Option<i64>,
+    dice_pairs: Option<i64>,
     clusters: Option<i64>,
     failure: Option<String>,
 }
@@ -364,6 +374,8 @@ impl RunRow {
             state: self.state.parse()?,
             elapsed_ms: count(self.elapsed_ms),
             compared: count(self.compared),
+            exact_pairs: self.exact_pairs.map(count),
+            dice_pairs: self.dice_pairs.map(count),
             clusters: self.clusters.map(count),
             id: self.id,
             permit_id: self.permit_id,

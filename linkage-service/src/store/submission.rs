@@ -142,9 +142,7 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         rows.iter()
-            .map(|row| {
-                Ok(DatabaseHolding { submissions: count(row.try_get("submissions")?), latest: from_row(row)? })
-            })
+            .map(|row| Ok(DatabaseHolding { submissions: count(row.try_get("submissions")?), latest: from_row(row)? }))
             .collect()
     }
 }

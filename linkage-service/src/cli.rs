@@ -1,0 +1,185 @@
+//! The program's command line.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use linkage_core::types::{DatabaseId, SchemaDigest};
+use time::OffsetDateTime;
+use tracing_subscriber::EnvFilter;
+
+use crate::authority::Authority;
+use crate::config::{Config, Matching, Policy, Server};
+use crate::error::SetupError;
+use crate::role::{Caller, ProjectId, Role};
+use crate::server;
+use crate::unit::{NewUnit, Unit};
+
+/// The linkage service: compares tokens of several databases, and releases linkage keys under a signed permit.
+#[derive(Debug, Parser)]
+#[command(name = "linkage-service", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make the folder of a new linkage unit: authority, keys, configuration, empty store.
+    Init(InitArgs),
+    /// Make a credential for one caller.
+    Issue(IssueArgs),
+    /// Serve a linkage unit until SIGINT or SIGTERM.
+    Serve(ServeArgs),
+}
+
+#[derive(Debug, Args)]
+struct InitArgs {
+    /// Folder to make; must not exist yet or be empty.
+    folder: PathBuf,
+    /// Name or address by which clients reach the service; may be given several times.
+    #[arg(long = "host", default_values = ["localhost", "127.0.0.1"])]
+    hosts: Vec<String>,
+    /// Address to listen on.
+    #[arg(long, default_value = "127.0.0.1:7443")]
+    listen: String,
+    /// The review committee's public keys and quorum. Can be put into the folder later, as committee.json.
+    #[arg(long, value_name = "FILE")]
+    committee: Option<PathBuf>,
+    /// `law`, `proposal-2024`, or a policy file.
+    #[arg(long, default_value = "law")]
+    policy: String,
+    /// Least Dice similarity of a match; agree it with the custodians.
+    #[arg(long, default_value = "0.80")]
+    threshold: String,
+    /// Digest of the agreed linkage schema. Without it the first submission decides.
+    #[arg(long, value_name = "HEX")]
+    schema_digest: Option<SchemaDigest>,
+}
+
+#[derive(Debug, Args)]
+struct IssueArgs {
+    /// Folder of the linkage unit.
+    folder: PathBuf,
+    /// What the caller will be.
+    #[arg(long)]
+    role: RoleKind,
+    /// The custodian's database.
+    #[arg(long, required_if_eq("role", "custodian"))]
+    database: Option<DatabaseId>,
+    /// The project.
+    #[arg(long, required_if_eq("role", "project"))]
+    project: Option<ProjectId>,
+    /// Name for people to read; the role when it is left out.
+    #[arg(long)]
+    name: Option<String>,
+    /// Credential folder to make.
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum RoleKind {
+    Custodian,
+    Committee,
+    Project,
+    Operator,
+    Auditor,
+}
+
+#[derive(Debug, Args)]
+struct ServeArgs {
+    /// Folder of the linkage unit.
+    folder: PathBuf,
+    /// Address to listen on instead of the configured one; port 0 takes a free one.
+    #[arg(long)]
+    listen: Option<String>,
+    /// File to write the real address to, once it is listened on.
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+}
+
+/// Runs the command line: 0 done, 1 failed.
+pub fn run(cli: Cli) -> ExitCode {
+    let done = match cli.command {
+        Command::Init(args) => block_on(init(args)),
+        Command::Issue(args) => issue(&args),
+        Command::Serve(args) => block_on(serve(args)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // When even stderr is gone, the exit code has to do.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn init(args: InitArgs) -> anyhow::Result<()> {
+    let config = Config {
+        server: Server { listen: args.listen, ..Server::default() },
+        matching: Matching { threshold: args.threshold, schema_digest: args.schema_digest },
+        policy: Policy { file: args.policy, ..Policy::default() },
+        ..Config::default()
+    };
+    let committee_missing = args.committee.is_none();
+    let new = NewUnit { hosts: args.hosts, committee: args.committee, config };
+    Unit::create(&args.folder, &new, OffsetDateTime::now_utc()).await?;
+    let folder = args.folder.display();
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "made the linkage unit {folder}")?;
+    writeln!(out, "  hand to every custodian  {folder}/unit.pub   (token files are sealed to it)")?;
+    writeln!(out, "  hand to every auditor    {folder}/audit.pub  (verifies the audit log)")?;
+    writeln!(out, "  keep to yourself         ca.key, server.key, unit.key, audit.key")?;
+    if committee_missing {
+        writeln!(out, "  still missing            {folder}/committee.json; without it no permit is accepted")?;
+    }
+    writeln!(out, "next: linkage-service issue {folder} --role custodian --database ndb -o ndb-credential")?;
+    writeln!(out, "      linkage-service serve {folder}")?;
+    Ok(())
+}
+
+fn issue(args: &IssueArgs) -> anyhow::Result<()> {
+    let role = role(args)?;
+    let authority = Authority::open(&args.folder)?;
+    let name = args.name.clone().unwrap_or_else(|| role.to_string());
+    let identity = authority.issue_client(&role, &name, OffsetDateTime::now_utc())?;
+    identity.write_credential(&authority, &args.output)?;
+    let (_, pem) = x509_parser::pem::parse_x509_pem(identity.certificate_pem.as_bytes())
+        .context("the certificate just made cannot be read")?;
+    let caller = Caller::from_certificate(&pem.contents)?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "made the credential {} for {role}", args.output.display())?;
+    writeln!(out, "  SHA-256 of its certificate, for permits: {}", caller.fingerprint_hex())?;
+    Ok(())
+}
+
+async fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let ansi = std::env::var_os("NO_COLOR").is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr());
+    // A second subscriber in one process is refused; the first one then serves.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).try_init();
+    let stop = server::signals()?;
+    server::serve(&args.folder, args.listen.as_deref(), args.ready_file.as_deref(), stop).await?;
+    Ok(())
+}
+
+fn role(args: &IssueArgs) -> Result<Role, SetupError> {
+    match (args.role, &args.database, &args.project) {
+        (RoleKind::Custodian, Some(database), None) => Ok(Role::Custodian(database.clone())),
+        (RoleKind::Project, None, Some(project)) => Ok(Role::Project(project.clone())),
+        (RoleKind::Committee, None, None) => Ok(Role::Committee),
+        (RoleKind::Operator, None, None) => Ok(Role::Operator),
+        (RoleKind::Auditor, None, None) => Ok(Role::Auditor),
+        _ => Err(SetupError::Option(
+            "the options do not fit the role\nhint: `--database` is for custodians, `--project` for projects",
+        )),
+    }
+}
+
+fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}

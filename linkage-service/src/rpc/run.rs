@@ -1,0 +1,172 @@
+//! `RunService`.
+
+use std::fmt::Write;
+use std::pin::Pin;
+
+use futures::{Stream, StreamExt, stream};
+use linkage_proto::v1::run_service_server::RunService;
+use linkage_proto::v1::{
+    CancelRunRequest, CancelRunResponse, ExplainRunRequest, ExplainRunResponse, ListRunsRequest, ListRunsResponse,
+    RunState as WireState, RunStatus, StartRunRequest, StartRunResponse, WatchRunRequest,
+};
+use time::OffsetDateTime;
+use tokio_stream::wrappers::WatchStream;
+use tonic::{Request, Response, Status};
+
+use super::access::Rpc;
+use super::denial::Denial;
+use super::desk::{Desk, Visit};
+use super::shown;
+use crate::error::RunError;
+use crate::permit::{Refusal, RunRequest};
+use crate::role::Role;
+use crate::run::{self, Stop};
+use crate::store::{RunRecord, RunState};
+
+type Statuses = Pin<Box<dyn Stream<Item = Result<RunStatus, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl RunService for Desk {
+    type WatchStream = Statuses;
+
+    async fn start(&self, request: Request<StartRunRequest>) -> Result<Response<StartRunResponse>, Status> {
+        let mut visit = self.admit(Rpc::RunStart, &request).await?;
+        let permit_id = request.into_inner().permit_id;
+        visit.concerns("permit", &permit_id);
+        let outcome = self.start_run(&mut visit, &permit_id).await;
+        self.answer(visit, outcome).await
+    }
+
+    async fn watch(&self, request: Request<WatchRunRequest>) -> Result<Response<Statuses>, Status> {
+        let mut visit = self.admit(Rpc::RunWatch, &request).await?;
+        let outcome = self.own_run(&mut visit, &request.into_inner().run_id).await.map(|run| self.statuses(run));
+        self.answer(visit, outcome).await
+    }
+
+    async fn explain(&self, request: Request<ExplainRunRequest>) -> Result<Response<ExplainRunResponse>, Status> {
+        let mut visit = self.admit(Rpc::RunExplain, &request).await?;
+        let outcome = self.explain_run(&mut visit, &request.into_inner().run_id).await;
+        self.answer(visit, outcome).await
+    }
+
+    async fn cancel(&self, request: Request<CancelRunRequest>) -> Result<Response<CancelRunResponse>, Status> {
+        let mut visit = self.admit(Rpc::RunCancel, &request).await?;
+        let outcome = self.cancel_run(&mut visit, &request.into_inner().run_id).await;
+        self.answer(visit, outcome).await
+    }
+
+    async fn list(&self, request: Request<ListRunsRequest>) -> Result<Response<ListRunsResponse>, Status> {
+        let visit = self.admit(Rpc::RunList, &request).await?;
+        let project = match visit.role() {
+            Role::Project(project) => Some(project),
+            _ => None,
+        };
+        let runs = self.unit().store().runs(project).await.map_err(Denial::from);
+        let outcome =
+            runs.map(|runs| ListRunsResponse { runs: runs.into_iter().map(|run| self.status(run)).collect() });
+        self.answer(visit, outcome).await
+    }
+}
+
+impl Desk {
+    async fn start_run(&self, visit: &mut Visit, permit_id: &str) -> Result<StartRunResponse, Denial> {
+        let Role::Project(project) = visit.role().clone() else {
+            return Err(Denial::internal(&"a run was admitted that is no project's"));
+        };
+        let permitted = self.permitted(&visit.caller, permit_id, |permit| {
+            // A run is over all databases of the permit, in the permit's class.
+            let statement = permit.ok_or(Refusal::NoPermit)?.permit().statement();
+            Ok(RunRequest { project, databases: statement.databases.clone(), class: statement.class })
+        });
+        let run = run::start(self.unit(), permitted.await?, OffsetDateTime::now_utc()).await?;
+        if let Ok(label) = run.id.parse::<crate::audit::Label>() {
+            visit.note("run", label);
+        }
+        Ok(StartRunResponse { run: Some(self.status(run)) })
+    }
+
+    /// The run with this id, if it is the caller's project's. Another project's is as good as none.
+    async fn own_run(&self, visit: &mut Visit, id: &str) -> Result<RunRecord, Denial> {
+        visit.concerns("run", id);
+        let run = self.unit().store().run(id).await?;
+        let own = run.filter(|run| matches!(visit.role(), Role::Project(project) if *project == run.project));
+        Ok(own.ok_or(RunError::NoRun)?)
+    }
+
+    /// The progress of a run that is under way, or its one final status.
+    fn statuses(&self, run: RunRecord) -> Statuses {
+        let desk = self.clone();
+        match self.unit().runs().watch(&run.id) {
+            // The sender's last value is the final state, and the stream ends with the sender.
+            Some(progress) => WatchStream::new(progress).map(move |run| Ok(desk.status(run))).boxed(),
+            None => {
+                let id = run.id;
+                // It may have ended since it was looked up, so it is looked up again.
+                let last = async move {
+                    let run = desk.unit().store().run(&id).await.map_err(Denial::from).map_err(Denial::into_status)?;
+                    run.map(|run| desk.status(run)).ok_or_else(|| Denial::from(RunError::NoRun).into_status())
+                };
+                stream::once(last).boxed()
+            }
+        }
+    }
+
+    async fn explain_run(&self, visit: &mut Visit, id: &str) -> Result<ExplainRunResponse, Denial> {
+        let run = self.own_run(visit, id).await?;
+        let cell = self.unit().config().policy.smallest_cell;
+        let mut text = format!("run {}: {}, threshold {}\n", run.id, run.state, run.threshold);
+        for pair in self.unit().store().run_pairs(id).await? {
+            let (left, right, ms) = (&pair.left, &pair.right, pair.elapsed_ms);
+            let (exact, dice) = (shown(pair.exact_pairs, cell), shown(pair.dice_pairs, cell));
+            let (compared, aborted) = (pair.compared, pair.aborted);
+            let counts = format!("exact {exact}, dice {dice}, compared {compared}, aborted early {aborted}, {ms} ms");
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "\n{left} – {right}: {counts}\n{}", pair.plan.trim_end());
+        }
+        Ok(ExplainRunResponse { text })
+    }
+
+    async fn cancel_run(&self, visit: &mut Visit, id: &str) -> Result<CancelRunResponse, Denial> {
+        let run = self.own_run(visit, id).await?;
+        let mut progress = self.unit().runs().watch(id).ok_or(RunError::Ended)?;
+        if run.state.is_final() || !self.unit().runs().stop(id, Stop::Cancelled) {
+            return Err(RunError::Ended.into());
+        }
+        // An error here means that the run has just ended; its last value says how.
+        let _ = progress.wait_for(|run| run.state.is_final()).await;
+        let run = progress.borrow().clone();
+        Ok(CancelRunResponse { run: Some(self.status(run)) })
+    }
+
+    fn status(&self, run: RunRecord) -> RunStatus {
+        let cell = self.unit().config().policy.smallest_cell;
+        let state = match run.state {
+            RunState::Queued => WireState::Queued,
+            RunState::Running => WireState::Running,
+            RunState::Done => WireState::Done,
+            RunState::Failed => WireState::Failed,
+            RunState::Cancelled => WireState::Cancelled,
+        };
+        RunStatus {
+            run_id: run.id,
+            permit_id: run.permit_id,
+            project: run.project.to_string(),
+            state: state.into(),
+            threshold: run.threshold,
+            database_pairs_done: run.pairs_done,
+            database_pairs: run.pairs,
+            compared_pairs: run.compared,
+            elapsed_ms: run.elapsed_ms,
+            linkage_keys: shown_if_known(run.clusters, cell),
+            failure: run.failure.unwrap_or_default(),
+            created_at: run.created_at,
+            finished_at: run.finished_at.unwrap_or_default(),
+            exact_pairs: shown_if_known(run.exact_pairs, cell),
+            dice_pairs: shown_if_known(run.dice_pairs, cell),
+        }
+    }
+}
+
+fn shown_if_known(count: Option<u64>, smallest_cell: u64) -> String {
+    count.map(|count| shown(count, smallest_cell)).unwrap_or_default()
+}
