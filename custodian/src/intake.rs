@@ -162,7 +162,7 @@ impl InputArgs {
         let (mut records, mut bits_set) = (0, 0);
         let keep = |row: crate::sort::Row<'_>| {
             records += 1;
-            bits_set += row.clk().iter().map(|byte| u64::from(byte.count_ones())).sum::<u64>();
+            bits_set += u64::from(row.clk_ones());
             Ok(())
         };
         sorted.for_each(keep, |row| findings.set_aside(SetAside::DuplicateRecordId, row.row()))?;

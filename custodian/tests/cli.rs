@@ -188,8 +188,8 @@ fn a_sound_extract_becomes_a_token_file_that_a_person_can_inspect() {
         presence                  2  100 %
         exact_insured_id         16  100 %
 
-        rows         which fields went into the CLK
-        30           all fields
+        rows             which fields went into the CLK
+        30               all fields
 
         Not in this file: names, dates, numbers or any other value in clear; record ids; the order of the
         extract; the linkage secret; the site key. Verified to its last byte."#]]);

@@ -12,7 +12,7 @@ use linkage_core::token_file::{TokenFileHeader, TokenFileReader, TokenFileStats}
 use serde_json::json;
 
 use crate::cli::Done;
-use crate::output::{self, at, grouped, share, suppressed, suppressed_json};
+use crate::output::{self, SMALL_CELL, at, grouped, remainder, share, suppressed};
 use crate::refs::SiteKey;
 
 const EXAMPLES: &str = "\
@@ -134,6 +134,19 @@ fn describe(pattern: u16, names: &[String]) -> String {
     }
 }
 
+/// The patterns and their rows, most frequent first. Small counts are hidden, and the largest is then rounded down: the
+/// number of records is known, so it would give a single small count away.
+fn patterns(seen: &Seen) -> Vec<(u16, String)> {
+    let mut counts: Vec<(u16, u64)> = seen.patterns.iter().map(|(pattern, count)| (*pattern, *count)).collect();
+    counts.sort_by_key(|(pattern, count)| (std::cmp::Reverse(*count), *pattern));
+    let all: Vec<u64> = counts.iter().map(|(_, count)| *count).collect();
+    let shown = |(at, (pattern, count))| match at {
+        0 if count >= SMALL_CELL => (pattern, remainder(count, &all)),
+        _ => (pattern, suppressed(count)),
+    };
+    counts.into_iter().enumerate().map(shown).collect()
+}
+
 fn text_report(seen: &Seen, names: &[String]) -> String {
     let Seen { header, stats, .. } = seen;
     let mut lines = vec![
@@ -151,11 +164,9 @@ fn text_report(seen: &Seen, names: &[String]) -> String {
     for (name, width, filled) in &seen.columns {
         lines.push(format!("{name:20}  {width:>5}  {}", share(*filled, stats.records)));
     }
-    lines.extend([String::new(), "rows         which fields went into the CLK".to_owned()]);
-    let mut patterns: Vec<_> = seen.patterns.iter().collect();
-    patterns.sort_by_key(|(pattern, count)| (std::cmp::Reverse(**count), **pattern));
-    for (pattern, count) in patterns {
-        lines.push(format!("{:<11}  {}", suppressed(*count), describe(*pattern, names)));
+    lines.extend([String::new(), "rows             which fields went into the CLK".to_owned()]);
+    for (pattern, count) in patterns(seen) {
+        lines.push(format!("{count:<15}  {}", describe(pattern, names)));
     }
     lines.extend([
         String::new(),
@@ -180,8 +191,8 @@ fn json_report(seen: &Seen, names: &[String]) -> String {
         "columns": seen.columns.iter().map(|(name, width, filled)| json!({
             "name": name, "bytes": width, "filled": share(*filled, seen.stats.records),
         })).collect::<Vec<_>>(),
-        "presence": seen.patterns.iter().map(|(pattern, count)| json!({
-            "mask": pattern, "rows": suppressed_json(*count), "fields": describe(*pattern, names),
+        "presence": patterns(seen).into_iter().map(|(pattern, rows)| json!({
+            "mask": pattern, "rows": rows, "fields": describe(pattern, names),
         })).collect::<Vec<_>>(),
         "rows": seen.rows,
         "verified": true,

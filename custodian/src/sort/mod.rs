@@ -72,6 +72,12 @@ impl<'a> Row<'a> {
         &self.bytes[KEY + 2..KEY + 2 + self.codec.clk_bytes]
     }
 
+    /// How many bits of the CLK are set.
+    pub(crate) fn clk_ones(self) -> u32 {
+        // A CLK is whole words of 64 bits, so nothing remains after the chunks.
+        self.clk().as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word).count_ones()).sum()
+    }
+
     pub(crate) fn exact(self, index: usize) -> Option<[u8; 16]> {
         let at = KEY + 2 + self.codec.clk_bytes + 17 * index;
         (self.bytes[at] == 1).then(|| self.array(at + 1))
