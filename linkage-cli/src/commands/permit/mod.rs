@@ -55,6 +55,8 @@ enum PermitCommand {
     Submit(SubmitArgs),
     /// Draw up the revocation of a permit
     Revoke(revoke::RevokeArgs),
+    /// List the permits that the linkage service holds
+    List(client::ServiceArgs),
 }
 
 #[derive(Debug, Args)]
@@ -78,6 +80,7 @@ pub fn run(args: PermitArgs) -> anyhow::Result<ExitCode> {
         PermitCommand::Show(args) => show::run(&args),
         PermitCommand::Submit(args) => submit(&args),
         PermitCommand::Revoke(args) => revoke::run(args),
+        PermitCommand::List(service) => client::list_permits(&service).map(|()| ExitCode::SUCCESS),
     }
 }
 
