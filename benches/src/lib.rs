@@ -13,17 +13,22 @@ const BITS_PER_QGRAM: u64 = 12;
 const VOCABULARY: u64 = 2500;
 
 /// `rows` CLKs that resemble those of person records: unions of the bits of q-grams drawn from one skewed vocabulary, so
-/// that unrelated records share more bits than chance alone would give them. The same seed gives the same CLKs.
+/// that unrelated records share more bits than chance alone would give them.
+///
+/// The same seed gives the same CLKs. Every hundredth row is nearly the same under any seed: a person in both databases,
+/// with two q-grams changed.
 pub fn person_like(seed: u64, rows: usize) -> ClkBlock {
-    let mut draws = Draws(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     let mut block = ClkBlock::with_capacity(CLK_BYTES, rows).expect("1024 bits are a CLK length");
-    for _ in 0..rows {
+    for row in 0..rows as u64 {
+        let mut own = Draws::new(seed.wrapping_mul(0x1_0000_0000) + row);
+        let mut shared = Draws::new(u64::MAX - row);
         let mut clk = [0_u8; CLK_BYTES];
-        for _ in 0..QGRAMS {
+        for at in 0..QGRAMS {
+            let draws = if row % 100 == 0 && at >= 2 { &mut shared } else { &mut own };
             // The square of an even draw favours low numbers.
             let even = draws.next() % VOCABULARY;
             let qgram = even * even / VOCABULARY;
-            let mut bits = Draws((qgram + 1).wrapping_mul(0xD1B5_4A32_D192_ED03));
+            let mut bits = Draws::new(qgram);
             for _ in 0..BITS_PER_QGRAM {
                 let bit = (bits.next() >> 32) as usize % (CLK_BYTES * 8);
                 clk[bit / 8] |= 1 << (bit % 8);
@@ -38,6 +43,10 @@ pub fn person_like(seed: u64, rows: usize) -> ClkBlock {
 struct Draws(u64);
 
 impl Draws {
+    fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(2).wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    }
+
     fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

@@ -68,6 +68,14 @@ impl ClkBlock {
         Ok(block)
     }
 
+    /// Makes room for `rows` more CLKs and no more than that, so that [`bytes_for`](Self::bytes_for) stays true.
+    pub fn reserve(&mut self, rows: usize) {
+        let groups = (self.rows + rows).div_ceil(LANES);
+        let (lanes, counts) = (groups * self.words, groups * (1 + self.checkpoints.len()));
+        self.lanes.reserve_exact(lanes.saturating_sub(self.lanes.len()));
+        self.counts.reserve_exact(counts.saturating_sub(self.counts.len()));
+    }
+
     /// Appends a CLK. An all-zero CLK matches nothing, so it also stands for a row that has none.
     ///
     /// # Errors
@@ -203,6 +211,8 @@ mod tests {
                 block.push(&vec![1; clk_bytes]).unwrap();
             }
             assert_eq!(block.bytes(), ClkBlock::bytes_for(clk_bytes, rows));
+            block.reserve(100);
+            assert_eq!(block.bytes(), ClkBlock::bytes_for(clk_bytes, rows + 100));
         }
     }
 }

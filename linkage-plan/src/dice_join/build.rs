@@ -1,5 +1,7 @@
 //! The left side of a Dice join, held in memory.
 
+use std::sync::Arc;
+
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
@@ -7,8 +9,7 @@ use datafusion::common::{Result, exec_datafusion_err};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool, MemoryReservation};
 use futures::StreamExt;
-use linkage_core::dice::ClkBlock;
-use std::sync::Arc;
+use linkage_core::dice::{BlockError, ClkBlock};
 
 use super::metrics::DiceJoinMetrics;
 use crate::error::PlanError;
@@ -68,6 +69,8 @@ impl Collect {
             kept_bytes += column_bytes;
             kept.push(columns);
             timer.done();
+            // An input in memory is always ready; without this a dropped stream would be noticed only at its end.
+            tokio::task::yield_now().await;
         }
         let _timer = self.metrics.build_time.timer();
         let columns = concat_batches(&kept_schema, &kept)?;
@@ -78,10 +81,15 @@ impl Collect {
     }
 
     fn push_clks(&self, batch: &RecordBatch, segments: &mut Vec<ClkBlock>) -> Result<()> {
+        let mut to_come = batch.num_rows();
+        if let Some(segment) = segments.last_mut() {
+            segment.reserve(to_come.min(SEGMENT_ROWS - segment.rows()));
+        }
         for_each_clk(batch, self.clk.0, |clk| {
             if segments.last().is_none_or(|segment| segment.rows() == SEGMENT_ROWS) {
-                segments.push(ClkBlock::with_capacity(self.clk.1, 0)?);
+                segments.push(ClkBlock::with_capacity(self.clk.1, to_come.min(SEGMENT_ROWS))?);
             }
+            to_come -= 1;
             segments.last_mut().map_or(Ok(()), |segment| segment.push(clk))
         })
     }
@@ -112,7 +120,7 @@ impl Collect {
 pub(super) fn for_each_clk(
     batch: &RecordBatch,
     column: usize,
-    mut push: impl FnMut(&[u8]) -> std::result::Result<(), linkage_core::dice::BlockError>,
+    mut push: impl FnMut(&[u8]) -> std::result::Result<(), BlockError>,
 ) -> Result<()> {
     let clks = batch.column(column).as_fixed_size_binary_opt();
     let clks = clks.ok_or_else(|| exec_datafusion_err!("the CLK column is not FixedSizeBinary"))?;

@@ -51,6 +51,16 @@ pub struct OutputColumn {
 /// one goes on with it, and the left input is still executed only once.
 pub(super) type SharedBuild = Shared<BoxFuture<'static, Result<Arc<BuildSide>, Arc<DataFusionError>>>>;
 
+/// The left side until every partition has got hold of it.
+///
+/// After that only the partitions' streams hold it, so its memory goes back when they are dropped, even while somebody
+/// keeps the plan to read its metrics.
+#[derive(Default)]
+struct BuildSlot {
+    build: Option<SharedBuild>,
+    handed_out: usize,
+}
+
 /// Every pair of left and right rows whose CLKs reach the threshold, by comparing all pairs.
 ///
 /// **What is held.** The left input is collected once, from all its partitions: its CLKs in the kernels' layout (about
@@ -73,7 +83,7 @@ pub struct DiceJoinExec {
     threshold: DiceThreshold,
     output: Arc<[OutputColumn]>,
     kernel: Kernel,
-    build: Mutex<Option<SharedBuild>>,
+    build: Mutex<BuildSlot>,
     metrics: ExecutionPlanMetricsSet,
     properties: Arc<PlanProperties>,
 }
@@ -121,7 +131,7 @@ impl DiceJoinExec {
             threshold,
             output: output.into(),
             kernel,
-            build: Mutex::new(None),
+            build: Mutex::default(),
             metrics: ExecutionPlanMetricsSet::new(),
             properties: Arc::new(properties),
         })
@@ -147,11 +157,22 @@ impl DiceJoinExec {
 
     /// The future that collects the left side, made by the first partition that asks.
     fn shared_build(&self, context: &Arc<TaskContext>, metrics: &DiceJoinMetrics) -> Result<SharedBuild> {
-        // A poisoned lock holds a whole future or none: nothing is ever half-written.
+        // Nothing panics while the lock is held, and the slot is never half-written.
         let mut slot = self.build.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(build) = &*slot {
-            return Ok(build.clone());
+        let build = match slot.build.take() {
+            Some(build) => build,
+            None => self.collect_left(context, metrics)?,
+        };
+        slot.handed_out += 1;
+        if slot.handed_out < self.right.output_partitioning().partition_count() {
+            slot.build = Some(build.clone());
+        } else {
+            slot.handed_out = 0;
         }
+        Ok(build)
+    }
+
+    fn collect_left(&self, context: &Arc<TaskContext>, metrics: &DiceJoinMetrics) -> Result<SharedBuild> {
         if self.left.output_partitioning().partition_count() != 1 {
             return internal_err!("the left side of a Dice join must be one partition");
         }
@@ -163,9 +184,7 @@ impl DiceJoinExec {
             metrics: metrics.clone(),
         };
         let input = self.left.execute(0, Arc::clone(context))?;
-        let build = collect.run(input).map(|built| built.map(Arc::new).map_err(Arc::new)).boxed().shared();
-        *slot = Some(build.clone());
-        Ok(build)
+        Ok(collect.run(input).map(|built| built.map(Arc::new).map_err(Arc::new)).boxed().shared())
     }
 }
 

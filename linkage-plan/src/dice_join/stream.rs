@@ -152,13 +152,13 @@ impl Probe {
         Ok(())
     }
 
-    /// A batch of the oldest pending pairs.
+    /// A batch of pending pairs, the latest first: taking them off the end moves no others.
     fn hand_on(&self, current: &mut Current) -> Result<RecordBatch> {
         let Probing { metrics, output, schema, batch_size, .. } = &self.probing;
         let _timer = metrics.baseline.elapsed_compute().timer();
         let (left_clks, right_clks) = (&self.build.segments, &current.block);
         let count = current.pending.len().min(*batch_size);
-        let pairs: Vec<Match> = current.pending.drain(..count).collect();
+        let pairs = current.pending.split_off(current.pending.len() - count);
         current.since = Instant::now();
         let left = UInt32Array::from_iter_values(pairs.iter().map(|pair| pair.left));
         let right = UInt32Array::from_iter_values(pairs.iter().map(|pair| pair.right));

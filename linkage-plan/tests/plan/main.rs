@@ -1,0 +1,8 @@
+//! Plans from outside: what they return, what they show, what they hold, and how they stop. One binary, because each
+//! that links DataFusion takes its time and some 270 MB.
+
+mod explain;
+mod link;
+mod memory;
+mod sql;
+mod support;

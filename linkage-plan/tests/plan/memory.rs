@@ -1,0 +1,59 @@
+//! What is held, and what happens when it may not be.
+
+use linkage_core::dice::ClkBlock;
+use linkage_plan::{LinkOptions, LinkSession, PlanError, PlanOptions, TokenTable};
+
+use crate::support::{Draws, Row, drain, runtime, session, table};
+
+fn rows(count: usize) -> Vec<Row> {
+    let mut draws = Draws(21);
+    (0..count).map(|_| Row { clk: Some(draws.clk(128)), ..Row::default() }).collect()
+}
+
+#[test]
+fn a_left_side_that_does_not_fit_is_refused_with_what_it_needs_and_fits_when_that_is_granted() {
+    let (left, right) = (table(&rows(20_000), 128, 4096), table(&rows(500), 128, 500));
+    let tables = left.bytes() + right.bytes();
+    let needed = ClkBlock::bytes_for(128, 20_000);
+    let options = LinkOptions { threshold: "1".parse().unwrap(), exact_tokens: vec![] };
+    let link = |memory_bytes: usize, left: TokenTable, right: TokenTable| {
+        let session = session(left, right, memory_bytes, 2);
+        let linked = runtime().block_on(async { drain(session.link("ndb", "dpc", &options).await.unwrap()).await });
+        (linked, session.reserved_bytes())
+    };
+
+    let (refused, held) = link(tables + needed / 2, left.clone(), right.clone());
+    assert_eq!(held, tables, "a refused plan must give back what it had reserved");
+    let PlanError::Memory { rows, needed_bytes, free_bytes, .. } = refused.as_ref().unwrap_err() else {
+        panic!("{refused:?}");
+    };
+    assert_eq!((*rows, *free_bytes), (20_000, (needed / 2) as u64));
+    let message = refused.as_ref().unwrap_err().to_string();
+    assert!(message.starts_with("the left side of the Dice join needs 2."), "{message}");
+    assert!(message.contains(" MiB for 20000 rows, and 1.3 MiB of the memory granted is free\nhint: "), "{message}");
+
+    // What the message names, and a batch of the right side per partition.
+    let (linked, held) = link(tables + *needed_bytes as usize + (1 << 20), left, right);
+    assert!(!linked.unwrap().is_empty());
+    assert_eq!(held, tables);
+}
+
+#[test]
+fn a_table_that_does_not_fit_is_not_registered() {
+    let table = table(&rows(1000), 128, 100);
+    let session = LinkSession::new(PlanOptions { memory_bytes: table.bytes() - 1, partitions: 1 }).unwrap();
+    let refused = session.register("ndb", table.clone()).unwrap_err();
+    assert!(matches!(refused, PlanError::Memory { rows: 1000, .. }), "{refused:?}");
+    assert_eq!(session.reserved_bytes(), 0);
+
+    let session = LinkSession::new(PlanOptions { memory_bytes: table.bytes(), partitions: 1 }).unwrap();
+    session.register("ndb", table).unwrap();
+    session.deregister("ndb").unwrap();
+    assert_eq!(session.reserved_bytes(), 0);
+}
+
+#[test]
+fn batches_that_are_no_tokens_are_refused() {
+    let refused = TokenTable::try_new(vec![]).unwrap_err();
+    assert!(matches!(&refused, PlanError::Table { .. }) && refused.to_string().contains("hint: "), "{refused}");
+}
