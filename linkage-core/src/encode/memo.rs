@@ -12,7 +12,7 @@ use super::features::Message;
 const GRAM_SLOTS: usize = 4096;
 
 /// Filters remembered per field take at most this many bytes.
-const VALUE_BYTES: usize = 1024 * 1024;
+const VALUE_BYTES: usize = 2 * 1024 * 1024;
 
 /// Longer values are rare and repeat less: they are not remembered.
 const MAX_VALUE_LEN: usize = 30;
@@ -43,14 +43,17 @@ impl GramMemo {
 /// The filters of one field's values.
 #[derive(Default)]
 pub(super) struct ValueMemo {
-    keys: Vec<[u64; 4]>,
-    filters: Vec<u64>,
+    /// Per slot the key of a value, and its filter next to it: what is looked at together lies together.
+    entries: Vec<u64>,
+    mask: usize,
 }
+
+const KEY_WORDS: usize = 4;
 
 /// Where a value's filter is kept.
 #[derive(Clone, Copy)]
 pub(super) struct ValueSlot {
-    key: [u64; 4],
+    key: [u64; KEY_WORDS],
     index: usize,
 }
 
@@ -61,32 +64,43 @@ impl ValueMemo {
         if value.len() > MAX_VALUE_LEN {
             return None;
         }
-        if self.keys.is_empty() {
-            let slots = VALUE_BYTES / (words * 8);
-            self.keys.resize(slots, [0; 4]);
-            self.filters.resize(slots * words, 0);
+        if self.entries.is_empty() {
+            // A power of two: at most 4096 bits make a filter, so this is never zero.
+            let slots = 1 << (VALUE_BYTES / (words * 8)).ilog2();
+            self.entries.resize(slots * (KEY_WORDS + words), 0);
+            self.mask = slots - 1;
         }
         let mut bytes = [0; 32];
         bytes[..value.len()].copy_from_slice(value.as_bytes());
         // The length and a mark that is never zero, so that a fresh slot equals none.
         bytes[31] = value.len() as u8 | 0x80;
-        let mut key = [0; 4];
+        let mut key = [0; KEY_WORDS];
         for (word, chunk) in key.iter_mut().zip(bytes.as_chunks::<8>().0) {
             *word = u64::from_le_bytes(*chunk);
         }
-        Some(ValueSlot { key, index: mix(&key) % self.keys.len() })
+        Some(ValueSlot { key, index: mix(&key) & self.mask })
     }
 
-    /// The filter in a slot, if it is that of the slot's value.
+    /// Adds the value's filter to the CLK if it is known; tells whether it is.
+    ///
+    /// Without a branch: the memory of the next field's slot is then asked for before this one's has arrived, and
+    /// waiting for memory is most of the time here.
     #[inline]
-    pub(super) fn get(&self, slot: ValueSlot, words: usize) -> Option<&[u64]> {
-        (self.keys[slot.index] == slot.key).then(|| &self.filters[slot.index * words..][..words])
+    pub(super) fn merge_known(&self, slot: ValueSlot, clk: &mut [u64]) -> bool {
+        let (key, filter) = self.entries[slot.index * (KEY_WORDS + clk.len())..].split_at(KEY_WORDS);
+        let difference = key.iter().zip(&slot.key).fold(0, |difference, (a, b)| difference | (a ^ b));
+        let known = u64::from(difference == 0).wrapping_neg();
+        for (word, more) in clk.iter_mut().zip(filter) {
+            *word |= more & known;
+        }
+        difference == 0
     }
 
     /// Remembers a filter.
     pub(super) fn put(&mut self, slot: ValueSlot, filter: &[u64]) {
-        self.keys[slot.index] = slot.key;
-        self.filters[slot.index * filter.len()..][..filter.len()].copy_from_slice(filter);
+        let entry = &mut self.entries[slot.index * (KEY_WORDS + filter.len())..][..KEY_WORDS + filter.len()];
+        entry[..KEY_WORDS].copy_from_slice(&slot.key);
+        entry[KEY_WORDS..].copy_from_slice(filter);
     }
 }
 
@@ -98,7 +112,7 @@ impl Drop for GramMemo {
 
 impl Drop for ValueMemo {
     fn drop(&mut self) {
-        self.keys.iter_mut().for_each(|key| key.zeroize());
+        self.entries.zeroize();
     }
 }
 

@@ -20,7 +20,7 @@ use crate::schema::{ExactComponent, Features, FieldKind, HashingProfile, Linkage
 use crate::secret::{Key, LinkageSecret};
 use draw::{Draw, Positions, set_bit};
 use features::Message;
-use memo::{GramMemo, ValueMemo};
+use memo::{GramMemo, ValueMemo, ValueSlot};
 
 /// A record after normalisation: one value or nothing per field, in the order of the schema's fields.
 pub type NormalisedRecord = [Option<String>];
@@ -132,7 +132,7 @@ impl fmt::Debug for Token {
 
 /// One thread's hand on an [`Encoder`]: it remembers the filters of values and the positions of q-grams.
 ///
-/// Memory is bounded by about 2 MiB per encoded field. What is remembered changes the speed and never a bit.
+/// Memory is bounded by about 3 MiB per encoded field. What is remembered changes the speed and never a bit.
 pub struct Worker<'a> {
     encoder: &'a Encoder,
     memory: Memory,
@@ -175,9 +175,28 @@ impl Worker<'_> {
         assert_eq!(record.len(), self.encoder.kinds.len(), "a record has one entry per field of the schema");
         let mut clk = Clk::empty(self.encoder.length);
         let mut presence = 0;
+        // First everything that is remembered, then what has to be computed: see `ValueMemo::merge_known`.
+        let mut slots = [None; 16];
+        let mut unknown = 0u16;
         for (bit, plan) in self.encoder.fields.iter().enumerate() {
+            if let Some(value) = record[plan.index].as_ref().map(AsRef::as_ref).filter(|value| !value.is_empty()) {
+                slots[bit] = self.memory.values[bit].slot(value, clk.words().len());
+                unknown |= 1 << bit;
+            }
+        }
+        for (bit, values) in self.memory.values.iter().enumerate() {
+            if let Some(slot) = slots[bit] {
+                let known = values.merge_known(slot, clk.words_mut());
+                presence |= u16::from(known) << bit;
+            }
+        }
+        unknown &= !presence;
+        while unknown != 0 {
+            let bit = unknown.trailing_zeros() as usize;
+            unknown &= unknown - 1;
+            let plan = &self.encoder.fields[bit];
             if let Some(value) = &record[plan.index]
-                && self.memory.encode_field(bit, plan, value.as_ref(), clk.words_mut())
+                && self.memory.encode_field(bit, plan, value.as_ref(), slots[bit], clk.words_mut())
             {
                 presence |= 1 << bit;
             }
@@ -218,27 +237,25 @@ impl Drop for Worker<'_> {
 }
 
 impl Memory {
-    /// Adds the bits of one value to the CLK; false when it has no q-gram, and so counts as missing.
-    fn encode_field(&mut self, field: usize, plan: &FieldPlan, value: &str, clk: &mut [u64]) -> bool {
+    /// Adds the bits of one value to the CLK and remembers them; false when it has no q-gram, and so counts as missing.
+    fn encode_field(
+        &mut self,
+        field: usize,
+        plan: &FieldPlan,
+        value: &str,
+        slot: Option<ValueSlot>,
+        clk: &mut [u64],
+    ) -> bool {
         let Self { grams, values, filter, scratch, .. } = self;
-        if value.is_empty() {
-            return false;
-        }
-        let (grams, values) = (&mut grams[field], &mut values[field]);
-        let slot = values.slot(value, clk.len());
-        if let Some(slot) = slot
-            && let Some(known) = values.get(slot, clk.len())
-        {
-            merge(clk, known);
-            return true;
-        }
         filter.fill(0);
-        if !scratch.value_filter(plan, value, grams, filter) {
+        if !scratch.value_filter(plan, value, &mut grams[field], filter) {
             return false;
         }
-        merge(clk, filter);
+        for (word, more) in clk.iter_mut().zip(filter.iter()) {
+            *word |= more;
+        }
         if let Some(slot) = slot {
-            values.put(slot, filter);
+            values[field].put(slot, filter);
         }
         true
     }
@@ -296,11 +313,5 @@ impl Scratch {
             }
         }
         true
-    }
-}
-
-fn merge(clk: &mut [u64], filter: &[u64]) {
-    for (word, more) in clk.iter_mut().zip(filter) {
-        *word |= more;
     }
 }

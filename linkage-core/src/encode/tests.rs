@@ -75,7 +75,7 @@ fn naive(schema: &LinkageSchema, record: &[Option<String>]) -> (Clk, u16) {
     let mut presence = 0;
     for (bit, (index, field, _)) in schema.encoded_fields().enumerate() {
         if let Some(one) = record[index].as_deref().and_then(|value| naive_field(schema, field.name(), value)) {
-            merge(clk.words_mut(), one.words());
+            clk.words_mut().iter_mut().zip(one.words()).for_each(|(word, more)| *word |= more);
             presence |= 1 << bit;
         }
     }
@@ -181,6 +181,24 @@ fn other_secrets_and_other_schemas_share_no_more_bits_than_chance() {
     let common: u32 = base.words().iter().zip(changed.words()).map(|(a, b)| (a & b).count_ones()).sum();
     assert!(f64::from(common) < 0.6 * f64::from(base.popcount()), "{common} of {}", base.popcount());
     assert_ne!(Encoder::new(&two, &secret()).encode(&record).clk.words()[..16], *base.words());
+}
+
+#[test]
+fn raw_records_are_normalised_first_and_broken_rules_named_by_field() {
+    let schema = mixed(1024);
+    let encoder = Encoder::new(&schema, &secret());
+    let raw = encoder.encode_raw(&[Some("ﾜﾀﾅﾍﾞ"), Some("１２"), Some("Smith"), Some(""), Some("1948-04-05"), None]);
+    assert_eq!(raw.broken, []);
+    let normalised: Vec<Option<String>> = schema
+        .fields()
+        .iter()
+        .zip(["ワタナベ", "12", "smith", "", "1948/4/5", ""])
+        .map(|(field, value)| normalise::normalise(field.kind(), value).unwrap())
+        .collect();
+    assert!(raw.token == encoder.encode(&normalised));
+    let broken = encoder.encode_raw(&[None, Some("12"), None, None, Some("1948-02-30"), None]);
+    assert_eq!(broken.broken.iter().map(|(field, _)| *field).collect::<Vec<_>>(), [4]);
+    assert_eq!((broken.token.presence, broken.token.exact), (0, vec![None]));
 }
 
 #[test]

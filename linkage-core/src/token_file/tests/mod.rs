@@ -40,7 +40,7 @@ fn rows(count: u32) -> Vec<(RecordRef, Token)> {
         handle[..4].copy_from_slice(&i.to_be_bytes());
         let name: String = (0..3).map(|k| char::from_u32(0x30a2 + (i * 7 + k * 13) % 80).unwrap()).collect();
         let id = i.to_string();
-        (RecordRef(handle), encoder.encode(&[Some(name.as_str()), Some(id.as_str()).filter(|_| i % 3 > 0)]))
+        (RecordRef(handle), encoder.encode(&[Some(name.as_str()), Some(id.as_str()).filter(|_| !i.is_multiple_of(3))]))
     };
     (0..count).map(row).collect()
 }
