@@ -157,3 +157,83 @@ fn febrl(left: &Table, right: &Table) -> Truth {
     let others = |id: &str| person(id).and_then(|person| people.get(person)).into_iter().flatten().copied();
     left.rows.iter().flat_map(|(id, &row)| others(id).map(move |other| (row, other))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use linkage_core::secret::LinkageSecret;
+    use tempfile::NamedTempFile;
+
+    use super::*;
+
+    const HEADER: &str =
+        "rec_id, given_name, surname, street_number, address_1, address_2, suburb, postcode, state, date_of_birth";
+
+    fn file(lines: &[&str]) -> NamedTempFile {
+        let mut file = NamedTempFile::new().unwrap();
+        file.write_all(lines.join("\n").as_bytes()).unwrap();
+        file
+    }
+
+    fn read(lines: &[&str]) -> anyhow::Result<Table> {
+        let schema = LinkageSchema::shipped("person-en").unwrap();
+        let encoder = Encoder::new(&schema, &LinkageSecret::from_bytes([1; 32]));
+        let columns = Columns { id: "rec_id", map: &[], encoding: Encoding::Utf8 };
+        Table::read(file(lines).path(), &schema, &encoder, &columns)
+    }
+
+    fn table(ids: &[&str]) -> Table {
+        let rows: Vec<String> =
+            ids.iter().map(|id| format!("{id}, ann, lee, 1, a, b, c, 2000, nsw, 19700101")).collect();
+        let lines: Vec<&str> = std::iter::once(HEADER).chain(rows.iter().map(String::as_str)).collect();
+        read(&lines).unwrap()
+    }
+
+    fn message(error: anyhow::Error) -> String {
+        format!("{error:#}")
+    }
+
+    #[test]
+    fn ids_and_columns_are_read_past_the_spaces_of_febrl() {
+        let table = table(&["rec-1-org", "rec-2-org"]);
+        assert_eq!((table.id(1), table.tokens.len()), ("rec-2-org", 2));
+        assert!(table.broken.is_empty());
+    }
+
+    #[test]
+    fn febrl_ids_carry_their_truth() {
+        let (left, right) = (table(&["rec-1-org", "rec-2-org"]), table(&["rec-3-dup-0", "rec-1-dup-0"]));
+        let known = truth(Path::new("febrl"), &left, &right).unwrap();
+        assert!(known.pairs.len() == 1 && known.pairs.contains(0, 1));
+    }
+
+    #[test]
+    fn true_pairs_of_absent_records_are_counted() {
+        let (left, right) = (table(&["a", "b"]), table(&["x", "y"]));
+        let list = file(&["left_id,right_id", "a,y", "b,nobody", "nobody,x"]);
+        let known = truth(list.path(), &left, &right).unwrap();
+        assert!(known.pairs.len() == 1 && known.pairs.contains(0, 1) && known.absent == 2);
+        let error = truth(file(&["left_id,right_id", "x,a"]).path(), &left, &right).err().unwrap();
+        assert!(message(error).contains("the right way round"));
+        let error = truth(file(&["left,right", "a,y"]).path(), &left, &right).err().unwrap();
+        assert!(message(error).contains("no column `left_id`"));
+    }
+
+    #[test]
+    fn bad_input_is_named_by_row_and_rule_without_its_values() {
+        let row = "secret, ann, lee, 1, a, b, c, 2000, nsw, 19700101";
+        for (lines, expected) in [
+            (vec![HEADER, row, row], "row 3: its id is that of an earlier row"),
+            (vec![HEADER, " , ann, lee, 1, a, b, c, 2000, nsw, 19700101"], "row 2: the id is empty"),
+            (vec![HEADER], "no records below the header"),
+            (vec!["rec_id, surname", "secret, lee"], "no column `given_name`"),
+        ] {
+            let error = message(read(&lines).err().unwrap());
+            assert!(error.contains(expected) && !error.contains("secret"), "{error}");
+        }
+        let broken = read(&[HEADER, "a, ann, lee, 1, a, b, c, 2000, nsw, 19701301", "b, ann"]).unwrap();
+        assert_eq!(broken.malformed_rows, 1);
+        assert_eq!(broken.broken[&("date_of_birth".to_owned(), "not-a-date")], 1);
+    }
+}
