@@ -22,7 +22,7 @@ pub(super) type Counts = [u16; LANES];
 ///
 /// Rows are kept in groups of eight; within a group lie word 0 of all eight rows, then word 1, and so on, so that one
 /// aligned load brings one word of eight rows. The last group is filled up with zeros, which match nothing. Beside the
-/// words are the popcounts of whole rows and of what remains after each [checkpoint](Self::checkpoints), which bound what
+/// words are the popcounts of whole rows and of what remains after each checkpoint, which bound what
 /// a half-finished comparison can still reach.
 pub struct ClkBlock {
     words: usize,
