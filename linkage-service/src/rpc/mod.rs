@@ -8,6 +8,7 @@ mod audit;
 mod catalogue;
 mod denial;
 mod desk;
+mod detached;
 mod permit;
 mod release;
 mod run;
@@ -27,6 +28,7 @@ use tonic::service::Routes;
 pub use access::Rpc;
 pub use denial::Denial;
 pub use desk::Desk;
+use detached::Detached;
 
 use crate::unit::Unit;
 
@@ -34,9 +36,11 @@ use crate::unit::Unit;
 pub fn routes(unit: &Arc<Unit>) -> Routes {
     macro_rules! serve {
         ($server:ident) => {
-            $server::new(Desk::new(Arc::clone(unit)))
-                .max_decoding_message_size(MAX_MESSAGE_BYTES)
-                .max_encoding_message_size(MAX_MESSAGE_BYTES)
+            Detached(
+                $server::new(Desk::new(Arc::clone(unit)))
+                    .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                    .max_encoding_message_size(MAX_MESSAGE_BYTES),
+            )
         };
     }
     Routes::new(serve!(AuditServiceServer))

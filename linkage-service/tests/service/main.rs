@@ -1,0 +1,8 @@
+//! The linkage service from outside: a real server on loopback, real certificates, real token files.
+
+mod access;
+mod calls;
+mod runs;
+mod submissions;
+mod tokens;
+mod world;
