@@ -116,7 +116,7 @@ fn no_clear_text_name_is_on_the_wire() {
         let output = linkage(
             &site,
             &[
-                "custodian", "tokenise", "--database", database, "--schema", "person-ja", "--secret", "linkage.secret",
+                "custodian", "tokenise", "--database", database, "--deduplicated", "--schema", "person-ja", "--secret", "linkage.secret",
                 "--to", "unit.pub", "--site-key", &site_key, "--encoding", encoding, "--id-column", "record_id",
                 &extract, "-o", tokens,
             ],

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use linkage_core::schema::LinkageSchema;
 use linkage_datasets::{DemoDatabase, ErrorModel, write_demo};
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -18,6 +19,7 @@ use Program::{Custodian, Linkage, LinkageService};
 
 const PERMIT: &str = "p-2026-001";
 const PROJECT: &str = "stroke-outcomes";
+const SCHEMA: &str = "person-ja";
 const STRANGER: &str = "no-permit";
 const COMMITTEE: [&str; 3] = ["member-1", "member-2", "member-3"];
 /// 電カル may be linked only under what the working group proposed, which is no law yet.
@@ -38,7 +40,6 @@ pub struct Stage {
     started: Instant,
     people: u64,
     folder: PathBuf,
-    unit: Party,
     committee: Party,
     project: Party,
     stranger: Party,
@@ -76,9 +77,11 @@ impl Stage {
         committee.run(Linkage, &members)?;
 
         fs::copy(committee.path("committee.json"), unit.path("committee.json"))?;
+        // The unit never sees the schema; the custodians tell it the threshold that goes with theirs.
+        let threshold = LinkageSchema::load(SCHEMA)?.threshold().to_string();
         unit.run(
             LinkageService,
-            &["init", "service", "--committee", "committee.json", "--policy", POLICY],
+            &["init", "service", "--committee", "committee.json", "--policy", POLICY, "--threshold", &threshold],
         )?;
         let issue = |role: &[&str], name: &str, to: &Party| -> anyhow::Result<()> {
             let credential = to.path("credential");
@@ -106,7 +109,7 @@ impl Stage {
         let url = format!("https://localhost:{port}");
 
         let folder = folder.to_owned();
-        Ok(Self { started, people: args.people, folder, unit, committee, project, stranger, auditor, sites, service, url })
+        Ok(Self { started, people: args.people, folder, committee, project, stranger, auditor, sites, service, url })
     }
 
     /// Plays it all and stops the service.
@@ -157,7 +160,7 @@ impl Stage {
             .run(
                 Custodian,
                 &[
-                    "tokenise", "--database", database, "--schema", "person-ja", "--secret", "linkage.secret", "--to",
+                    "tokenise", "--database", database, "--deduplicated", "--schema", SCHEMA, "--secret", "linkage.secret", "--to",
                     "unit.pub", "--encoding", encoding, "--id-column", "record_id", extract, "-o", &tokens, "--json",
                 ],
             )?
