@@ -137,6 +137,7 @@ fn write_ids(
     out: &mut impl Write,
 ) -> anyhow::Result<usize> {
     let failed = |error| at(&args.output, error);
+    // No field is read: the record ids are all that is needed of the extract.
     let layout =
         CsvLayout { encoding: args.encoding, fields: Vec::new(), map: Vec::new(), id_column: args.id_column.clone() };
     let file = File::open(input).map_err(|error| at(input, error))?;
@@ -218,6 +219,44 @@ mod tests {
     #[test]
     fn ids_are_quoted_where_csv_needs_it() {
         assert_eq!(["1", "a,b", "a\"b", "a\nb"].map(quoted), ["1", "\"a,b\"", "\"a\"\"b\"", "\"a\nb\""]);
+    }
+
+    /// What `write_ids` makes of an extract in which the records of these ids are linked.
+    fn ids(extract: &str, options: &[&str], linked: &[RecordId<'_>]) -> anyhow::Result<String> {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: Args,
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let input = folder.path().join("in.csv");
+        std::fs::write(&input, extract).unwrap();
+        let always = ["receive", "--service", "u", "--credential", "c", "--project", "p", "--site-key", "k", "-o", "o"];
+        let line = always.iter().chain(&["--input", input.to_str().unwrap()]).chain(options).copied();
+        let args = <Line as clap::Parser>::parse_from(line).args;
+        let database: DatabaseId = "ndb".parse().unwrap();
+        let refs = SiteKey::generate().refs(&database);
+        let keys = linked.iter().map(|id| (record_ref(&refs, *id), LinkageKey::from_bytes([7; 16]))).collect();
+        let crosswalk = Crosswalk { run: "run-1".to_owned(), database, keys };
+        let mut out = Vec::new();
+        write_ids(&args, &input, &refs, &crosswalk, &mut out)?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn own_ids_come_back_in_the_order_of_the_extract_and_unlinked_ones_do_not() {
+        let key = LinkageKey::from_bytes([7; 16]);
+        let linked = ["c", "a"].map(RecordId::Column);
+        let text = ids("name,no\nx,a\ny,b\nz,c\nz,c\n", &["--id-column", "no"], &linked).unwrap();
+        assert_eq!(text, format!("no,linkage_key\na,{key}\nc,{key}\n"));
+        let text = ids("name\nx\ny\n", &[], &[RecordId::Row(3)]).unwrap();
+        assert_eq!(text, format!("row,linkage_key\n3,{key}\n"));
+    }
+
+    #[test]
+    fn another_extract_is_noticed_before_anything_is_written() {
+        let refused = ids("no\na\n", &["--id-column", "no"], &[RecordId::Column("b")]).unwrap_err();
+        assert!(refused.to_string().contains("hint: "), "{refused}");
     }
 
     #[test]

@@ -167,7 +167,8 @@ impl Header {
             }
         });
         let columns: Vec<Option<usize>> = columns.collect::<Result<_, _>>()?;
-        if columns.iter().all(Option::is_none) {
+        // A caller that asks for no field wants the record ids alone.
+        if !columns.is_empty() && columns.iter().all(Option::is_none) {
             return Err(SourceError::NoFields);
         }
         Ok((id, columns))

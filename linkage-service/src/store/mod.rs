@@ -40,9 +40,10 @@ impl Store {
         let (objects, uploads) = (unit.join("objects"), unit.join("uploads"));
         std::fs::create_dir_all(&objects)?;
         std::fs::create_dir_all(&uploads)?;
+        let database = unit.join("unit.db");
+        make_private(&database)?;
         let options = SqliteConnectOptions::new()
-            .filename(unit.join("unit.db"))
-            .create_if_missing(true)
+            .filename(database)
             .foreign_keys(true)
             .journal_mode(SqliteJournalMode::Wal)
             // An answer that was given must survive a power cut: the audit log is in here.
@@ -58,6 +59,16 @@ impl Store {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// Makes the database file, if it is not there, so that its owner alone can read it: project secrets are in it.
+fn make_private(path: &Path) -> Result<(), StoreError> {
+    let mut options = std::fs::OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?;
+    Ok(())
 }
 
 /// An instant as the store and the protocol write it: RFC 3339 in UTC, to the second.
