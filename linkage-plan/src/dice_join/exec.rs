@@ -1,18 +1,20 @@
 //! The physical operator.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::{DataType, Field, Schema};
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result, internal_err, plan_err};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{Distribution, EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
-use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
     InputDistributionRequirements, PlanProperties, ReplaceChildrenOptions,
@@ -265,15 +267,41 @@ impl ExecutionPlan for DiceJoinExec {
         Some(self.metrics.clone_inner())
     }
 
-    /// Takes in a projection of plain columns, so that no column, and above all no CLK, is written out for every pair
-    /// only to be dropped above.
+    /// Takes in a projection of plain columns. Under any other projection, drops the columns that it does not read. So no
+    /// column, and above all no CLK, is written out for every pair only to be dropped above.
     fn try_swapping_with_projection(&self, projection: &ProjectionExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let columns = projection.expr().iter().map(|projected| {
             let column = projected.expr.downcast_ref::<Column>()?;
             Some(OutputColumn { source: self.output[column.index()].source, name: projected.alias.clone() })
         });
-        let Some(output) = columns.collect::<Option<Vec<_>>>() else { return Ok(None) };
-        Ok(Some(Arc::new(self.with(Arc::clone(&self.left), Arc::clone(&self.right), output)?)))
+        if let Some(output) = columns.collect::<Option<Vec<_>>>() {
+            return Ok(Some(Arc::new(self.with(Arc::clone(&self.left), Arc::clone(&self.right), output)?)));
+        }
+        let read: BTreeSet<usize> = projection
+            .expr()
+            .iter()
+            .flat_map(|projected| collect_columns(&projected.expr))
+            .map(|column| column.index())
+            .collect();
+        if read.len() == self.output.len() {
+            return Ok(None);
+        }
+        let output = read.iter().map(|at| self.output[*at].clone()).collect();
+        let narrowed = self.with(Arc::clone(&self.left), Arc::clone(&self.right), output)?;
+        let exprs = projection.expr().iter().map(|projected| {
+            let moved = Arc::clone(&projected.expr).transform(|expr| {
+                Ok(match expr.downcast_ref::<Column>() {
+                    Some(column) => {
+                        let at = read.range(..column.index()).count();
+                        Transformed::yes(Arc::new(Column::new(column.name(), at)) as Arc<dyn PhysicalExpr>)
+                    }
+                    None => Transformed::no(expr),
+                })
+            })?;
+            Ok(ProjectionExpr { expr: moved.data, alias: projected.alias.clone() })
+        });
+        let exprs = exprs.collect::<Result<Vec<_>>>()?;
+        Ok(Some(Arc::new(ProjectionExec::try_new(exprs, Arc::new(narrowed))?)))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
