@@ -72,7 +72,8 @@ fn nobody_but_the_custodians_holds_a_clear_text_name() {
 fn an_opened_token_file_holds_no_clear_text_name() {
     let stage = Stage::shared();
     let names = search(&names(stage));
-    let identity = age::IdentityFile::from_file(path(&stage.party("unit").join("service/unit.key")).to_owned()).unwrap();
+    let identity =
+        age::IdentityFile::from_file(path(&stage.party("unit").join("service/unit.key")).to_owned()).unwrap();
     let identities = identity.into_identities().unwrap();
     for database in DATABASES {
         let sealed = std::fs::File::open(stage.party(database).join(format!("{database}.tokens"))).unwrap();
@@ -116,9 +117,26 @@ fn no_clear_text_name_is_on_the_wire() {
         let output = linkage(
             &site,
             &[
-                "custodian", "tokenise", "--database", database, "--deduplicated", "--schema", "person-ja", "--secret", "linkage.secret",
-                "--to", "unit.pub", "--site-key", &site_key, "--encoding", encoding, "--id-column", "record_id",
-                &extract, "-o", tokens,
+                "custodian",
+                "tokenise",
+                "--database",
+                database,
+                "--deduplicated",
+                "--schema",
+                "person-ja",
+                "--secret",
+                "linkage.secret",
+                "--to",
+                "unit.pub",
+                "--site-key",
+                &site_key,
+                "--encoding",
+                encoding,
+                "--id-column",
+                "record_id",
+                &extract,
+                "-o",
+                tokens,
             ],
         );
         assert!(matches!(output.status.code(), Some(0 | 3)), "{}", String::from_utf8_lossy(&output.stderr));
@@ -127,8 +145,20 @@ fn no_clear_text_name_is_on_the_wire() {
         // The tap does see what is sent: a piece of the sealed file is in its record.
         assert!(recorded.windows(64).any(|window| window == &sent[1_000..1_064]), "the tap saw nothing");
         let receive = [
-            "custodian", "receive", "--project", PROJECT, "--site-key", &site_key, "--input", &extract, "--encoding",
-            encoding, "--id-column", "record_id", "-o", "again.csv",
+            "custodian",
+            "receive",
+            "--project",
+            PROJECT,
+            "--site-key",
+            &site_key,
+            "--input",
+            &extract,
+            "--encoding",
+            encoding,
+            "--id-column",
+            "record_id",
+            "-o",
+            "again.csv",
         ];
         let recorded = through_a_tap(&site, &receive);
         let secret = String::from_utf8(before).unwrap();

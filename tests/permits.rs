@@ -94,7 +94,9 @@ const CASES: &[Case] = &[
         p["valid_until"] = json!("2025-07-01T00:00:00Z");
     }),
     statement("another-policy", "other-policy", |p| p["policy"] = json!("proposal-2024")),
-    statement("no-public-interest", "no-public-interest", |p| p["purpose"]["substantial_public_interest"] = json!(false)),
+    statement("no-public-interest", "no-public-interest", |p| {
+        p["purpose"]["substantial_public_interest"] = json!(false)
+    }),
     statement("advertising", "advertising", |p| p["purpose"]["advertising"] = json!(true)),
     statement("no-hearing", "hearing-missing", |p| p["hearings"] = json!([{"database": "ndb", "body": "board"}])),
     statement("unknown-database", "unknown-database", |p| databases(p, &["ndb", "ndbx"])),
@@ -172,10 +174,14 @@ const CASES: &[Case] = &[
         ..step("outlived", "expired", Step::OutliveThenStart)
     },
     step("amended-without-a-higher-version", "not-newer", Step::Amend(|p| databases(p, &["ndb", "dpc", "kaigo"]))),
-    step("amended-to-another-project", "amends-another-project", Step::Amend(|p| {
-        p["version"] = json!(2);
-        p["project"] = json!("lung");
-    })),
+    step(
+        "amended-to-another-project",
+        "amends-another-project",
+        Step::Amend(|p| {
+            p["version"] = json!(2);
+            p["project"] = json!("lung");
+        }),
+    ),
 ];
 
 fn databases(permit: &mut Value, ids: &[&str]) {
@@ -202,7 +208,10 @@ impl World {
         }
         let members = ["one=one.pub", "two=two.pub", "three=three.pub"];
         let members: Vec<&str> = members.iter().flat_map(|member| ["--member", *member]).collect();
-        ok(linkage(at, &[&["permit", "committee", "--threshold", "2", "-o", "committee.json"], members.as_slice()].concat()));
+        ok(linkage(
+            at,
+            &[&["permit", "committee", "--threshold", "2", "-o", "committee.json"], members.as_slice()].concat(),
+        ));
         ok(linkage(at, &["service", "init", "service", "--committee", "committee.json", "--policy", "law"]));
         for (_, name, role) in Caller::ALL {
             ok(linkage(at, &[&["service", "issue", "service", "--name", name, "-o", name], role].concat()));
@@ -282,7 +291,8 @@ impl World {
             Step::Start(caller) => self.start(caller, id),
             Step::RevokeThenStart => {
                 let decided = rfc3339(OffsetDateTime::now_utc());
-                let revocation = json!({"format": "revocation/1", "permit": id, "decided_at": decided, "reason": "misuse"});
+                let revocation =
+                    json!({"format": "revocation/1", "permit": id, "decided_at": decided, "reason": "misuse"});
                 let mut envelope = Envelope::new(REVOCATION_TYPE, serde_json::to_vec(&revocation).unwrap());
                 envelope.sign(&self.key("two"));
                 envelope.sign(&self.key("three"));

@@ -160,14 +160,30 @@ impl Stage {
             .run(
                 Custodian,
                 &[
-                    "tokenise", "--database", database, "--deduplicated", "--schema", SCHEMA, "--secret", "linkage.secret", "--to",
-                    "unit.pub", "--encoding", encoding, "--id-column", "record_id", extract, "-o", &tokens, "--json",
+                    "tokenise",
+                    "--database",
+                    database,
+                    "--deduplicated",
+                    "--schema",
+                    SCHEMA,
+                    "--secret",
+                    "linkage.secret",
+                    "--to",
+                    "unit.pub",
+                    "--encoding",
+                    encoding,
+                    "--id-column",
+                    "record_id",
+                    extract,
+                    "-o",
+                    &tokens,
+                    "--json",
                 ],
             )?
             .json()?;
         self.call(party, Custodian, &["submit", &tokens])?;
-        let records = number(&json, "records")?;
-        let seconds = json["seconds"].as_f64().unwrap_or(f64::NAN);
+        let records = number(&json, "written_rows")?;
+        let seconds = json["elapsed_seconds"].as_f64().unwrap_or(f64::NAN);
         Ok(DatabaseSummary {
             database: database.clone(),
             records,
@@ -199,11 +215,33 @@ impl Stage {
         let from = OffsetDateTime::now_utc().replace_nanosecond(0)?;
         let (until, from) = ((from + time::Duration::days(365)).format(&Rfc3339)?, from.format(&Rfc3339)?);
         let mut new: Vec<String> = [
-            "permit", "new", "--id", PERMIT, "--project", PROJECT, "--purpose",
-            "Outcomes of stroke care across claims, hospital, long-term care and medical records", "--public-interest",
-            "--database", &databases.join(","), "--class", "anonymised", "--member", &member, "--environment", "visiting",
-            "--from", &from, "--until", &until, "--policy", POLICY, "--reason",
-            "Public interest shown; anonymised data suffice", "-o", "permit.json",
+            "permit",
+            "new",
+            "--id",
+            PERMIT,
+            "--project",
+            PROJECT,
+            "--purpose",
+            "Outcomes of stroke care across claims, hospital, long-term care and medical records",
+            "--public-interest",
+            "--database",
+            &databases.join(","),
+            "--class",
+            "anonymised",
+            "--member",
+            &member,
+            "--environment",
+            "visiting",
+            "--from",
+            &from,
+            "--until",
+            &until,
+            "--policy",
+            POLICY,
+            "--reason",
+            "Public interest shown; anonymised data suffice",
+            "-o",
+            "permit.json",
         ]
         .map(str::to_owned)
         .into();
@@ -218,7 +256,8 @@ impl Stage {
     }
 
     fn run(&self) -> anyhow::Result<RunSummary> {
-        let json = self.call(&self.project, Linkage, &["run", "start", "--permit", PERMIT, "--watch", "--json"])?.json()?;
+        let json =
+            self.call(&self.project, Linkage, &["run", "start", "--permit", PERMIT, "--watch", "--json"])?.json()?;
         if json["state"] != "done" {
             bail!("the run ended as {}", json["state"]);
         }
@@ -237,8 +276,20 @@ impl Stage {
     fn receive(&self, site: &Site) -> anyhow::Result<u64> {
         let Site { party, database, extract, encoding } = site;
         let args = [
-            "receive", "--project", PROJECT, "--site-key", &format!("{database}.site-key"), "--input", extract,
-            "--encoding", encoding, "--id-column", "record_id", "-o", "crosswalk.csv", "--json",
+            "receive",
+            "--project",
+            PROJECT,
+            "--site-key",
+            &format!("{database}.site-key"),
+            "--input",
+            extract,
+            "--encoding",
+            encoding,
+            "--id-column",
+            "record_id",
+            "-o",
+            "crosswalk.csv",
+            "--json",
         ];
         number(&self.call(party, Custodian, &args)?.json()?, "keys")
     }
@@ -247,7 +298,7 @@ impl Stage {
     fn audit(&self) -> anyhow::Result<u64> {
         self.call(&self.auditor, Linkage, &["audit", "export", "-o", "audit.jsonl"])?;
         let verify = ["audit", "verify", "audit.jsonl", "--key", "audit.pub", "--json"];
-        number(&self.auditor.run(Linkage, &verify)?.json()?, "entries")
+        number(&self.auditor.run(Linkage, &verify)?.json()?["report"], "entries")
     }
 
     fn call(&self, party: &Party, program: Program, args: &[&str]) -> anyhow::Result<super::party::Outcome> {

@@ -54,7 +54,9 @@ pub fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     // Kept alive until the end: dropping it deletes the stage.
     let temporary = match folder {
         Some(_) => None,
-        None => Some(tempfile::Builder::new().prefix("linkage-demo-").tempdir().context("cannot make a temporary folder")?),
+        None => {
+            Some(tempfile::Builder::new().prefix("linkage-demo-").tempdir().context("cannot make a temporary folder")?)
+        }
     };
     let folder = folder.unwrap_or_else(|| temporary.as_ref().map(|t| t.path().to_owned()).unwrap_or_default());
 

@@ -25,7 +25,8 @@ pub fn against_truth<'a>(
     let mut record_index: HashMap<(u16, String), u32> = HashMap::new();
     for (row, number) in columns(truth, ["database", "record_id", "person"])?.into_iter().zip(0u32..) {
         let [database, record_id, owner] = row;
-        let database = *database_index.get(database.as_str()).context("truth names a database that is not in the demo")?;
+        let database =
+            *database_index.get(database.as_str()).context("truth names a database that is not in the demo")?;
         let owner = owner.parse::<u64>().context("truth has a person that is not a number")?;
         person.insert(Member { database, record: number }, owner);
         record_index.insert((database, record_id), number);
@@ -34,7 +35,8 @@ pub fn against_truth<'a>(
     let mut by_key: HashMap<String, Vec<Member>> = HashMap::new();
     for ((_, file), database) in crosswalks.iter().zip(0u16..) {
         for [record_id, key] in columns(file, ["record_id", "linkage_key"])? {
-            let record = *record_index.get(&(database, record_id)).context("a crosswalk has a record that truth lacks")?;
+            let record =
+                *record_index.get(&(database, record_id)).context("a crosswalk has a record that truth lacks")?;
             by_key.entry(key).or_default().push(Member { database, record });
         }
     }

@@ -57,7 +57,8 @@ pub struct QualitySummary {
 impl Summary {
     /// Prints the table, readable without colour.
     pub fn print(&self, out: &mut impl Write, colour: bool) -> io::Result<()> {
-        let (bold, plain) = if colour && std::env::var_os("NO_COLOR").is_none() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
+        let (bold, plain) =
+            if colour && std::env::var_os("NO_COLOR").is_none() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
         writeln!(out)?;
         writeln!(out, "{bold}database   records  set aside  tokens/s  token file  linked records{plain}")?;
         for d in &self.databases {
