@@ -80,9 +80,9 @@ impl<'a> LeftGroup<'a> {
         let mut common = [_mm512_setzero_si512(); LANES];
         for (left, right) in self.lanes[..self.stop_at].iter().zip(&job.right.lanes(right_group)[..self.stop_at]) {
             let right = load(right);
-            for row in 0..LANES {
-                let both = _mm512_and_si512(_mm512_set1_epi64(left.0[row] as i64), right);
-                common[row] = _mm512_add_epi64(common[row], _mm512_popcnt_epi64(both));
+            for (common, left) in common.iter_mut().zip(left.0) {
+                let both = _mm512_and_si512(_mm512_set1_epi64(left as i64), right);
+                *common = _mm512_add_epi64(*common, _mm512_popcnt_epi64(both));
             }
         }
         let rest = match job.checkpoint {
@@ -91,9 +91,9 @@ impl<'a> LeftGroup<'a> {
         };
         let half = half(widen(job.right.counts(right_group, 0)), factor(job));
         let mut alive = 0;
-        for row in 0..LANES {
+        for (row, common) in common.into_iter().enumerate() {
             let rest = _mm512_min_epu64(rest, _mm512_set1_epi64(self.rest[row]));
-            let reachable = _mm512_add_epi64(common[row], rest);
+            let reachable = _mm512_add_epi64(common, rest);
             let needed = _mm512_add_epi64(half, _mm512_set1_epi64(self.half[row]));
             alive |= u8::from(_mm512_cmpge_epu64_mask(reachable, needed) != 0) << row;
         }
