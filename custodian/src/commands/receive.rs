@@ -232,7 +232,7 @@ mod tests {
         let input = folder.path().join("in.csv");
         std::fs::write(&input, extract).unwrap();
         let always = ["receive", "--service", "u", "--credential", "c", "--project", "p", "--site-key", "k", "-o", "o"];
-        let line = always.iter().chain(&["--input", input.to_str().unwrap()]).chain(options).copied();
+        let line = always.into_iter().chain(["--input", input.to_str().unwrap()]).chain(options.iter().copied());
         let args = <Line as clap::Parser>::parse_from(line).args;
         let database: DatabaseId = "ndb".parse().unwrap();
         let refs = SiteKey::generate().refs(&database);
