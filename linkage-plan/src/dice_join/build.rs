@@ -124,7 +124,7 @@ pub(super) fn for_each_clk(
 ) -> Result<()> {
     let clks = batch.column(column).as_fixed_size_binary_opt();
     let clks = clks.ok_or_else(|| exec_datafusion_err!("the CLK column is not FixedSizeBinary"))?;
-    let none = vec![0; clks.value_size().max(0) as usize];
+    let none = vec![0; clks.value_size()];
     for row in 0..clks.len() {
         push(if clks.is_null(row) { &none } else { clks.value(row) }).map_err(|e| exec_datafusion_err!("{e}"))?;
     }
