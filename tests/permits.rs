@@ -275,7 +275,7 @@ impl World {
         runtime.block_on(async {
             let channel = linkage_proto::client::connect(&url, &credential).await.unwrap();
             let mut client = PermitServiceClient::new(channel);
-            let submitted = client.submit(SubmitPermitRequest { document: document.into() });
+            let submitted = client.submit(SubmitPermitRequest { document });
             submitted.await.map(drop).map_err(|status| status.message().to_owned())
         })
     }

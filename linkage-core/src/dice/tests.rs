@@ -139,9 +139,10 @@ fn pairs_exactly_at_the_threshold_match_and_those_a_bit_below_do_not() {
                 let clk = |set: &dyn Fn(u32) -> bool| -> Vec<u8> {
                     (0..128).map(|byte| (0..8).fold(0, |b, at| b | u8::from(set(byte * 8 + at)) << at)).collect()
                 };
-                let (a, b) = (clk(&|bit| bit < pa), clk(&|bit| bit < common || bit >= 1024 - (pb - common)));
-                assert_eq!(oracle(&[a.clone()], &[b.clone()], threshold).len(), usize::from(common >= needed));
-                check(128, &[a], &[b], threshold);
+                let a = [clk(&|bit| bit < pa)];
+                let b = [clk(&|bit| bit < common || bit >= 1024 - (pb - common))];
+                assert_eq!(oracle(&a, &b, threshold).len(), usize::from(common >= needed));
+                check(128, &a, &b, threshold);
             }
         }
     }

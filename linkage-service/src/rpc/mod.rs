@@ -1,6 +1,6 @@
 //! The network side: convert a message, authorise the caller by its role, call, record, answer.
 //!
-//! Messages of the protocol stop here. Every call passes [`Desk::admit`] first and [`Desk::answer`] last, so what was
+//! Messages of the protocol stop here. Every call passes `Desk::admit` first and `Desk::answer` last, so what was
 //! decided stands in the audit log before the caller hears of it.
 
 mod access;
