@@ -14,7 +14,7 @@ use linkage_core::schema::LinkageSchema;
 use linkage_core::secret::LinkageSecret;
 use linkage_datasets::{ErrorModel, write_demo};
 
-const PEOPLE: u64 = 20_000;
+const PEOPLE: u64 = 100_000;
 
 /// The hospital extract, one entry per field of the schema.
 fn records(schema: &LinkageSchema) -> Vec<Vec<Option<String>>> {
