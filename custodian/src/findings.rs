@@ -125,6 +125,11 @@ impl Findings {
         self.set_aside.values().map(|rows| rows.count).sum()
     }
 
+    /// Whether more than half of the rows cannot be decoded: then it is not the rows that are wrong.
+    pub(crate) fn encoding_is_wrong(&self) -> bool {
+        self.broken.iter().any(|((_, rule), found)| *rule == Rule::UndecodableBytes && found.count > self.rows / 2)
+    }
+
     /// The lines of a report to a person at the site.
     ///
     /// Counts are exact in a summary for the site alone, and small ones are hidden in what may be passed on.

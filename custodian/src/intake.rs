@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{anyhow, bail};
 use linkage_core::encode::{Encoder, Worker};
@@ -75,7 +75,6 @@ fn parse_mapping(text: &str) -> Result<(String, String), String> {
 pub(crate) struct Intake {
     pub(crate) findings: Findings,
     pub(crate) sorted: Sorted,
-    pub(crate) elapsed: Duration,
     /// Rows that remain, and the bits set in their CLKs.
     pub(crate) records: u64,
     pub(crate) bits_set: u64,
@@ -158,6 +157,11 @@ impl InputArgs {
         if findings.rows == 0 {
             return Err(at(&self.input, "there is no row after the header\nhint: nothing has been written"));
         }
+        if findings.encoding_is_wrong() {
+            let advice = "hint: declare another one with --encoding (utf-8 or cp932); nothing has been written";
+            let what = format!("more than half of the rows are not in the declared encoding\n{advice}");
+            return Err(at(&self.input, what));
+        }
         let sorted = sorter.finish().map_err(|error| at(spill_folder, error))?;
         let (mut records, mut bits_set) = (0, 0);
         let keep = |row: crate::sort::Row<'_>| {
@@ -166,7 +170,7 @@ impl InputArgs {
             Ok(())
         };
         sorted.for_each(keep, |row| findings.set_aside(SetAside::DuplicateRecordId, row.row()))?;
-        Ok(Intake { findings, sorted, elapsed: started.elapsed(), records, bits_set })
+        Ok(Intake { findings, sorted, records, bits_set })
     }
 
     fn layout(&self, schema: &LinkageSchema) -> CsvLayout {

@@ -281,6 +281,8 @@ fn every_refusal_says_what_to_do_and_leaves_nothing_behind() {
     site.write("columns.csv", "id,kana,dob\n1,サトウ,19830304\n");
     site.write("utf16.csv", b"\xff\xfei\0d\0");
     site.write("cp932.csv", b"\x8e\x91\x8a\x69,id\n1,2\n");
+    let extract = people(3);
+    site.write("rows.csv", &encoding_rs::SHIFT_JIS.encode(&extract).0);
     site.write("quote.csv", format!("{HEADER}\n1,\"サトウ\n{}", "x\n".repeat(200)));
     site.write("blank.csv", format!("{HEADER}\n1,,,,,,,,,,,\n"));
     site.write("there.tokens", "something");
@@ -317,6 +319,7 @@ fn every_refusal_says_what_to_do_and_leaves_nothing_behind() {
         format!("tokenise {} {secret}", to.replace("people.csv", "columns.csv")),
         format!("tokenise {} {secret}", to.replace("people.csv", "utf16.csv")),
         format!("tokenise {} {secret}", to.replace("people.csv", "cp932.csv")),
+        format!("tokenise {} {secret}", to.replace("people.csv", "rows.csv")),
         format!("tokenise {} {secret}", to.replace("people.csv", "quote.csv")),
         format!("tokenise {} {secret}", to.replace("people.csv", "blank.csv")),
         "keygen -o linkage.secret".to_owned(),
@@ -371,6 +374,8 @@ fn every_refusal_says_what_to_do_and_leaves_nothing_behind() {
         hint: save it as UTF-8, or as CP932 and say `--encoding cp932`
         error: `cp932.csv`: the header is not utf-8
         hint: say `--encoding cp932` or `--encoding utf-8` as the file was saved
+        error: `rows.csv`: more than half of the rows are not in the declared encoding
+        hint: declare another one with --encoding (utf-8 or cp932); nothing has been written
         error: `quote.csv`: row 2 does not end: it is longer than 1 MiB or 64 lines
         hint: a quotation mark is probably not closed in or before this row
         error: `blank.csv`: no row is left to write

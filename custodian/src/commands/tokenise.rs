@@ -1,6 +1,7 @@
 //! `custodian tokenise`: from an extract to a sealed token file.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use linkage_core::schema::LinkageSchema;
@@ -12,6 +13,7 @@ use linkage_core::types::{DatabaseId, RecordRef};
 use serde_json::json;
 
 use crate::cli::Done;
+use crate::findings::Findings;
 use crate::intake::{InputArgs, Intake, folder_of};
 use crate::output::{self, at, grouped, rate};
 use crate::refs::{SiteKey, load_recipient};
@@ -63,6 +65,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
+    let started = Instant::now();
     let schema = args.input.load_schema()?;
     let secret = LinkageSecret::load(&args.secret)?;
     let unit = load_recipient(&args.to)?;
@@ -80,7 +83,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
     // The key first: a token file without it could never be mapped back.
     site_key.save()?;
     let stats = write(args, header.clone(), &intake, &unit, &site_key.key).inspect_err(|_| site_key.forget())?;
-    args.report(&schema, &header, &intake, &stats, &site_key)?;
+    args.report(&schema, &header, &intake.findings, &stats, &site_key, started.elapsed())?;
     Ok(if intake.findings.set_aside_rows() > 0 { Done::RowsSetAside } else { Done::Clean })
 }
 
@@ -140,11 +143,11 @@ impl Args {
         &self,
         schema: &LinkageSchema,
         header: &TokenFileHeader,
-        intake: &Intake,
+        findings: &Findings,
         stats: &TokenFileStats,
         site_key: &SiteKeyFile,
+        elapsed: Duration,
     ) -> anyhow::Result<()> {
-        let findings = &intake.findings;
         let fields: Vec<&str> = schema.fields().iter().map(|field| field.name()).collect();
         for line in findings.lines(&fields, 5, false) {
             output::talk(&line);
@@ -166,7 +169,7 @@ impl Args {
             grouped(findings.rows),
             grouped(file_bytes),
             f64::from(stats.density_ppm) / 10_000.0,
-            grouped(rate(findings.rows, intake.elapsed))
+            grouped(rate(findings.rows, elapsed))
         ));
         if self.json {
             let summary = json!({
@@ -177,8 +180,8 @@ impl Args {
                 "file_bytes": file_bytes,
                 "written_rows": stats.records,
                 "set_aside_rows": findings.set_aside_rows(),
-                "elapsed_seconds": intake.elapsed.as_secs_f64(),
-                "rows_per_second": rate(findings.rows, intake.elapsed),
+                "elapsed_seconds": elapsed.as_secs_f64(),
+                "rows_per_second": rate(findings.rows, elapsed),
                 "findings": findings.json(&fields, 5, false),
             });
             output::data(&format!("{summary:#}\n"))?;

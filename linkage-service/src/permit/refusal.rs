@@ -13,7 +13,7 @@ use crate::role::ProjectId;
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the message of a variant says what it and its fields are")]
 pub enum Refusal {
-    #[error("a {role} may not do this\nhint: it takes a credential with the role {needed}")]
+    #[error("the role {role} may not do this\nhint: it takes a credential with the role {needed}")]
     WrongRole { role: &'static str, needed: &'static str },
     #[error(
         "the request is for project {requested}, the credential or the permit for {named}\nhint: a permit serves one project"
