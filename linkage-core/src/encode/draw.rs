@@ -1,29 +1,17 @@
 //! From a message to hash positions: keyed BLAKE3 with extended output, reduced without bias.
 
-use blake3::{Hasher, OutputReader};
+use blake3::Hasher;
 
 use super::features::Message;
 use crate::clk::ClkLength;
 
-/// Positions in the first 64 bytes of output, after the 8 bytes of the rank.
-const FIRST_POSITIONS: usize = 28;
-
-/// The first 64 bytes of a message's output: its rank and its first positions.
+/// What a message draws beside the bits that every message of its value draws.
 #[derive(Clone, Copy)]
 pub(super) struct Draw {
     /// Decides which messages of a value draw one position more.
     pub(super) rank: u64,
-    positions: [u16; FIRST_POSITIONS],
-    count: u8,
-}
-
-impl Draw {
-    pub(super) const EMPTY: Self = Self { rank: 0, positions: [0; FIRST_POSITIONS], count: 0 };
-
-    /// The first positions; fewer than 28 when some output had to be rejected.
-    pub(super) fn positions(&self) -> &[u16] {
-        &self.positions[..usize::from(self.count)]
-    }
+    /// That position.
+    pub(super) next: u16,
 }
 
 /// The hash of one field: its key, ready to use, and the length of the filter.
@@ -40,32 +28,26 @@ impl Positions {
         Self { keyed: Hasher::new_keyed(key), length, limit: 65536 - 65536 % length }
     }
 
-    /// The rank and the first positions of a message.
-    pub(super) fn draw(&self, message: &Message) -> Draw {
+    /// Leaves the bits of the first `count` positions of a message in `filter`, however many blocks of output that takes.
+    pub(super) fn draw(&self, message: &Message, count: usize, filter: &mut [u64]) -> Draw {
+        filter.fill(0);
+        let mut output = message.with_bytes(|bytes| self.keyed.clone().update(bytes).finalize_xof());
         let mut block = [0; 64];
-        self.output(message).fill(&mut block);
-        let (rank, rest) = block.split_at(8);
-        let mut draw = Draw::EMPTY;
-        draw.rank = rank.iter().rev().fold(0, |rank, byte| rank << 8 | u64::from(*byte));
-        for position in rest.as_chunks::<2>().0.iter().filter_map(|pair| self.position(*pair)) {
-            draw.positions[usize::from(draw.count)] = position;
-            draw.count += 1;
-        }
-        draw
-    }
-
-    /// Sets the bits of the first `count` positions of a message, however many blocks of output that takes.
-    pub(super) fn set_bits(&self, message: &Message, count: usize, words: &mut [u64]) {
-        let mut output = self.output(message);
-        output.set_position(8);
+        output.fill(&mut block);
+        let (rank, mut pairs) = block.split_at(8);
+        let rank = rank.iter().rev().fold(0, |rank, byte| rank << 8 | u64::from(*byte));
         let mut left = count;
-        while left > 0 {
-            let mut block = [0; 64];
-            output.fill(&mut block);
-            for position in block.as_chunks::<2>().0.iter().filter_map(|pair| self.position(*pair)).take(left) {
-                set_bit(words, position);
+        let mut more = [0; 64];
+        loop {
+            for position in pairs.as_chunks::<2>().0.iter().filter_map(|pair| self.position(*pair)) {
+                if left == 0 {
+                    return Draw { rank, next: position };
+                }
+                set_bit(filter, position);
                 left -= 1;
             }
+            output.fill(&mut more);
+            pairs = &more;
         }
     }
 
@@ -74,10 +56,6 @@ impl Positions {
     fn position(&self, pair: [u8; 2]) -> Option<u16> {
         let value = u32::from(u16::from_le_bytes(pair));
         (value < self.limit).then_some((value % self.length) as u16)
-    }
-
-    fn output(&self, message: &Message) -> OutputReader {
-        self.keyed.clone().update(message.as_bytes()).finalize_xof()
     }
 }
 
@@ -113,9 +91,10 @@ mod tests {
             let hash = Positions::new(&[3; 32], ClkLength::new(bits).unwrap());
             let mut counts = vec![0u32; bits];
             let mut total = 0;
+            let mut filter = vec![0; bits / 64];
             for message in some_messages(20_000) {
-                for position in hash.draw(&message).positions() {
-                    counts[usize::from(*position)] += 1;
+                for count in 0..28 {
+                    counts[usize::from(hash.draw(&message, count, &mut filter).next)] += 1;
                     total += 1;
                 }
             }
@@ -128,16 +107,15 @@ mod tests {
     }
 
     #[test]
-    fn the_first_block_and_the_long_way_draw_the_same_positions() {
+    fn each_draw_adds_the_position_after_the_last() {
         let length = ClkLength::new(192).unwrap();
         let hash = Positions::new(&[4; 32], length);
         for message in some_messages(200) {
-            let draw = hash.draw(&message);
-            for count in 0..=draw.positions().len() {
-                let (mut short, mut long) = ([0; 3], [0; 3]);
-                draw.positions()[..count].iter().for_each(|p| set_bit(&mut short, *p));
-                hash.set_bits(&message, count, &mut long);
-                assert_eq!(short, long);
+            let (mut filter, mut expected) = ([0; 3], [0; 3]);
+            for count in 0..100 {
+                let draw = hash.draw(&message, count, &mut filter);
+                assert_eq!(filter, expected);
+                set_bit(&mut expected, draw.next);
             }
         }
     }

@@ -19,84 +19,114 @@ const TAG_DATE: u8 = 0x13;
 /// What stands for the outside of a text: no byte of UTF-8, so that no text can imitate it.
 const PAD: u8 = 0xff;
 
-/// One message: at most 21 bytes (tag, place, four characters), zeros, and its length in the last byte.
+/// One message: at most 21 bytes (tag, place, four characters), then zeros.
+///
+/// Kept as little-endian numbers, because messages are made and looked up far more often than they are hashed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Message {
-    bytes: [u8; 24],
+    low: u128,
+    high: u64,
+    len: u8,
+}
+
+/// Up to four bytes to append to a message, the first one lowest.
+#[derive(Clone, Copy)]
+pub(super) struct Part {
+    bytes: u32,
+    len: u8,
+}
+
+impl Part {
+    /// A character that cannot be read.
+    const UNREADABLE: Self = Self { bytes: 0, len: 0 };
+    const PAD: Self = Self { bytes: PAD as u32, len: 1 };
+
+    /// The UTF-8 of a character.
+    #[inline]
+    fn of_char(c: char) -> Self {
+        if c.is_ascii() {
+            return Self { bytes: c.into(), len: 1 };
+        }
+        if c == WILDCARD {
+            return Self::UNREADABLE;
+        }
+        let mut bytes = [0; 4];
+        c.encode_utf8(&mut bytes);
+        Self { bytes: u32::from_le_bytes(bytes), len: c.len_utf8() as u8 }
+    }
+
+    fn of_bytes(text: &[u8]) -> Self {
+        Self { bytes: text.iter().rev().fold(0, |bytes, byte| bytes << 8 | u32::from(*byte)), len: text.len() as u8 }
+    }
 }
 
 impl Message {
-    const EMPTY: Self = Self { bytes: [0; 24] };
-
     /// The tagged message, with the place where the tag asks for one.
-    fn new(tag: u8, place: Option<u32>, parts: &[&[u8]]) -> Self {
-        let mut message = Self::EMPTY;
-        message.push(&[tag]);
+    #[inline]
+    fn new(tag: u8, place: Option<u32>, parts: &[Part]) -> Self {
+        let mut message = Self { low: tag.into(), high: 0, len: 1 };
         if let Some(place) = place {
-            message.push(&place.to_le_bytes());
+            message.push(Part { bytes: place, len: 4 });
         }
-        for part in parts {
-            message.push(part);
-        }
+        parts.iter().for_each(|part| message.push(*part));
         message
     }
 
     #[inline]
-    fn push(&mut self, part: &[u8]) {
-        let len = self.len();
-        self.bytes[len..len + part.len()].copy_from_slice(part);
-        self.bytes[23] += part.len() as u8;
+    fn push(&mut self, part: Part) {
+        let at = u32::from(self.len) * 8;
+        if let Some(at) = at.checked_sub(128) {
+            self.high |= u64::from(part.bytes) << at;
+        } else {
+            self.low |= u128::from(part.bytes) << at;
+            if at > 96 {
+                self.high |= u64::from(part.bytes) >> (128 - at);
+            }
+        }
+        self.len += part.len;
     }
 
-    fn len(&self) -> usize {
-        usize::from(self.bytes[23])
+    /// Passes the bytes to hash.
+    pub(super) fn with_bytes<T>(&self, hash: impl FnOnce(&[u8]) -> T) -> T {
+        let mut bytes = [0; 24];
+        bytes[..16].copy_from_slice(&self.low.to_le_bytes());
+        bytes[16..].copy_from_slice(&self.high.to_le_bytes());
+        hash(&bytes[..usize::from(self.len)])
     }
 
-    /// The bytes to hash.
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.len()]
-    }
-
-    /// The whole message as three words, for a quick table look-up.
-    pub(super) fn as_words(&self) -> [u64; 3] {
-        let (words, _) = self.bytes.as_chunks::<8>();
-        [u64::from_le_bytes(words[0]), u64::from_le_bytes(words[1]), u64::from_le_bytes(words[2])]
+    /// The whole message and a number, for a quick table look-up.
+    #[inline]
+    pub(super) fn key(&self, number: u16) -> [u64; 3] {
+        let high = self.high | u64::from(number) << 40 | u64::from(self.len) << 56;
+        [self.low as u64, (self.low >> 64) as u64, high]
     }
 }
 
 /// Appends the messages of a value in the order of the text; equal ones may come more than once.
-pub(super) fn messages(features: Features, value: &str, chars: &mut Vec<char>, out: &mut Vec<Message>) {
-    chars.clear();
-    chars.extend(value.chars());
+pub(super) fn messages(features: Features, value: &str, parts: &mut Vec<Part>, out: &mut Vec<Message>) {
     match features {
-        Features::QGrams { q, pad, positional } => qgrams(chars, q, pad, positional, out),
+        Features::QGrams { q, pad, positional } => qgrams(value, q, pad, positional, parts, out),
         Features::Calendar => {
-            qgrams(chars, 1, false, true, out);
+            qgrams(value, 1, false, true, parts, out);
             calendar(value, out);
         }
     }
 }
 
-fn qgrams(chars: &[char], q: usize, pad: bool, positional: bool, out: &mut Vec<Message>) {
-    if chars.is_empty() {
+fn qgrams(value: &str, q: usize, pad: bool, positional: bool, parts: &mut Vec<Part>, out: &mut Vec<Message>) {
+    if value.is_empty() {
         return;
     }
     let pads = if pad { q - 1 } else { 0 };
+    parts.clear();
+    parts.extend(std::iter::repeat_n(Part::PAD, pads));
+    parts.extend(value.chars().map(Part::of_char));
+    parts.extend(std::iter::repeat_n(Part::PAD, pads));
+    let tag = if positional { TAG_POSITIONAL } else { TAG_QGRAM };
     // A text shorter than q is its own only q-gram.
-    let q = q.min(chars.len() + 2 * pads);
-    for start in 0..=chars.len() + 2 * pads - q {
-        let place = positional.then_some(start as u32);
-        let mut message = Message::new(if positional { TAG_POSITIONAL } else { TAG_QGRAM }, place, &[]);
-        let mut readable = true;
-        for index in start..start + q {
-            match index.checked_sub(pads).and_then(|index| chars.get(index)) {
-                Some(&WILDCARD) => readable = false,
-                Some(c) => message.push(c.encode_utf8(&mut [0; 4]).as_bytes()),
-                None => message.push(&[PAD]),
-            }
-        }
-        if readable {
-            out.push(message);
+    for (place, qgram) in (0..).zip(parts.windows(q.min(parts.len()))) {
+        if qgram.iter().all(|part| part.len > 0) {
+            out.push(Message::new(tag, positional.then_some(place), qgram));
         }
     }
 }
@@ -107,13 +137,15 @@ fn calendar(value: &str, out: &mut Vec<Message>) {
     if digits.len() != 8 || !digits.iter().all(u8::is_ascii_digit) {
         return;
     }
-    let (year, month, day) = (&digits[..4], &digits[4..6], &digits[6..]);
+    // A day above 12 is no month.
+    let swaps = &digits[6..] <= b"12".as_slice();
+    let [year, month, day] = [&digits[..4], &digits[4..6], &digits[6..]].map(Part::of_bytes);
     out.push(Message::new(TAG_YEAR, None, &[year]));
     out.push(Message::new(TAG_MONTH, None, &[month]));
     out.push(Message::new(TAG_DAY, None, &[day]));
     out.push(Message::new(TAG_DATE, None, &[year, month, day]));
-    // Two records of which one has day and month swapped then share both whole dates. A day above 12 is no month.
-    if day <= b"12".as_slice() {
+    // Two records of which one has day and month swapped then share both whole dates.
+    if swaps {
         out.push(Message::new(TAG_DATE, None, &[year, day, month]));
     }
 }
@@ -126,11 +158,12 @@ mod tests {
         let mut out = Vec::new();
         messages(features, value, &mut Vec::new(), &mut out);
         let text = |m: &Message| {
-            let tag = m.as_bytes()[0];
+            let bytes = m.with_bytes(<[u8]>::to_vec);
+            let tag = bytes[0];
             let (place, rest) = if tag == TAG_POSITIONAL {
-                (format!("{}:", u32::from_le_bytes(m.as_bytes()[1..5].try_into().unwrap())), &m.as_bytes()[5..])
+                (format!("{}:", u32::from_le_bytes(bytes[1..5].try_into().unwrap())), &bytes[5..])
             } else {
-                (String::new(), &m.as_bytes()[1..])
+                (String::new(), &bytes[1..])
             };
             let rest: String = rest
                 .chunk_by(|a, b| *a != PAD && *b != PAD)
@@ -183,6 +216,6 @@ mod tests {
         let features = Features::QGrams { q: 4, pad: false, positional: true };
         let mut out = Vec::new();
         messages(features, "𠮷𠮷𠮷𠮷", &mut Vec::new(), &mut out);
-        assert_eq!(out[0].as_bytes().len(), 21);
+        assert_eq!(out[0].with_bytes(<[u8]>::len), 21);
     }
 }

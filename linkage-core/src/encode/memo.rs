@@ -9,34 +9,50 @@ use zeroize::Zeroize;
 use super::draw::Draw;
 use super::features::Message;
 
-const GRAM_SLOTS: usize = 4096;
-
-/// Filters remembered per field take at most this many bytes.
-const VALUE_BYTES: usize = 2 * 1024 * 1024;
+/// Each of the two tables of a field takes at most this many bytes.
+const TABLE_BYTES: usize = 2 * 1024 * 1024;
 
 /// Longer values are rare and repeat less: they are not remembered.
 const MAX_VALUE_LEN: usize = 30;
 
-/// The draws of one field's messages.
+/// The draws of one field's messages, each for a number of positions.
 #[derive(Default)]
 pub(super) struct GramMemo {
-    slots: Vec<([u64; 3], Draw)>,
+    /// Per slot the message and the number, the draw, and the filter.
+    entries: Vec<u64>,
+    mask: usize,
 }
 
+const GRAM_WORDS: usize = 5;
+
 impl GramMemo {
-    /// The draw of a message, remembered or made.
+    /// Adds the bits of the first `count` positions of a message to `filter`, remembered or made.
     #[inline]
-    pub(super) fn draw(&mut self, message: &Message, make: impl FnOnce(&Message) -> Draw) -> Draw {
-        if self.slots.is_empty() {
-            self.slots.resize(GRAM_SLOTS, ([0; 3], Draw::EMPTY));
+    pub(super) fn merge(
+        &mut self,
+        message: &Message,
+        count: usize,
+        filter: &mut [u64],
+        make: impl FnOnce(&mut [u64]) -> Draw,
+    ) -> Draw {
+        let width = GRAM_WORDS + filter.len();
+        if self.entries.is_empty() {
+            self.mask = grow(&mut self.entries, width);
         }
-        let key = message.as_words();
-        let slot = &mut self.slots[mix(&key) % GRAM_SLOTS];
+        // A filter has at most 4096 bits, and a field draws no more than that.
+        let key = message.key(count as u16);
+        let (head, bits) = self.entries[(mix(&key) & self.mask) * width..][..width].split_at_mut(GRAM_WORDS);
         // No message is empty, so a fresh slot equals none.
-        if slot.0 != key {
-            *slot = (key, make(message));
+        if (head[0] ^ key[0]) | (head[1] ^ key[1]) | (head[2] ^ key[2]) != 0 {
+            let draw = make(bits);
+            head[..3].copy_from_slice(&key);
+            head[3] = draw.rank;
+            head[4] = draw.next.into();
         }
-        slot.1
+        for (word, more) in filter.iter_mut().zip(bits.iter()) {
+            *word |= more;
+        }
+        Draw { rank: head[3], next: head[4] as u16 }
     }
 }
 
@@ -46,7 +62,18 @@ pub(super) struct ValueMemo {
     /// Per slot the key of a value, and its filter next to it: what is looked at together lies together.
     entries: Vec<u64>,
     mask: usize,
+    /// Look-ups of the present period, and how many of them found something.
+    tries: u32,
+    hits: u32,
+    /// Values to let pass before looking again.
+    rest: u32,
 }
+
+/// After so many look-ups it is judged whether the values of a field repeat enough to be remembered.
+const PERIOD: u32 = 4096;
+
+/// Where they do not, as with dates of birth, the table is left alone for so many values.
+const REST: u32 = 16 * PERIOD;
 
 const KEY_WORDS: usize = 4;
 
@@ -58,17 +85,18 @@ pub(super) struct ValueSlot {
 }
 
 impl ValueMemo {
-    /// The slot of a value; `None` when it is too long to be remembered.
+    /// The slot of a value; `None` when it is too long to be remembered, or the field's values hardly repeat.
     #[inline]
     pub(super) fn slot(&mut self, value: &str, words: usize) -> Option<ValueSlot> {
+        if self.rest > 0 {
+            self.rest -= 1;
+            return None;
+        }
         if value.len() > MAX_VALUE_LEN {
             return None;
         }
         if self.entries.is_empty() {
-            // A power of two: at most 4096 bits make a filter, so this is never zero.
-            let slots = 1 << (VALUE_BYTES / (words * 8)).ilog2();
-            self.entries.resize(slots * (KEY_WORDS + words), 0);
-            self.mask = slots - 1;
+            self.mask = grow(&mut self.entries, KEY_WORDS + words);
         }
         let mut bytes = [0; 32];
         bytes[..value.len()].copy_from_slice(value.as_bytes());
@@ -86,12 +114,18 @@ impl ValueMemo {
     /// Without a branch: the memory of the next field's slot is then asked for before this one's has arrived, and
     /// waiting for memory is most of the time here.
     #[inline]
-    pub(super) fn merge_known(&self, slot: ValueSlot, clk: &mut [u64]) -> bool {
+    pub(super) fn merge_known(&mut self, slot: ValueSlot, clk: &mut [u64]) -> bool {
         let (key, filter) = self.entries[slot.index * (KEY_WORDS + clk.len())..].split_at(KEY_WORDS);
         let difference = key.iter().zip(&slot.key).fold(0, |difference, (a, b)| difference | (a ^ b));
         let known = u64::from(difference == 0).wrapping_neg();
         for (word, more) in clk.iter_mut().zip(filter) {
             *word |= more & known;
+        }
+        self.tries += 1;
+        self.hits += u32::from(difference == 0);
+        if self.tries == PERIOD {
+            self.rest = if self.hits < PERIOD / 3 { REST } else { 0 };
+            (self.tries, self.hits) = (0, 0);
         }
         difference == 0
     }
@@ -106,7 +140,7 @@ impl ValueMemo {
 
 impl Drop for GramMemo {
     fn drop(&mut self) {
-        self.slots.iter_mut().for_each(|(key, _)| key.zeroize());
+        self.entries.zeroize();
     }
 }
 
@@ -114,6 +148,14 @@ impl Drop for ValueMemo {
     fn drop(&mut self) {
         self.entries.zeroize();
     }
+}
+
+/// Makes room for slots of this many words; their number less one, as they are a power of two.
+fn grow(entries: &mut Vec<u64>, width: usize) -> usize {
+    // At most 4096 bits make a filter, so there is more than one slot.
+    let slots = 1 << (TABLE_BYTES / (width * 8)).ilog2();
+    entries.resize(slots * width, 0);
+    slots - 1
 }
 
 /// A quick hash; it chooses a slot and nothing else.

@@ -18,8 +18,8 @@ use crate::clk::{Clk, ClkLength};
 use crate::normalise::{self, Outcome, Rule};
 use crate::schema::{ExactComponent, Features, FieldKind, HashingProfile, LinkageSchema};
 use crate::secret::{Key, LinkageSecret};
-use draw::{Draw, Positions, set_bit};
-use features::Message;
+use draw::{Positions, set_bit};
+use features::{Message, Part};
 use memo::{GramMemo, ValueMemo, ValueSlot};
 
 /// A record after normalisation: one value or nothing per field, in the order of the schema's fields.
@@ -130,9 +130,9 @@ impl fmt::Debug for Token {
     }
 }
 
-/// One thread's hand on an [`Encoder`]: it remembers the filters of values and the positions of q-grams.
+/// One thread's hand on an [`Encoder`]: it remembers the filters of values and of q-grams.
 ///
-/// Memory is bounded by about 3 MiB per encoded field. What is remembered changes the speed and never a bit.
+/// Memory is bounded by 4 MiB per encoded field. What is remembered changes the speed and never a bit.
 pub struct Worker<'a> {
     encoder: &'a Encoder,
     memory: Memory,
@@ -151,10 +151,10 @@ struct Memory {
 
 #[derive(Default)]
 struct Scratch {
-    chars: Vec<char>,
+    parts: Vec<Part>,
     messages: Vec<Message>,
-    draws: Vec<Draw>,
-    order: Vec<(u64, u32)>,
+    /// Rank, place among the messages, and next position.
+    draws: Vec<(u64, u32, u16)>,
 }
 
 impl Memory {
@@ -184,7 +184,7 @@ impl Worker<'_> {
                 unknown |= 1 << bit;
             }
         }
-        for (bit, values) in self.memory.values.iter().enumerate() {
+        for (bit, values) in self.memory.values.iter_mut().enumerate() {
             if let Some(slot) = slots[bit] {
                 let known = values.merge_known(slot, clk.words_mut());
                 presence |= u16::from(known) << bit;
@@ -286,32 +286,29 @@ impl Memory {
 impl Scratch {
     /// Sets the bits of one value in an empty filter; false when it has no q-gram.
     fn value_filter(&mut self, plan: &FieldPlan, value: &str, memo: &mut GramMemo, filter: &mut [u64]) -> bool {
-        let Self { chars, messages, draws, order } = self;
+        let Self { parts, messages, draws } = self;
         messages.clear();
-        draws.clear();
-        order.clear();
-        features::messages(plan.features, value, chars, messages);
-        for (index, message) in messages.iter().enumerate() {
-            let draw = memo.draw(message, |message| plan.positions.draw(message));
-            order.push((draw.rank, index as u32));
-            draws.push(draw);
-        }
-        // By rank; equal ranks keep the order of the text.
-        order.sort_unstable();
-        // Equal messages have equal ranks, so they are neighbours now.
-        order.dedup_by(|b, a| a.0 == b.0 && messages[a.1 as usize] == messages[b.1 as usize]);
-        if order.is_empty() {
-            return false;
-        }
-        let (each, remainder) = (plan.budget / order.len(), plan.budget % order.len());
-        for (place, (_, index)) in order.iter().enumerate() {
-            let count = each + usize::from(place < remainder);
-            let index = *index as usize;
-            match draws[index].positions().get(..count) {
-                Some(positions) => positions.iter().for_each(|position| set_bit(filter, *position)),
-                None => plan.positions.set_bits(&messages[index], count, filter),
+        features::messages(plan.features, value, parts, messages);
+        while !messages.is_empty() {
+            let (each, remainder) = (plan.budget / messages.len(), plan.budget % messages.len());
+            draws.clear();
+            for (index, message) in (0..).zip(messages.iter()) {
+                let draw = memo.merge(message, each, filter, |bits| plan.positions.draw(message, each, bits));
+                draws.push((draw.rank, index, draw.next));
             }
+            // By rank; equal ranks keep the order of the text, as equal messages draw the same.
+            draws.sort_unstable_by_key(|(rank, index, _)| (*rank, *index));
+            draws.dedup_by(|b, a| a.0 == b.0 && messages[a.1 as usize] == messages[b.1 as usize]);
+            if draws.len() == messages.len() {
+                draws[..remainder].iter().for_each(|(_, _, next)| set_bit(filter, *next));
+                return true;
+            }
+            // A message that occurs twice counts once, so that each of the fewer messages draws more.
+            draws.sort_unstable_by_key(|(_, index, _)| *index);
+            let first: Vec<Message> = draws.iter().map(|(_, index, _)| messages[*index as usize]).collect();
+            *messages = first;
+            filter.fill(0);
         }
-        true
+        false
     }
 }

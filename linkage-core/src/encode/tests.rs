@@ -40,7 +40,7 @@ fn naive_field(schema: &LinkageSchema, name: &str, value: &str) -> Option<Clk> {
     let encoding = field.encoding().unwrap();
     let mut all = Vec::new();
     features::messages(encoding.features(), value, &mut Vec::new(), &mut all);
-    let mut set: Vec<Vec<u8>> = all.iter().map(|m| m.as_bytes().to_vec()).collect();
+    let mut set: Vec<Vec<u8>> = all.iter().map(|m| m.with_bytes(<[u8]>::to_vec)).collect();
     set.sort();
     set.dedup();
     if set.is_empty() {

@@ -131,21 +131,25 @@ impl TokenBatchBuilder {
 pub(super) struct RowCheck {
     pub(super) records: u64,
     pub(super) ones: u64,
-    last: Option<[u8; 16]>,
+    /// The last record ref as a big-endian number, which orders as its bytes do.
+    last: Option<u128>,
 }
 
 impl RowCheck {
     /// Checks one batch whose schema has been checked: its record refs only rise.
     pub(super) fn batch(&mut self, batch: &RecordBatch) -> Result<(), TokenFileError> {
         let (refs, clks) = (fixed(batch, 0)?, fixed(batch, 1)?);
-        for (row, record_ref) in refs.iter().flatten().enumerate() {
+        for (row, record_ref) in refs.values().as_chunks::<16>().0.iter().enumerate() {
             // Sorted by a keyed pseudorandom value, rows have lost the order of the custodian's database.
-            if self.last.as_ref().is_some_and(|last| last.as_slice() >= record_ref) {
+            let record_ref = u128::from_be_bytes(*record_ref);
+            if self.last.is_some_and(|last| last >= record_ref) {
                 return Err(TokenFileError::Order { row: self.records + row as u64 });
             }
-            self.last = record_ref.try_into().ok();
+            self.last = Some(record_ref);
         }
-        self.ones += clks.values().iter().map(|byte| u64::from(byte.count_ones())).sum::<u64>();
+        // A CLK is whole words of 64 bits, so nothing remains after the chunks.
+        let words = clks.values().as_chunks::<8>().0;
+        self.ones += words.iter().map(|word| u64::from(u64::from_le_bytes(*word).count_ones())).sum::<u64>();
         self.records += batch.num_rows() as u64;
         Ok(())
     }
