@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use linkage_core::encode::Token;
-use rayon::slice::ParallelSliceMut;
+use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 
 use spill::{Run, Spill};
 
@@ -47,7 +47,7 @@ impl RowCodec {
         // Big-endian, so that bytes compare as numbers do.
         out.extend_from_slice(&row.to_be_bytes());
         out.extend_from_slice(&token.presence.to_le_bytes());
-        out.extend(token.clk.words().iter().flat_map(|word| word.to_le_bytes()));
+        token.clk.words().iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
         for exact in &token.exact {
             out.push(u8::from(exact.is_some()));
             out.extend_from_slice(&exact.unwrap_or_default());
@@ -91,11 +91,15 @@ impl<'a> Row<'a> {
 }
 
 /// Takes rows in any order.
+///
+/// They are kept in buckets by the first byte of their refs, which fall evenly: a bucket of a million rows in all fits
+/// the processor's caches, so that putting it in order does not wait for memory at every row.
 pub(crate) struct Sorter {
     codec: RowCodec,
     folder: PathBuf,
     budget_bytes: usize,
-    buffer: Vec<u8>,
+    buckets: Vec<Vec<u8>>,
+    rows: usize,
     spill: Option<Spill>,
     runs: Vec<Run>,
 }
@@ -103,8 +107,8 @@ pub(crate) struct Sorter {
 impl Sorter {
     /// A sorter that keeps about `budget_bytes` in memory and spills into an anonymous file in `folder`.
     pub(crate) fn new(codec: RowCodec, folder: &Path, budget_bytes: usize) -> Self {
-        let folder = folder.to_owned();
-        Self { codec, folder, budget_bytes, buffer: Vec::new(), spill: None, runs: Vec::new() }
+        let buckets = vec![Vec::new(); 256];
+        Self { codec, folder: folder.to_owned(), budget_bytes, buckets, rows: 0, spill: None, runs: Vec::new() }
     }
 
     /// Takes rows that [`RowCodec::write`] has written.
@@ -112,27 +116,32 @@ impl Sorter {
     /// # Errors
     /// When the runs cannot be written.
     pub(crate) fn push(&mut self, rows: &[u8]) -> io::Result<()> {
+        let per_row = self.codec.width();
         for row in rows.chunks_exact(self.codec.width()) {
-            // Sorting needs a key and an index per row beside the row itself.
-            let per_row = self.codec.width() + size_of::<([u8; KEY], u32)>();
-            if (self.buffer.len() / self.codec.width() + 1) * per_row > self.budget_bytes && !self.buffer.is_empty() {
+            if (self.rows + 1) * per_row > self.budget_bytes && self.rows > 0 {
                 self.spill()?;
             }
-            self.buffer.extend_from_slice(row);
+            self.buckets[usize::from(row[0])].extend_from_slice(row);
+            self.rows += 1;
         }
         Ok(())
     }
 
+    fn sort(&mut self) {
+        let width = self.codec.width();
+        self.buckets.par_iter_mut().for_each(|bucket| sort_bucket(bucket, width));
+    }
+
     fn spill(&mut self) -> io::Result<()> {
-        let order = sorted_order(&self.buffer, self.codec.width());
+        self.sort();
         let spill = match &mut self.spill {
             Some(spill) => spill,
             None => self.spill.insert(Spill::create(&self.folder)?),
         };
         let width = self.codec.width();
-        let rows = order.iter().map(|&index| row_at(&self.buffer, width, index));
-        self.runs.push(spill.write_run(rows)?);
-        self.buffer.clear();
+        self.runs.push(spill.write_run(self.buckets.iter().flat_map(|bucket| bucket.chunks_exact(width)))?);
+        self.buckets.iter_mut().for_each(Vec::clear);
+        self.rows = 0;
         Ok(())
     }
 
@@ -141,35 +150,36 @@ impl Sorter {
     /// # Errors
     /// When the last run cannot be written.
     pub(crate) fn finish(mut self) -> io::Result<Sorted> {
-        if self.spill.is_some() && !self.buffer.is_empty() {
+        if self.spill.is_some() && self.rows > 0 {
             self.spill()?;
         }
-        let order = sorted_order(&self.buffer, self.codec.width());
-        let Self { codec, budget_bytes, buffer, spill, runs, .. } = self;
-        Ok(Sorted { codec, budget_bytes, buffer, order, spill, runs })
+        self.sort();
+        let Self { codec, budget_bytes, buckets, spill, runs, .. } = self;
+        Ok(Sorted { codec, budget_bytes, buckets, spill, runs })
     }
 }
 
-fn row_at(buffer: &[u8], width: usize, index: u32) -> &[u8] {
-    &buffer[index as usize * width..][..width]
+/// Puts the rows of one bucket in order.
+fn sort_bucket(rows: &mut Vec<u8>, width: usize) {
+    let mut order: Vec<_> = rows.chunks_exact(width).enumerate().map(|(index, row)| (key_of(row), index)).collect();
+    order.sort_unstable();
+    let mut sorted = Vec::with_capacity(rows.len());
+    order.iter().for_each(|(_, index)| sorted.extend_from_slice(&rows[index * width..][..width]));
+    *rows = sorted;
 }
 
-fn sorted_order(buffer: &[u8], width: usize) -> Vec<u32> {
-    let mut keys: Vec<([u8; KEY], u32)> = buffer
-        .chunks_exact(width)
-        .zip(0..)
-        .map(|(row, index)| (row[..KEY].try_into().expect("a row begins with its key"), index))
-        .collect();
-    keys.par_sort_unstable();
-    keys.into_iter().map(|(_, index)| index).collect()
+/// The key of a row as numbers, which order as its bytes do.
+fn key_of(row: &[u8]) -> (u128, u64) {
+    let (record_ref, rest) = row.split_at(16);
+    let number = rest.first_chunk().expect("a row begins with its key");
+    (u128::from_be_bytes(record_ref.try_into().expect("16 bytes")), u64::from_be_bytes(*number))
 }
 
 /// All rows, in the order of their refs.
 pub(crate) struct Sorted {
     codec: RowCodec,
     budget_bytes: usize,
-    buffer: Vec<u8>,
-    order: Vec<u32>,
+    buckets: Vec<Vec<u8>>,
     spill: Option<Spill>,
     runs: Vec<Run>,
 }
@@ -198,15 +208,14 @@ impl Sorted {
     fn in_order(&self, mut each: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let width = self.codec.width();
         let Some(spill) = &self.spill else {
-            return self.order.iter().try_for_each(|&index| each(row_at(&self.buffer, width, index)));
+            return self.buckets.iter().flat_map(|bucket| bucket.chunks_exact(width)).try_for_each(each);
         };
         let rows_each = (self.budget_bytes / self.runs.len() / width).clamp(1, 4096);
         let mut readers: Vec<_> = self.runs.iter().map(|run| spill.read_run(*run, width, rows_each)).collect();
         let mut heap = BinaryHeap::with_capacity(readers.len());
-        let key = |row: &[u8]| -> [u8; KEY] { row[..KEY].try_into().expect("a row begins with its key") };
         for (index, reader) in readers.iter_mut().enumerate() {
             if let Some(row) = reader.current()? {
-                heap.push(std::cmp::Reverse((key(row), index)));
+                heap.push(std::cmp::Reverse((key_of(row), index)));
             }
         }
         while let Some(std::cmp::Reverse((_, index))) = heap.pop() {
@@ -216,7 +225,7 @@ impl Sorted {
             }
             reader.advance();
             if let Some(row) = reader.current()? {
-                heap.push(std::cmp::Reverse((key(row), index)));
+                heap.push(std::cmp::Reverse((key_of(row), index)));
             }
         }
         Ok(())
