@@ -165,7 +165,7 @@ def main():
     parser.add_argument("--people", type=int, default=100_000)
     parser.add_argument("--large", type=int, default=1_000_000, help="people for custodian alone; 0 leaves it out")
     parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2, help="of custodian")
+    parser.add_argument("--threads", type=int, default=1, help="of custodian")
     parser.add_argument("--custodian", type=pathlib.Path, help="the program [default: built with cargo]")
     parser.add_argument("--clkhash", type=pathlib.Path, help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -262,7 +262,10 @@ impl Pieces<'_> {
             worker: self.encoder.worker(),
             values: Values::new(self.kinds.len()),
             decoded: String::new(),
-            piece: Piece { findings: Findings::new(self.kinds.len()), rows: Vec::new() },
+            piece: Piece {
+                findings: Findings::new(self.kinds.len()),
+                rows: Vec::with_capacity(range.len() * self.codec.width()),
+            },
         };
         for index in range {
             let record = batch.record(index);

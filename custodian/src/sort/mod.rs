@@ -37,7 +37,8 @@ impl RowCodec {
         Self { clk_bytes: clk_bits / 8, exact }
     }
 
-    fn width(self) -> usize {
+    /// The bytes of a row.
+    pub(crate) fn width(self) -> usize {
         KEY + 2 + self.clk_bytes + 17 * self.exact
     }
 

@@ -1,4 +1,4 @@
-//! What a worker remembers: the positions of q-grams and the filters of whole values.
+//! What a worker remembers: the filters of q-grams and of whole values.
 //!
 //! Names, dates and places repeat, hashing them again does not pay. Both tables are direct-mapped: a slot holds the
 //! last entry that fell into it, so memory is bounded, nothing is ever evicted at length, and a wrong guess costs a
