@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use linkage_core::schema::LinkageSchema;
 use linkage_core::source::{
-    CsvLayout, CsvSource, Encoding, KenshinLayout, KenshinSource, PersonLayout, RawBatch, Source, UkeLayout, UkeSource,
+    CsvLayout, CsvSource, Encoding, FhirSource, KenshinLayout, KenshinSource, PersonLayout, RawBatch, Source,
+    UkeLayout, UkeSource,
 };
 
 use crate::intake::InputArgs;
@@ -23,6 +24,8 @@ pub(crate) enum Format {
     Uke,
     /// Specific health checkups (特定健診): CDA XML
     Kenshin,
+    /// FHIR Patients of JP Core: NDJSON or Bundles
+    Fhir,
 }
 
 impl Format {
@@ -32,6 +35,7 @@ impl Format {
             Self::Csv => &[],
             Self::Uke => &["uke"],
             Self::Kenshin => &["xml"],
+            Self::Fhir => &["ndjson", "json"],
         }
     }
 
@@ -41,6 +45,7 @@ impl Format {
             Self::Csv => "CSV file",
             Self::Uke => "file of receipts",
             Self::Kenshin => "CDA file or a folder of them",
+            Self::Fhir => "file of FHIR resources",
         }
     }
 
@@ -50,6 +55,7 @@ impl Format {
             Self::Csv => "there is no row after the header\nhint: nothing has been written",
             Self::Uke => "there is no receipt (RE record)\nhint: nothing has been written",
             Self::Kenshin => "there is no checkup (ClinicalDocument)\nhint: nothing has been written",
+            Self::Fhir => "there is no Patient\nhint: nothing has been written",
         }
     }
 }
@@ -74,6 +80,7 @@ enum Layout {
     Csv(CsvLayout),
     Uke(UkeLayout),
     Kenshin(KenshinLayout),
+    Fhir(PersonLayout),
 }
 
 impl Inputs {
@@ -140,6 +147,7 @@ impl Inputs {
                     Layout::Csv(layout) => CsvSource::open(reader, layout).map(|source| Box::new(source) as _),
                     Layout::Uke(layout) => UkeSource::open(reader, layout).map(|source| Box::new(source) as _),
                     Layout::Kenshin(layout) => KenshinSource::open(reader, layout).map(|source| Box::new(source) as _),
+                    Layout::Fhir(layout) => FhirSource::open(reader, layout).map(|source| Box::new(source) as _),
                 };
                 Some(Open { source: source.map_err(|error| at(&path, error))?, path })
             }
@@ -160,10 +168,12 @@ impl Layout {
         if args.format != Format::Kenshin && args.branch_root.is_some() {
             anyhow::bail!("--branch-root is for checkups\nhint: say --format kenshin, or leave it out");
         }
-        if args.format == Format::Kenshin && args.encoding.is_some_and(|encoding| encoding != Encoding::Utf8) {
-            anyhow::bail!("checkups are UTF-8\nhint: leave --encoding out");
+        let utf8 = matches!(args.format, Format::Kenshin | Format::Fhir);
+        if utf8 && args.encoding.is_some_and(|encoding| encoding != Encoding::Utf8) {
+            anyhow::bail!("XML and JSON are UTF-8 here\nhint: leave --encoding out");
         }
         Ok(match args.format {
+            Format::Fhir => Self::Fhir(PersonLayout { fields, map, id_column }),
             Format::Kenshin => Self::Kenshin(KenshinLayout {
                 person: PersonLayout { fields, map, id_column },
                 branch_root: args.branch_root.clone(),

@@ -532,6 +532,34 @@ fn receipts_become_one_row_per_person_and_the_newest_wins() {
 }
 
 #[test]
+fn the_same_person_in_fhir_and_in_receipts_becomes_the_same_token() {
+    let site = Site::new();
+    let patient = r#"{"resourceType":"Patient","identifier":[
+        {"system":"urn:oid:1.2.392.100495.20.3.51.11311234567","value":"00886"},
+        {"system":"http:/jpfhir.jp/fhir/ccs/Idsysmem/JP_Insurance_member/06132013","value":"06132013:1:２:01"}],
+        "name":[{"text":"山田 花子"},{"text":"ヤマダハナコ"}],"gender":"female","birthDate":"1983-03-04"}"#;
+    site.write("patients.ndjson", patient.replace('\n', "") + "\n{\"resourceType\":\"Organization\"}\n{\"cut\":\n");
+    site.write("bundle.json", format!("{{\"resourceType\":\"Bundle\",\n\"entry\":[{{\"resource\":{patient}}}]}}"));
+    site.write("one.uke", receipts(&[["山田　花子", "2", "3580304", "00886", "ヤマダハナコ", "202110", "１", "2"]]));
+    let tokenise = |rest: &str| {
+        let run = site.run(&format!(
+            "tokenise --database ndb --schema person-ja --secret linkage.secret --to unit.pub --site-key site.key \
+             --force --json -o ndb.tokens {rest}"
+        ));
+        let summary: serde_json::Value = serde_json::from_str(&run.stdout()).unwrap();
+        (run.code(), summary["payload_blake3"].as_str().unwrap().to_owned())
+    };
+    // Even the record ref is the same: facility and number of the chart are.
+    let (code, payload) = tokenise("--format uke one.uke");
+    assert_eq!(code, 0);
+    assert_eq!(tokenise("--format fhir bundle.json"), (0, payload.clone()));
+    assert_eq!(tokenise("--format fhir bundle.json patients.ndjson"), (3, payload));
+    site.write("broken.json", "{\n\"resourceType\": カナリア\n}");
+    let run = site.run("check --schema person-ja --format fhir broken.json");
+    assert!(run.code() == 1 && run.stderr().contains("hint: ") && !run.stderr().contains("カナリア"));
+}
+
+#[test]
 fn several_files_are_read_as_one() {
     let site = Site::new();
     let text = people(300);

@@ -2,11 +2,13 @@
 //!
 //! A reader fills batches of rows and keeps no more than one of them in memory. Values stay bytes until they are used:
 //! decoding is then part of the parallel work, and an undecodable byte belongs to one field of one row.
-//! One file per format: [`CsvSource`] with a header, [`UkeSource`] for receipts, [`KenshinSource`] for checkups.
+//! One file per format: [`CsvSource`] with a header, [`UkeSource`] for receipts, [`KenshinSource`] for checkups,
+//! [`FhirSource`] for Patients.
 
 mod batch;
 mod csv;
 mod encoding;
+mod fhir;
 mod kenshin;
 mod person;
 mod uke;
@@ -14,6 +16,7 @@ mod uke;
 pub use self::batch::{RawBatch, RawRecord};
 pub use self::csv::{CsvLayout, CsvSource};
 pub use self::encoding::{Decoded, Encoding};
+pub use self::fhir::FhirSource;
 pub use self::kenshin::{KenshinLayout, KenshinSource};
 pub use self::person::PersonLayout;
 pub use self::uke::{UkeColumn, UkeColumns, UkeKind, UkeLayout, UkeSource};
