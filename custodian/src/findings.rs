@@ -11,6 +11,7 @@ use crate::output::{grouped, suppressed, suppressed_json};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum SetAside {
     WrongFieldCount,
+    Malformed,
     NoRecordId,
     UnreadableRecordId,
     NothingPresent,
@@ -21,6 +22,7 @@ impl SetAside {
     pub(crate) fn code(self) -> &'static str {
         match self {
             Self::WrongFieldCount => "wrong-field-count",
+            Self::Malformed => "malformed",
             Self::NoRecordId => "no-record-id",
             Self::UnreadableRecordId => "unreadable-record-id",
             Self::NothingPresent => "nothing-present",
@@ -31,6 +33,7 @@ impl SetAside {
     fn message(self) -> &'static str {
         match self {
             Self::WrongFieldCount => "another number of fields than the header",
+            Self::Malformed => "a record that cannot be read to its end",
             Self::NoRecordId => "no record id",
             Self::UnreadableRecordId => "a record id that cannot be decoded",
             Self::NothingPresent => "no field left to encode",
@@ -81,11 +84,13 @@ impl Rows {
 }
 
 /// The counts of a whole file, or of a piece of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Findings {
     /// Rows read, malformed ones included.
     pub(crate) rows: u64,
     pub(crate) opted_out: u64,
+    /// Rows of a person of whom there is a newer one.
+    pub(crate) superseded: u64,
     pub(crate) set_aside: BTreeMap<SetAside, Rows>,
     /// Per field of the schema: rows with a value, of those that were not set aside at once.
     pub(crate) present: Vec<u64>,
@@ -95,7 +100,7 @@ pub(crate) struct Findings {
 
 impl Findings {
     pub(crate) fn new(fields: usize) -> Self {
-        Self { rows: 0, opted_out: 0, set_aside: BTreeMap::new(), present: vec![0; fields], broken: BTreeMap::new() }
+        Self { present: vec![0; fields], ..Self::default() }
     }
 
     pub(crate) fn set_aside(&mut self, why: SetAside, row: u64) {
@@ -110,6 +115,7 @@ impl Findings {
     pub(crate) fn append(&mut self, later: &Self) {
         self.rows += later.rows;
         self.opted_out += later.opted_out;
+        self.superseded += later.superseded;
         for (present, more) in self.present.iter_mut().zip(&later.present) {
             *present += more;
         }
@@ -119,6 +125,11 @@ impl Findings {
         for (key, rows) in &later.broken {
             self.broken.entry(*key).or_default().append(rows);
         }
+    }
+
+    /// What was taken from the rows that were read, by cause.
+    pub(crate) fn taken(&self) -> [u64; 3] {
+        [self.set_aside_rows(), self.opted_out, self.superseded]
     }
 
     pub(crate) fn set_aside_rows(&self) -> u64 {
@@ -157,6 +168,7 @@ impl Findings {
         json!({
             "rows": count(self.rows),
             "opted_out": count(self.opted_out),
+            "superseded": count(self.superseded),
             "set_aside": self.set_aside.iter().map(|(why, found)| json!({
                 "rule": why.code(), "rows": count(found.count), "first_rows": first(found),
             })).collect::<Vec<_>>(),

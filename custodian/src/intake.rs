@@ -1,11 +1,8 @@
 //! From an extract to sorted token rows: what `check` and `tokenise` have in common.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use anyhow::{anyhow, bail};
@@ -13,11 +10,12 @@ use linkage_core::encode::{Encoder, Worker};
 use linkage_core::normalise::{self, Outcome, Rule};
 use linkage_core::schema::{FieldKind, LinkageSchema};
 use linkage_core::secret::LinkageSecret;
-use linkage_core::source::{CsvLayout, CsvSource, Encoding, RawBatch, RawRecord, Source};
+use linkage_core::source::{Encoding, RawBatch, RawRecord};
 use linkage_core::types::RecordRef;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::findings::{Findings, SetAside};
+use crate::inputs::{Format, Inputs};
 use crate::output::{at, grouped, progress, rate};
 use crate::refs::{RecordId, RecordRefs, record_ref, trim_id};
 use crate::sort::{RowCodec, Sorted, Sorter};
@@ -30,21 +28,34 @@ const PIECE_ROWS: usize = 1024;
 
 /// The options of every command that reads an extract.
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("identified").args(["id_column", "format"]).multiple(true))]
 pub(crate) struct InputArgs {
     /// The linkage schema: a shipped name (person-ja, person-en) or the path of a file
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) schema: String,
-    /// How the extract is encoded: utf-8 or cp932
-    #[arg(long, default_value = "utf-8", value_parser = parse_encoding)]
-    encoding: Encoding,
-    /// The column that identifies a row; without it, its row number does
+    /// What the extract is
+    #[arg(long, value_name = "FORMAT", default_value = "csv")]
+    pub(crate) format: Format,
+    /// How the extract is encoded: utf-8 or cp932 [default: cp932 for uke, utf-8 for the others]
+    #[arg(long, value_parser = parse_encoding)]
+    pub(crate) encoding: Option<Encoding>,
+    /// The column that identifies a row; without it, its row number does (csv), or its record_id (other formats)
     #[arg(long, value_name = "COLUMN")]
-    id_column: Option<String>,
+    pub(crate) id_column: Option<String>,
     /// Read a field from a column of another name; FIELD= says that there is none
     #[arg(long, value_name = "FIELD=COLUMN", value_parser = parse_mapping)]
-    map: Vec<(String, String)>,
+    pub(crate) map: Vec<(String, String)>,
+    /// Where receipts of a kind have the reading of the name, such as dpc=38, dpc=detect or dpc=none (uke)
+    #[arg(long, value_name = "KIND=COLUMN", requires = "format")]
+    pub(crate) kana_column: Vec<String>,
+    /// Where receipts of a kind have the number of the chart (uke)
+    #[arg(long, value_name = "KIND=COLUMN", requires = "format")]
+    pub(crate) chart_column: Vec<String>,
+    /// The root (OID) of the id that is the branch number (kenshin); without it, checkups have none
+    #[arg(long, value_name = "OID", requires = "format")]
+    pub(crate) branch_root: Option<String>,
     /// Leave out the rows whose record ids this file lists, one per line, in UTF-8
-    #[arg(long, value_name = "FILE", requires = "id_column")]
+    #[arg(long, value_name = "FILE", requires = "identified")]
     opt_out: Option<PathBuf>,
     /// How many threads to use [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -55,9 +66,9 @@ pub(crate) struct InputArgs {
     /// Memory for sorting, in bytes: for tests, which want many runs
     #[arg(long, hide = true)]
     sort_bytes: Option<usize>,
-    /// The extract: a CSV file whose first row names the columns, or - for stdin
-    #[arg(value_name = "IN.csv")]
-    pub(crate) input: PathBuf,
+    /// The extract, in one file or several; - for stdin; a folder for all of its files (not csv)
+    #[arg(value_name = "IN", required = true)]
+    pub(crate) inputs: Vec<PathBuf>,
 }
 
 fn parse_encoding(text: &str) -> Result<Encoding, String> {
@@ -97,9 +108,10 @@ impl InputArgs {
         Ok(schema)
     }
 
-    /// Whether the extract comes from stdin.
-    pub(crate) fn is_stdin(&self) -> bool {
-        self.input == Path::new("-")
+    /// The extract, for a message about all of it: the first of its files.
+    pub(crate) fn first(&self) -> &Path {
+        // The command line asks for at least one.
+        self.inputs.first().map_or(Path::new("-"), PathBuf::as_path)
     }
 
     /// Reads, normalises, encodes and sorts the whole extract.
@@ -132,15 +144,15 @@ impl InputArgs {
             codec: RowCodec::new(schema.clk_bits(), schema.exact_tokens().len()),
             refs,
             opted_out: self.load_opt_outs(refs)?,
+            malformed: if self.format == Format::Csv { SetAside::WrongFieldCount } else { SetAside::Malformed },
         };
-        let (read_bytes, total_bytes, reader) = self.open()?;
-        let mut source = CsvSource::open(reader, &self.layout(schema)).map_err(|error| at(&self.input, error))?;
+        let mut source = Inputs::open(self, schema)?;
         let sort_bytes = self.sort_bytes.unwrap_or(self.memory as usize * 1024 * 1024);
         let mut sorter = Sorter::new(pieces.codec, spill_folder, sort_bytes);
         let mut findings = Findings::new(schema.fields().len());
-        let bar = progress(total_bytes);
+        let bar = progress(source.total_bytes());
         let (mut current, mut next) = (RawBatch::new(), RawBatch::new());
-        let mut more = source.read_batch(&mut current, BATCH_ROWS).map_err(|error| at(&self.input, error))?;
+        let mut more = source.read_batch(&mut current, BATCH_ROWS)?;
         while more {
             // The next batch is read while this one is encoded.
             let (read, done) = rayon::join(|| source.read_batch(&mut next, BATCH_ROWS), || pieces.run(&current));
@@ -148,19 +160,19 @@ impl InputArgs {
                 findings.append(&piece.findings);
                 sorter.push(&piece.rows).map_err(|error| at(spill_folder, error))?;
             }
-            bar.set_position(read_bytes.load(Ordering::Relaxed));
+            bar.set_position(source.read_bytes());
             bar.set_message(format!("{} rows/s", grouped(rate(findings.rows, started.elapsed()))));
-            more = read.map_err(|error| at(&self.input, error))?;
+            more = read?;
             std::mem::swap(&mut current, &mut next);
         }
         bar.finish_and_clear();
         if findings.rows == 0 {
-            return Err(at(&self.input, "there is no row after the header\nhint: nothing has been written"));
+            return Err(at(self.first(), self.format.nothing_found()));
         }
         if findings.encoding_is_wrong() {
             let advice = "hint: declare another one with --encoding (utf-8 or cp932); nothing has been written";
             let what = format!("more than half of the rows are not in the declared encoding\n{advice}");
-            return Err(at(&self.input, what));
+            return Err(at(self.first(), what));
         }
         let sorted = sorter.finish().map_err(|error| at(spill_folder, error))?;
         let (mut records, mut bits_set) = (0, 0);
@@ -169,59 +181,27 @@ impl InputArgs {
             bits_set += u64::from(row.clk_ones());
             Ok(())
         };
-        sorted.for_each(keep, |row| findings.set_aside(SetAside::DuplicateRecordId, row.row()))?;
+        sorted.for_each(keep, |row| match self.format {
+            Format::Csv => findings.set_aside(SetAside::DuplicateRecordId, row.row()),
+            // These formats have a record per visit or month: older ones are no fault.
+            _ => findings.superseded += 1,
+        })?;
         Ok(Intake { findings, sorted, records, bits_set })
-    }
-
-    fn layout(&self, schema: &LinkageSchema) -> CsvLayout {
-        CsvLayout {
-            encoding: self.encoding,
-            fields: schema.fields().iter().map(|field| field.name().to_owned()).collect(),
-            map: self.map.clone(),
-            id_column: self.id_column.clone(),
-        }
-    }
-
-    fn open(&self) -> anyhow::Result<(Arc<AtomicU64>, Option<u64>, Counted)> {
-        let read_bytes = Arc::new(AtomicU64::new(0));
-        let (total, inner): (_, Box<dyn Read + Send>) = if self.is_stdin() {
-            (None, Box::new(io::stdin()))
-        } else {
-            let file = File::open(&self.input).map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => at(&self.input, "no such file\nhint: give a CSV file, or - for stdin"),
-                _ => at(&self.input, error),
-            })?;
-            let metadata = file.metadata().map_err(|error| at(&self.input, error))?;
-            if metadata.is_dir() {
-                return Err(at(&self.input, "a folder, not a file\nhint: give one CSV file"));
-            }
-            (metadata.is_file().then_some(metadata.len()), Box::new(file))
-        };
-        Ok((Arc::clone(&read_bytes), total, Counted { inner, read_bytes }))
     }
 
     fn load_opt_outs(&self, refs: &RecordRefs) -> anyhow::Result<HashSet<RecordRef>> {
         let Some(path) = &self.opt_out else { return Ok(HashSet::new()) };
+        if self.format == Format::Csv && self.id_column.is_none() {
+            bail!(
+                "rows without record ids cannot be left out by them\nhint: name the column of the ids with --id-column"
+            );
+        }
         let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
             io::ErrorKind::InvalidData => at(path, "not UTF-8\nhint: save the list as UTF-8, one record id per line"),
             _ => at(path, error),
         })?;
         let ids = text.trim_start_matches('\u{FEFF}').lines().map(trim_id).filter(|id| !id.is_empty());
         Ok(ids.map(|id| record_ref(refs, RecordId::Column(id))).collect())
-    }
-}
-
-/// Counts what has been read, for the progress bar.
-struct Counted {
-    inner: Box<dyn Read + Send>,
-    read_bytes: Arc<AtomicU64>,
-}
-
-impl Read for Counted {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.read_bytes.fetch_add(read as u64, Ordering::Relaxed);
-        Ok(read)
     }
 }
 
@@ -232,6 +212,8 @@ struct Pieces<'a> {
     codec: RowCodec,
     refs: &'a RecordRefs,
     opted_out: HashSet<RecordRef>,
+    /// Why a row that the reader could not use is set aside.
+    malformed: SetAside,
 }
 
 /// What came of a piece of a batch.
@@ -250,7 +232,7 @@ impl Pieces<'_> {
         let mut malformed = Findings::new(self.kinds.len());
         for &row in batch.malformed_rows() {
             malformed.rows += 1;
-            malformed.set_aside(SetAside::WrongFieldCount, row);
+            malformed.set_aside(self.malformed, row);
         }
         done.push(Piece { findings: malformed, rows: Vec::new() });
         done
@@ -337,7 +319,7 @@ impl Hand<'_> {
         if token.presence == 0 && token.exact.iter().all(Option::is_none) {
             return Err(SetAside::NothingPresent);
         }
-        pieces.codec.write(record_ref.as_bytes(), record.row(), &token, &mut piece.rows);
+        pieces.codec.write(record_ref.as_bytes(), record.newness(), record.row(), &token, &mut piece.rows);
         Ok(())
     }
 

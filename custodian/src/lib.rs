@@ -6,6 +6,7 @@
 pub mod cli;
 mod commands;
 mod findings;
+mod inputs;
 mod intake;
 mod output;
 pub mod refs;

@@ -205,6 +205,34 @@ pub enum SourceError {
         /// The row; the header is row 1.
         row: u64,
     },
+    /// A file of a person format holds nobody.
+    #[error("the file is empty\nhint: nothing has been written")]
+    NoRows,
+    /// The first record is none of a file of receipts.
+    #[error(
+        "not a file of receipts\nhint: the first line must be a record such as `IR,…` or `RE,…`; was the file unpacked?"
+    )]
+    NotUke,
+    /// A column of a receipt is not well named.
+    #[error(
+        "not a column of receipts\nhint: give KIND=COLUMN: medical, dpc, dental, pharmacy or nursing; a number from 8, `detect` or `none`"
+    )]
+    UkeColumn,
+    /// A document that should be JSON is not.
+    #[error("not JSON\nhint: give NDJSON (one resource per line) or one whole JSON document; was the file cut off?")]
+    NotJson,
+    /// A line or document of JSON is too long.
+    #[error("row {row} is longer than 64 MiB\nhint: write one resource or Bundle per line (NDJSON)")]
+    DocumentTooLong {
+        /// The row.
+        row: u64,
+    },
+    /// A line of a file of receipts does not end.
+    #[error("line {row} is longer than 64 KiB\nhint: no record of a receipt is; is this a file of receipts?")]
+    LineTooLong {
+        /// The line.
+        row: u64,
+    },
     /// The file cannot be read.
     #[error("row {row} cannot be read: {source}")]
     Io {

@@ -52,12 +52,15 @@ impl Args {
         let widest = fields.iter().map(|name| name.len()).max().unwrap_or(0).max("field".len());
         let mut lines = vec![
             format!("rows       {}", suppressed(findings.rows)),
-            format!("to write   {}", remainder(intake.records, &[findings.set_aside_rows(), findings.opted_out])),
+            format!("to write   {}", remainder(intake.records, &findings.taken())),
             format!("set aside  {}", suppressed(findings.set_aside_rows())),
             format!("opted out  {}", suppressed(findings.opted_out)),
             String::new(),
             format!("{:widest$}  filled", "field"),
         ];
+        if findings.superseded > 0 {
+            lines.insert(4, format!("merged     {}", suppressed(findings.superseded)));
+        }
         for (name, present) in fields.iter().zip(&findings.present) {
             lines.push(format!("{name:widest$}  {}", share(*present, findings.rows)));
         }
@@ -76,7 +79,7 @@ impl Args {
         let report = json!({
             "schema": schema.name(),
             "schema_digest": schema.digest(),
-            "to_write_rows": remainder(intake.records, &[findings.set_aside_rows(), findings.opted_out]),
+            "to_write_rows": remainder(intake.records, &findings.taken()),
             "set_aside_rows": suppressed_json(findings.set_aside_rows()),
             "fields": fields.iter().zip(&findings.present).map(|(name, present)| json!({
                 "field": name, "filled": share(*present, findings.rows),

@@ -27,7 +27,9 @@ Examples:
   custodian tokenise --database ndb --schema person-ja --secret linkage.secret --to unit.pub \\
       --id-column id people.csv -o ndb.tokens
   custodian tokenise --database dpc --schema person-ja --secret linkage.secret --to unit.pub \\
-      --encoding cp932 --id-column 患者番号 --map birth_date=生年月日 --map given_kanji= patients.csv -o dpc.tokens";
+      --encoding cp932 --id-column 患者番号 --map birth_date=生年月日 --map given_kanji= patients.csv -o dpc.tokens
+  custodian tokenise --database ndb --schema person-ja --secret linkage.secret --to unit.pub \\
+      --format uke receipts/ -o ndb.tokens";
 
 /// Turn an extract into a token file that only the linkage unit (and you) can open
 ///
@@ -75,7 +77,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
     let intake = args.input.run(&schema, &secret, &site_key.key.refs(&args.database), folder)?;
     if intake.records == 0 {
         let advice = "hint: `custodian check` shows why rows are set aside; nothing has been written";
-        return Err(at(&args.input.input, format!("no row is left to write\n{advice}")));
+        return Err(at(args.input.first(), format!("no row is left to write\n{advice}")));
     }
     let mut header = TokenFileHeader::new(args.database.clone(), &schema, secret.key_check(), args.deduplicated);
     header.records = intake.records;
@@ -118,9 +120,10 @@ impl Args {
         if exists && !self.force {
             return Err(at(&self.output, "there is a file of this name\nhint: --force replaces it"));
         }
-        if exists && !self.input.is_stdin() {
+        if exists {
             let real = |path: &Path| path.canonicalize().ok();
-            if real(&self.output).is_some_and(|output| Some(output) == real(&self.input.input)) {
+            let output = real(&self.output);
+            if output.is_some() && self.input.inputs.iter().any(|input| real(input) == output) {
                 bail!("{}", at(&self.output, "this is the extract itself\nhint: write the output to another file"));
             }
         }
@@ -154,6 +157,9 @@ impl Args {
         }
         if findings.opted_out > 0 {
             output::talk(&format!("left out: opted out: {}", grouped(findings.opted_out)));
+        }
+        if findings.superseded > 0 {
+            output::talk(&format!("merged: older records of the same person: {}", grouped(findings.superseded)));
         }
         if site_key.is_new {
             output::talk(&format!(

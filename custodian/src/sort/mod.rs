@@ -15,8 +15,18 @@ use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 
 use spill::{Run, Spill};
 
-/// The record ref, then the number of the row: the order of the file decides between rows of one ref.
+/// The record ref, then how old the row is, then its number: of the rows of one ref the newest comes first, and the
+/// order of the file decides between equally new ones.
 const KEY: usize = 16 + 8;
+
+/// Bits of the row's number in the key; the age has the others.
+const ROW_BITS: u32 = 44;
+
+/// What is left of a key's last eight bytes without the age.
+const ROW_MASK: u64 = (1 << ROW_BITS) - 1;
+
+/// The greatest age; months since the year 0 stay far below it.
+const MAX_AGE: u32 = (1 << (64 - ROW_BITS)) - 1;
 
 /// How a token becomes bytes of fixed width.
 #[derive(Debug, Clone, Copy)]
@@ -43,10 +53,11 @@ impl RowCodec {
     }
 
     /// Appends one row.
-    pub(crate) fn write(self, record_ref: &[u8; 16], row: u64, token: &Token, out: &mut Vec<u8>) {
+    pub(crate) fn write(self, record_ref: &[u8; 16], newness: u32, row: u64, token: &Token, out: &mut Vec<u8>) {
         out.extend_from_slice(record_ref);
         // Big-endian, so that bytes compare as numbers do.
-        out.extend_from_slice(&row.to_be_bytes());
+        let order = u64::from(MAX_AGE.saturating_sub(newness)) << ROW_BITS | row & ROW_MASK;
+        out.extend_from_slice(&order.to_be_bytes());
         out.extend_from_slice(&token.presence.to_le_bytes());
         token.clk.words().iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
         for exact in &token.exact {
@@ -62,7 +73,7 @@ impl<'a> Row<'a> {
     }
 
     pub(crate) fn row(self) -> u64 {
-        u64::from_be_bytes(self.array(16))
+        u64::from_be_bytes(self.array(16)) & ROW_MASK
     }
 
     pub(crate) fn presence(self) -> u16 {
@@ -186,7 +197,7 @@ pub(crate) struct Sorted {
 }
 
 impl Sorted {
-    /// Passes every row in order: the first of each record ref to `keep`, the others to `duplicate`.
+    /// Passes every row in order: the first of each record ref (the newest) to `keep`, the others to `duplicate`.
     ///
     /// # Errors
     /// What `keep` fails with, or an error of the file that holds the runs.

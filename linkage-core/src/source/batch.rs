@@ -14,7 +14,10 @@ pub struct RawBatch {
     bytes: Vec<u8>,
     ends: Vec<usize>,
     rows: Vec<u64>,
+    newness: Vec<u32>,
     malformed: Vec<u64>,
+    /// What is added to row numbers: the rows of the files that were read before.
+    rows_before: u64,
 }
 
 impl RawBatch {
@@ -31,22 +34,35 @@ impl RawBatch {
         self.bytes.clear();
         self.ends.clear();
         self.rows.clear();
+        self.newness.clear();
         self.malformed.clear();
+        self.rows_before = 0;
+    }
+
+    /// Says how many rows the files before this one had: the numbers of further rows run on from there.
+    pub fn continue_after(&mut self, rows: u64) {
+        self.rows_before = rows;
     }
 
     /// Adds a row: its number in the file, its id when the batch has ids, then one value per field.
     pub fn push<'a>(&mut self, row: u64, values: impl Iterator<Item = &'a [u8]>) {
+        self.push_dated(row, 0, values);
+    }
+
+    /// Adds a row of which the source says how new it is, in whole months. Of the rows of one id the newest counts.
+    pub fn push_dated<'a>(&mut self, row: u64, newness: u32, values: impl Iterator<Item = &'a [u8]>) {
         for value in values {
             self.bytes.extend_from_slice(value);
             self.ends.push(self.bytes.len());
         }
-        self.rows.push(row);
+        self.rows.push(self.rows_before + row);
+        self.newness.push(newness);
         debug_assert_eq!(self.ends.len(), self.rows.len() * self.width());
     }
 
     /// Notes a row that cannot be used, such as one with a wrong number of fields.
     pub fn push_malformed(&mut self, row: u64) {
-        self.malformed.push(row);
+        self.malformed.push(self.rows_before + row);
     }
 
     /// The number of rows that can be used.
@@ -99,9 +115,14 @@ pub struct RawRecord<'a> {
 }
 
 impl<'a> RawRecord<'a> {
-    /// The number of the row in its file, where the header is row 1.
+    /// The number of the row in its file, where the header is row 1; it runs on from file to file.
     pub fn row(&self) -> u64 {
         self.batch.rows[self.index]
+    }
+
+    /// How new the row is, in whole months; 0 when the source does not say.
+    pub fn newness(&self) -> u32 {
+        self.batch.newness[self.index]
     }
 
     /// The bytes of the record id, when the source has an id column.

@@ -7,6 +7,7 @@ use std::io::{self, Read};
 
 use csv::{ByteRecord, ReaderBuilder};
 
+use super::person::check_map;
 use super::{Encoding, RawBatch, Source};
 use crate::error::SourceError;
 
@@ -61,8 +62,15 @@ impl<R: Read> CsvSource<R> {
 }
 
 impl<R: Read> Source for CsvSource<R> {
-    fn read_batch(&mut self, batch: &mut RawBatch, rows: usize) -> Result<bool, SourceError> {
+    fn start_batch(&self, batch: &mut RawBatch) {
         batch.reset(self.encoding, self.columns.len(), self.id.is_some());
+    }
+
+    fn rows(&self) -> u64 {
+        self.row
+    }
+
+    fn fill_batch(&mut self, batch: &mut RawBatch, rows: usize) -> Result<bool, SourceError> {
         let mut read_any = false;
         while batch.len() + batch.malformed_rows().len() < rows {
             if !read(&mut self.reader, &mut self.record, self.row + 1)? {
@@ -137,14 +145,7 @@ impl Header {
 
     /// The column of the record id, and that of each field.
     fn find(&self, layout: &CsvLayout) -> Result<(Option<usize>, Vec<Option<usize>>), SourceError> {
-        for (at, (field, _)) in layout.map.iter().enumerate() {
-            if !layout.fields.contains(field) {
-                return Err(SourceError::UnknownField { field: field.clone(), fields: layout.fields.join(", ") });
-            }
-            if layout.map[..at].iter().any(|(earlier, _)| earlier == field) {
-                return Err(SourceError::FieldTwice { field: field.clone() });
-            }
-        }
+        check_map(&layout.fields, &layout.map)?;
         let id =
             match layout.id_column.as_deref() {
                 Some(column) => Some(self.column(column)?.ok_or_else(|| SourceError::MissingIdColumn {

@@ -2,15 +2,24 @@
 //!
 //! A reader fills batches of rows and keeps no more than one of them in memory. Values stay bytes until they are used:
 //! decoding is then part of the parallel work, and an undecodable byte belongs to one field of one row.
-//! CSV is the first reader; others (parquet, uke, fhir …) fill the same batches.
+//! One file per format: [`CsvSource`] with a header, [`UkeSource`] for receipts, [`KenshinSource`] for checkups,
+//! [`FhirSource`] for Patients.
 
 mod batch;
 mod csv;
 mod encoding;
+mod fhir;
+mod kenshin;
+mod person;
+mod uke;
 
 pub use self::batch::{RawBatch, RawRecord};
 pub use self::csv::{CsvLayout, CsvSource};
 pub use self::encoding::{Decoded, Encoding};
+pub use self::fhir::FhirSource;
+pub use self::kenshin::{KenshinLayout, KenshinSource};
+pub use self::person::PersonLayout;
+pub use self::uke::{UkeColumn, UkeColumns, UkeKind, UkeLayout, UkeSource};
 
 use crate::error::SourceError;
 
@@ -19,10 +28,27 @@ pub const BATCH_ROWS: usize = 4096;
 
 /// Something that yields rows of raw values, one value per field of a linkage schema.
 pub trait Source {
+    /// Empties a batch for rows of this source's shape.
+    fn start_batch(&self, batch: &mut RawBatch);
+
+    /// Adds rows until the batch has `rows` of them; false when there was none left to add.
+    ///
+    /// A batch can be filled from several files one after the other, when their sources were opened alike.
+    ///
+    /// # Errors
+    /// As [`Source::read_batch`].
+    fn fill_batch(&mut self, batch: &mut RawBatch, rows: usize) -> Result<bool, SourceError>;
+
+    /// The number of the last row that was read.
+    fn rows(&self) -> u64;
+
     /// Replaces the contents of `batch` by up to `rows` further rows; false when there are none left.
     ///
     /// # Errors
     /// [`SourceError`] when the input cannot be read any further. Rows that are merely malformed are not errors: they
     /// are listed in [`RawBatch::malformed_rows`].
-    fn read_batch(&mut self, batch: &mut RawBatch, rows: usize) -> Result<bool, SourceError>;
+    fn read_batch(&mut self, batch: &mut RawBatch, rows: usize) -> Result<bool, SourceError> {
+        self.start_batch(batch);
+        self.fill_batch(batch, rows)
+    }
 }

@@ -1,0 +1,324 @@
+//! FHIR Patients of JP Core and CLINS (3文書6情報): NDJSON, one resource or Bundle per line, or one JSON document per file.
+//!
+//! Only resources of type Patient become rows, on their own or in a Bundle; the others are passed over. Memory: of one
+//! line or document the parts that name a person; the whole of it is never held, but a document may have at most 64 MiB.
+
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use super::person::{Column, Person, PersonLayout, Selection, Value, insurance_id, is_kana};
+use super::{Encoding, RawBatch, Source};
+use crate::error::SourceError;
+
+/// The longest line or document in bytes.
+const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
+
+const REPRESENTATION: &str = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation";
+
+/// Patient ids of one facility; its ten digits follow.
+const FACILITY_PATIENT: &str = "urn:oid:1.2.392.100495.20.3.51.1";
+
+/// The parts of a resource that are looked at. Other resources use the same names for other things, so nothing is
+/// assumed of them here.
+#[derive(Deserialize)]
+struct Resource {
+    #[serde(rename = "resourceType", default)]
+    kind: Json,
+    #[serde(default)]
+    meta: Json,
+    #[serde(default)]
+    identifier: Json,
+    #[serde(default)]
+    name: Json,
+    #[serde(default)]
+    gender: Json,
+    #[serde(rename = "birthDate", default)]
+    birth_date: Json,
+    #[serde(default)]
+    address: Json,
+    #[serde(default)]
+    entry: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    resource: Option<Box<Resource>>,
+}
+
+/// A file of Patients. With NDJSON the number of a row is that of its line, otherwise Patients are counted from 1.
+pub struct FhirSource<R> {
+    reader: BufReader<R>,
+    /// The first line, where it is not a resource by itself: then the file is one document.
+    document: Option<Vec<u8>>,
+    line: Vec<u8>,
+    held: bool,
+    selection: Selection,
+    person: Person,
+    row: u64,
+}
+
+impl<R: Read> FhirSource<R> {
+    /// Reads the first line, which tells NDJSON from one document.
+    ///
+    /// # Errors
+    /// [`SourceError`] when the file is empty or cannot be read, or a field of the schema is none that the format knows.
+    pub fn open(reader: R, layout: &PersonLayout) -> Result<Self, SourceError> {
+        let selection = Selection::find(layout)?;
+        let mut source = Self {
+            reader: BufReader::with_capacity(1 << 16, reader),
+            document: None,
+            line: Vec::new(),
+            held: false,
+            selection,
+            person: Person::default(),
+            row: 0,
+        };
+        if !source.next_line()? {
+            return Err(SourceError::NoRows);
+        }
+        match serde_json::from_slice::<serde::de::IgnoredAny>(&source.line) {
+            // The first line ends within a value: it goes on in the next.
+            Err(error) if error.is_eof() => source.document = Some(std::mem::take(&mut source.line)),
+            _ => source.held = true,
+        }
+        Ok(source)
+    }
+
+    /// Reads the next line that is not blank.
+    fn next_line(&mut self) -> Result<bool, SourceError> {
+        if std::mem::take(&mut self.held) {
+            return Ok(true);
+        }
+        loop {
+            self.line.clear();
+            let row = self.row + 1;
+            let failed = |source: io::Error| SourceError::Io { row, source };
+            let read = (&mut self.reader).take(MAX_DOCUMENT_BYTES).read_until(b'\n', &mut self.line).map_err(failed)?;
+            if read == 0 {
+                return Ok(false);
+            }
+            if read as u64 == MAX_DOCUMENT_BYTES {
+                return Err(SourceError::DocumentTooLong { row });
+            }
+            self.row = row;
+            if row == 1 && self.line.starts_with(b"\xEF\xBB\xBF") {
+                self.line.drain(..3);
+            }
+            if !self.line.trim_ascii().is_empty() {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Reads the file as one document, or as several that follow each other.
+    fn read_document(&mut self, first: Vec<u8>, batch: &mut RawBatch) -> Result<(), SourceError> {
+        let limited = Cursor::new(first).chain((&mut self.reader).take(MAX_DOCUMENT_BYTES));
+        let mut resources = Vec::new();
+        for resource in serde_json::Deserializer::from_reader(limited).into_iter::<Resource>() {
+            // The error may quote a value, so it goes no further.
+            resources.push(resource.map_err(|error| match error.io_error_kind() {
+                Some(kind) => SourceError::Io { row: 1, source: kind.into() },
+                None => SourceError::NotJson,
+            })?);
+        }
+        self.row = 0;
+        for resource in &resources {
+            self.push(resource, true, 0, batch);
+        }
+        Ok(())
+    }
+
+    /// Adds the Patients of a resource.
+    fn push(&mut self, resource: &Resource, count: bool, newness: u32, batch: &mut RawBatch) {
+        let newness = newness.max(months(&resource.meta));
+        match resource.kind.as_str() {
+            Some("Patient") => {
+                self.row += u64::from(count);
+                read_person(resource, newness, &mut self.person);
+                self.person.push(self.row, &self.selection, batch);
+            }
+            Some("Bundle") => {
+                for resource in resource.entry.iter().filter_map(|entry| entry.resource.as_deref()) {
+                    self.push(resource, count, newness, batch);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl<R: Read> Source for FhirSource<R> {
+    fn start_batch(&self, batch: &mut RawBatch) {
+        batch.reset(Encoding::Utf8, self.selection.fields(), true);
+    }
+
+    fn rows(&self) -> u64 {
+        self.row
+    }
+
+    /// A Bundle is added as a whole, so a batch can get more rows than were asked for.
+    fn fill_batch(&mut self, batch: &mut RawBatch, rows: usize) -> Result<bool, SourceError> {
+        let already = batch.len() + batch.malformed_rows().len();
+        if let Some(first) = self.document.take() {
+            self.read_document(first, batch)?;
+        }
+        while batch.len() + batch.malformed_rows().len() < rows && self.next_line()? {
+            match serde_json::from_slice::<Resource>(&self.line) {
+                Ok(resource) => self.push(&resource, false, 0, batch),
+                Err(_) => batch.push_malformed(self.row),
+            }
+        }
+        Ok(batch.len() + batch.malformed_rows().len() > already)
+    }
+}
+
+fn read_person(patient: &Resource, newness: u32, person: &mut Person) {
+    person.clear();
+    person.newness = newness;
+    let (name, kana) = names(&patient.name);
+    person.set_names(&Value::from(name.as_str()), &Value::from(kana.as_str()));
+    person.set(Column::Sex, text(&patient.gender), false);
+    person.set(Column::BirthDate, text(&patient.birth_date), false);
+    let postal_codes = || list(&patient.address).filter(|address| !text(&address["postalCode"]).is_empty());
+    let home = postal_codes().find(|address| address["use"] == "home").or_else(|| postal_codes().next());
+    person.set(Column::PostalCode, home.map_or("", |address| text(&address["postalCode"])), false);
+    let (mut facility_id, mut other_id) = (None, "");
+    for identifier in list(&patient.identifier) {
+        let (system, value) = (text(&identifier["system"]), text(&identifier["value"]).trim());
+        if value.is_empty() {
+            continue;
+        }
+        if let Some(form) = MemberId::of(system) {
+            form.read(value, person);
+        } else if let Some(facility) = system.strip_prefix(FACILITY_PATIENT) {
+            facility_id = Some(format!("{}:{value}", facility.trim_start_matches('.')));
+        } else if system.starts_with("http://jpfhir.jp/fhir/") && system.contains("/JP_Hospital_PatientID") {
+            other_id = value;
+        }
+    }
+    // An id that names no facility says who it is only together with the person.
+    let id = facility_id.unwrap_or_else(|| insurance_id(person, other_id));
+    person.set(Column::RecordId, &id, false);
+}
+
+/// The name in kanji (or whatever script) and the one in kana.
+fn names(names: &Json) -> (String, String) {
+    let (mut ideographic, mut syllabic) = ((0, String::new()), (0, String::new()));
+    for name in list(names) {
+        let whole = whole_name(name);
+        let representation = list(&name["extension"]).find(|extension| extension["url"] == REPRESENTATION);
+        // Older documents write the code as a string.
+        let representation = representation.map(|extension| match text(&extension["valueCode"]) {
+            "" => text(&extension["valueString"]),
+            code => code,
+        });
+        let slot = match representation {
+            Some("IDE") => &mut ideographic,
+            Some("SYL") => &mut syllabic,
+            Some("ABC") => continue,
+            _ if is_kana(&whole) => &mut syllabic,
+            _ if whole.is_ascii() => continue,
+            _ => &mut ideographic,
+        };
+        let rank = match text(&name["use"]) {
+            "official" => 4,
+            "usual" => 3,
+            "" => 2,
+            _ => 1,
+        };
+        if rank > slot.0 && !whole.is_empty() {
+            *slot = (rank, whole);
+        }
+    }
+    (ideographic.1, syllabic.1)
+}
+
+/// Family and given names with a space between them, or the text where they are not told apart.
+fn whole_name(name: &Json) -> String {
+    let given: Vec<&str> = list(&name["given"]).map(text).filter(|part| !part.trim().is_empty()).collect();
+    let family: String = text(&name["family"]).split_whitespace().collect();
+    match (family.is_empty(), given.is_empty()) {
+        (false, false) => format!("{family} {}", given.join(" ")),
+        _ => match text(&name["text"]).trim() {
+            "" => family + &given.join(" "),
+            whole => whole.to_owned(),
+        },
+    }
+}
+
+/// The forms in which the number of an insured person is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum MemberId {
+    /// `insurer:symbol:number:branch`, all colons kept.
+    Insurance,
+    /// `payer::recipient:`.
+    PublicPayer,
+    /// `"insurer","symbol","number","branch"`.
+    Quoted,
+}
+
+impl MemberId {
+    /// The form that a system's URI stands for: of all its spellings in nine versions, some with a slash too few, some
+    /// with a typing error, some with the insurer's number at the end.
+    fn of(system: &str) -> Option<Self> {
+        let rest = system.strip_prefix("http")?;
+        let rest = rest.strip_prefix('s').unwrap_or(rest).strip_prefix(":/")?;
+        let rest = rest.strip_prefix('/').unwrap_or(rest).strip_prefix("jpfhir.jp/fhir/")?;
+        if rest == "core/IdSystem/JP_Coverage_id" {
+            return Some(Self::Quoted);
+        }
+        let rest = ["ccs/", "clins/", "eCS/"].iter().find_map(|room| rest.strip_prefix(room))?;
+        let rest = ["Idsysmem/", "Idsystem/"].iter().find_map(|word| rest.strip_prefix(word))?;
+        let (form, rest) = match rest.strip_prefix("JP_Insurance_member") {
+            Some(rest) => (Self::Insurance, rest),
+            None => (Self::PublicPayer, rest.strip_prefix("JP_PublicPayer_member")?),
+        };
+        let rest = rest.strip_prefix("ID").unwrap_or(rest);
+        let insurer = rest.strip_prefix('/').is_some_and(|n| n.len() == 8 && n.bytes().all(|b| b.is_ascii_digit()));
+        (rest.is_empty() || insurer).then_some(form)
+    }
+
+    fn read(self, value: &str, person: &mut Person) {
+        let separator = if self == Self::Quoted { ',' } else { ':' };
+        let parts: Vec<&str> = value.split(separator).map(|part| part.trim().trim_matches('"')).collect();
+        match parts[..] {
+            [insurer, symbol, number, branch] => {
+                person.set(Column::InsurerNumber, insurer, false);
+                person.set(Column::InsuredSymbol, symbol, false);
+                person.set(Column::InsuredNumber, number, false);
+                person.set(Column::InsuredBranch, branch, false);
+            }
+            // Not the agreed form: as an insurer number it will break a rule, and so be counted.
+            _ => person.set(Column::InsurerNumber, value, false),
+        }
+    }
+}
+
+/// A count of months from `lastUpdated`, 0 when there is none.
+fn months(meta: &Json) -> u32 {
+    let date = text(&meta["lastUpdated"]);
+    let number = |range| date.get(range).and_then(|digits: &str| digits.parse::<u32>().ok());
+    match (number(0..4), number(5..7)) {
+        (Some(year), Some(month @ 1..=12)) => year * 12 + month,
+        _ => 0,
+    }
+}
+
+fn text(json: &Json) -> &str {
+    json.as_str().unwrap_or_default()
+}
+
+/// The members of an array; a single value counts as an array of one.
+fn list(json: &Json) -> impl Iterator<Item = &Json> {
+    match json {
+        Json::Array(members) => members.as_slice(),
+        Json::Null => &[],
+        single => std::slice::from_ref(single),
+    }
+    .iter()
+}
+
+#[cfg(test)]
+mod tests;

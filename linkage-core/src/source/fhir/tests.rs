@@ -1,0 +1,128 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const GOLDEN: &str = include_str!("golden.ndjson");
+
+fn layout() -> PersonLayout {
+    let fields = "family_kana given_kana family_kanji given_kanji birth_date sex postal_code insurer_number \
+                  insured_symbol insured_number insured_branch";
+    PersonLayout { fields: fields.split_whitespace().map(str::to_owned).collect(), ..PersonLayout::default() }
+}
+
+fn read(file: &[u8]) -> Result<(Vec<String>, Vec<u64>), SourceError> {
+    let mut source = FhirSource::open(file, &layout())?;
+    let (mut batch, mut rows, mut malformed) = (RawBatch::new(), Vec::new(), Vec::new());
+    while source.read_batch(&mut batch, 2)? {
+        malformed.extend_from_slice(batch.malformed_rows());
+        for record in batch.records() {
+            let values: Vec<_> = (0..11).map(|field| String::from_utf8_lossy(record.field(field))).collect();
+            let id = String::from_utf8_lossy(record.id().unwrap_or_default());
+            rows.push(format!("{} {} [{id}] {}", record.row(), record.newness() % 12, values.join("|")));
+        }
+    }
+    Ok((rows, malformed))
+}
+
+#[test]
+fn the_golden_file_becomes_these_rows() {
+    let (rows, malformed) = read(GOLDEN.as_bytes()).unwrap();
+    let expected = [
+        "1 3 [1311234567:000123] ヤマダ|ハナコ|山田|花子|1983-03-04|female|123-4567|00012345|あいう|１８７|05",
+        "2 4 [] スズキイチロウ||鈴木一郎||1948-02|male||06132013||１８７|",
+        "4 0 [A1::12131234::7654321:::19800101:タナカジロウ] タナカ|ジロウ|||1980-01-01|unknown||12131234||7654321|",
+        "5 0 [] ||佐藤|三郎|1970|||00012345|１２－３４|５６７８|00",
+    ];
+    assert_eq!(rows, expected);
+    assert_eq!(malformed, [6]);
+}
+
+#[test]
+fn a_bundle_over_many_lines_is_one_document() {
+    let bundle: Json = serde_json::from_str(GOLDEN.lines().nth(1).unwrap()).unwrap();
+    let (rows, malformed) = read(format!("\u{FEFF}{bundle:#}\n{bundle:#}").as_bytes()).unwrap();
+    assert_eq!((rows.len(), malformed.len()), (2, 0));
+    assert!(rows[0].starts_with("1 4 ") && rows[1].starts_with("2 4 ") && rows[0].contains("スズキイチロウ"));
+}
+
+#[test]
+fn every_spelling_of_the_member_id_system_is_known_and_no_other() {
+    let insurance = [
+        "http://jpfhir.jp/fhir/clins/Idsystem/JP_Insurance_memberID",
+        "http:/jpfhir.jp/fhir/ccs/Idsysmem/JP_Insurance_member/00012345",
+        "http://jpfhir.jp/fhir/ccs/Idsysmem/JP_Insurance_member/00012345",
+        "http:/jpfhir.jp/fhir/clins/Idsysmem/JP_Insurance_member",
+        "http://jpfhir.jp/fhir/clins/Idsysmem/JP_Insurance_memberID",
+        "http://jpfhir.jp/fhir/eCS/Idsysmem/JP_Insurance_memberID",
+        "http://jpfhir.jp/fhir/eCS/Idsystem/JP_Insurance_memberID",
+        "https://jpfhir.jp/fhir/clins/Idsystem/JP_Insurance_memberID/06132013",
+    ];
+    for system in insurance {
+        assert_eq!(MemberId::of(system), Some(MemberId::Insurance), "{system}");
+    }
+    let public = "http://jpfhir.jp/fhir/clins/Idsystem/JP_PublicPayer_memberID";
+    assert_eq!(MemberId::of(public), Some(MemberId::PublicPayer));
+    assert_eq!(MemberId::of("http://jpfhir.jp/fhir/core/IdSystem/JP_Coverage_id"), Some(MemberId::Quoted));
+    for system in [
+        "",
+        "http",
+        "http:jpfhir.jp/fhir/clins/Idsystem/JP_Insurance_memberID",
+        "http:///jpfhir.jp/fhir/clins/Idsystem/JP_Insurance_memberID",
+        "http://jpfhir.jp/fhir/core/Idsystem/JP_Insurance_memberID",
+        "http://jpfhir.jp/fhir/clins/Idsystem/JP_Insurance_memberIDs",
+        "http://jpfhir.jp/fhir/clins/Idsystem/JP_Insurance_memberID/1234567",
+        "http://jpfhir.jp/fhir/clins/Idsystem/JP_Insurance_memberID/1234567x",
+        "http://jpfhir.jp/fhir/eCS/Idsystem/JP_Hospital_PatientID",
+        "urn:oid:1.2.392.100495.20.3.51.11311234567",
+    ] {
+        assert_eq!(MemberId::of(system), None, "{system}");
+    }
+}
+
+#[test]
+fn names_are_found_by_representation_script_and_use() {
+    let extension =
+        |key: &str, code: &str| format!(r#"{{"extension":[{{"url":"{REPRESENTATION}","{key}":"{code}"}}],"#);
+    for (json, expected) in [
+        (r#"[{"text":"山田花子"}]"#.to_owned(), ("山田花子", "")),
+        (r#"[{"text":"YAMADA HANAKO"},{"text":"ﾔﾏﾀﾞ ﾊﾅｺ"}]"#.to_owned(), ("", "ﾔﾏﾀﾞ ﾊﾅｺ")),
+        (r#"[{"use":"old","text":"佐藤 花子"},{"use":"official","text":"山田 花子"}]"#.to_owned(), ("山田 花子", "")),
+        (r#"[{"family":"山田","given":["花","子"],"text":"x"}]"#.to_owned(), ("山田 花 子", "")),
+        (format!(r#"[{}"text":"ヤマダ　ハナコ"}}]"#, extension("valueString", "IDE")), ("ヤマダ　ハナコ", "")),
+        (format!(r#"[{}"text":"YAMADA"}}]"#, extension("valueCode", "ABC")), ("", "")),
+        (r#"{"text":"山田"}"#.to_owned(), ("山田", "")),
+        ("3".to_owned(), ("", "")),
+    ] {
+        let (name, kana) = names(&serde_json::from_str(&json).unwrap());
+        assert_eq!((name.as_str(), kana.as_str()), expected, "{json}");
+    }
+}
+
+#[test]
+fn a_member_id_of_another_form_is_left_to_break_a_rule() {
+    let mut person = Person::default();
+    MemberId::Insurance.read("06132013:1:2", &mut person);
+    assert_eq!(person.get(Column::InsurerNumber), "06132013:1:2");
+}
+
+#[test]
+fn what_is_no_json_is_refused_without_showing_it() {
+    assert!(matches!(read(b""), Err(SourceError::NoRows)));
+    assert!(matches!(read(b" \n\n"), Err(SourceError::NoRows)));
+    let broken = "{\n\"resourceType\": \"Patient\",\n\"birthDate\": カナリア\n}";
+    let message = read(broken.as_bytes()).unwrap_err().to_string();
+    assert!(message.contains("hint: ") && !message.contains("カナリア"), "{message}");
+    assert_eq!(read("山田,花子\n佐藤\n".as_bytes()).unwrap(), (vec![], vec![1, 2]));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_rows_malformed_or_a_clear_error(
+        bytes in prop::collection::vec(any::<u8>(), 0..200), at in 0..GOLDEN.len()
+    ) {
+        let _ = read(&bytes);
+        let mut file = GOLDEN.as_bytes().to_vec();
+        file.splice(at..(at + 3).min(GOLDEN.len()), bytes.into_iter().take(4));
+        let _ = read(&file);
+    }
+}

@@ -1,0 +1,191 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const FIELDS: [&str; 10] = [
+    "family_kana",
+    "given_kana",
+    "family_kanji",
+    "given_kanji",
+    "birth_date",
+    "sex",
+    "insurer_number",
+    "insured_symbol",
+    "insured_number",
+    "insured_branch",
+];
+
+fn layout() -> UkeLayout {
+    let fields = FIELDS.map(str::to_owned).to_vec();
+    UkeLayout::new(PersonLayout { fields, ..PersonLayout::default() })
+}
+
+fn cp932(text: &str) -> Vec<u8> {
+    encoding_rs::SHIFT_JIS.encode(&text.replace('\n', "\r\n")).0.into_owned()
+}
+
+/// Rows as text (line, month count, id and values joined by `|`), and malformed lines.
+fn read_with(file: &[u8], layout: &UkeLayout) -> Result<(Vec<String>, Vec<u64>), SourceError> {
+    let mut source = UkeSource::open(file, layout)?;
+    let (mut batch, mut rows, mut malformed) = (RawBatch::new(), Vec::new(), Vec::new());
+    while source.read_batch(&mut batch, 2)? {
+        malformed.extend_from_slice(batch.malformed_rows());
+        for record in batch.records() {
+            let values = (0..layout.person.fields.len()).map(|field| String::from_utf8_lossy(record.field(field)));
+            let id = String::from_utf8_lossy(record.id().unwrap_or_default());
+            rows.push(format!(
+                "{} {} {id} {}",
+                record.row(),
+                record.newness() % 12,
+                values.collect::<Vec<_>>().join("|")
+            ));
+        }
+    }
+    Ok((rows, malformed))
+}
+
+fn read(file: &str) -> Vec<String> {
+    read_with(&cp932(file), &layout()).unwrap().0
+}
+
+const IR: &str = "IR,1,13,1,1234567,,テスト病院,202110,00,\n";
+
+/// An RE record of 医科 with a kana name in column 37.
+fn re(month: &str, name: &str, sex: &str, birth: &str, chart: &str, kana: &str) -> String {
+    format!("RE,1,1112,{month},{name},{sex},{birth},,,,,,,{chart}{}{kana},\n", ",".repeat(23))
+}
+
+#[test]
+fn the_golden_file_becomes_these_rows() {
+    let golden = include_str!("golden.txt");
+    let (rows, malformed) = read_with(&cp932(golden), &layout()).unwrap();
+    assert_eq!(malformed, [26]);
+    let expected = [
+        "2 10 1311234567:00886 ヤマダハナコ||山田|花子|19911121|2|01010016|１|１２|01",
+        "7 11 1311234567:00886 サトウハナコ||佐藤|花子|19911121|2|01010016|１|１２|01",
+        "10 10 1311234567:77 キムラ|タロウ|||3480104|1|  010108||６５４３２１|",
+        "13 10 1311234567:78 スズキイチロウ||鈴木|一郎|19480203|1|39131156||01234567|",
+        "16 10 1311234567:79 ﾀﾅｶ|ｼﾞﾛｳ|||19800101|1|12131234||7654321|",
+        "19 10 1311234567::06132013:7:8::1:19700307:高橋三郎 タカハシサブロウ||髙橋|三郎|19700307|1|06132013|７|８|",
+        "23 10 1331234567:D1 イトウシロウ||伊藤|四郎|19600606|1|06132013|７|９|",
+    ];
+    assert_eq!(rows, expected);
+}
+
+#[test]
+fn the_sample_of_receiptisan_is_read() {
+    let text = format!(
+        "{IR}{}HO,01010016,１,１,1,14321,,,,,,,,,\nSN,1,01,,,,00,,\n",
+        re("202110", "あいうえお", "1", "19911121", "00886", "アイウエオ")
+    );
+    assert_eq!(read(&text), ["2 10 1311234567:00886 アイウエオ||||19911121|1|01010016|１|１|00"]);
+}
+
+#[test]
+fn quotation_marks_spaces_and_missing_columns_do_no_harm() {
+    let text = format!(
+        "{IR}\"RE\",\"1\",\"1112\",\"202110\",\"山田　太郎\",\"1\",\"19911121\"\n\"HO\",\"  010108\",\"\",\"１２\"\nHO\n\
+         RE,2,1112,202110,佐藤,1\nRE\nRE,3,1112,,鈴木　花子,2,19900101\n\u{1A}"
+    );
+    let (rows, malformed) = read_with(&cp932(&text), &layout()).unwrap();
+    assert_eq!(
+        rows,
+        [
+            "2 10 1311234567::00010108::12::1:19911121:山田太郎 ||山田|太郎|19911121|1|  010108||１２|",
+            "7 0 1311234567::::::2:19900101:鈴木花子 ||鈴木|花子|19900101|2||||"
+        ]
+    );
+    assert_eq!(malformed, [5, 6]);
+}
+
+#[test]
+fn months_count_in_both_calendars() {
+    for (text, expected) in [
+        ("202110", 2021 * 12 + 10),
+        ("43104", 2019 * 12 + 4),
+        ("50105", 2019 * 12 + 5),
+        ("202113", 0),
+        ("9999", 0),
+        ("", 0),
+        ("4294967296", 0),
+    ] {
+        assert_eq!(months(text.as_bytes()), expected, "{text}");
+    }
+}
+
+#[test]
+fn the_kana_column_depends_on_the_kind_and_can_be_set() {
+    let dpc = format!("{IR}RE,1,1112,202110,山田　太郎,1,19911121,,,12,,ヤマダタロウ\nBU,x\n");
+    assert!(read(&dpc)[0].contains(" ヤマダタロウ||山田|太郎|"), "detected where the format is not known");
+    let mut layout = layout();
+    layout.kana.set("dpc=none").unwrap();
+    layout.chart.set("dpc=10").unwrap();
+    let rows = read_with(&cp932(&dpc), &layout).unwrap().0;
+    assert!(rows[0].starts_with("2 10 1311234567:12 ||山田|太郎|"));
+    layout.kana.set("dpc=12").unwrap();
+    assert!(read_with(&cp932(&dpc), &layout).unwrap().0[0].contains("ヤマダタロウ"));
+    for bad in ["", "dpc", "dpc=", "dpc=7", "dpc=0", "x=8", "dpc=1000", "dpc=-1"] {
+        assert!(layout.kana.set(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn what_the_online_check_gave_replaces_the_card() {
+    let re = re("202110", "山田　太郎", "1", "19911121", "1", "");
+    let text = format!("{IR}{re}HO,01010016,１,１\nSN,2,01,99999999,,9,,\nSN,1,01,06132013,,３４,05,\n");
+    assert_eq!(read(&text), ["2 10 1311234567:1 ||山田|太郎|19911121|1|06132013||３４|05"]);
+}
+
+#[test]
+fn bytes_that_cannot_be_decoded_are_still_counted_later() {
+    let mut file = cp932(&format!("{IR}RE,1,1112,202110,"));
+    file.extend_from_slice(b"\x8e\x52\xff\x81\x40\x8e\x52,1,19911121\n");
+    let mut source = UkeSource::open(&file[..], &layout()).unwrap();
+    let mut batch = RawBatch::new();
+    assert!(source.read_batch(&mut batch, 9).unwrap());
+    let mut scratch = String::new();
+    assert!(batch.record(0).encoding().decode(batch.record(0).field(2), &mut scratch).damaged);
+}
+
+#[test]
+fn what_is_no_receipt_is_refused_without_showing_it() {
+    for (file, hint) in [
+        (&b""[..], "empty"),
+        (b"\r\n\r\n", "empty"),
+        ("氏名,生年月日\n山田,1991\n".as_bytes(), "not a file of receipts"),
+        (b"PK\x03\x04", "not a file of receipts"),
+        (&[b'R'; 70_000], "64 KiB"),
+    ] {
+        let message = read_with(file, &layout()).unwrap_err().to_string();
+        assert!(message.contains(hint) && message.contains("hint: ") && !message.contains("山田"), "{message}");
+    }
+    let mut layout = layout();
+    layout.person.fields.push("suburb".into());
+    assert!(read_with(b"IR,1\n", &layout).unwrap_err().to_string().contains("suburb"));
+    layout.person.map.push(("suburb".into(), String::new()));
+    assert!(read_with(b"IR,1\n", &layout).unwrap().0.is_empty());
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_rows_or_a_clear_error(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _ = read_with(&bytes, &layout());
+        let mut file = b"IR,1,13,1,1234567\n".to_vec();
+        file.extend_from_slice(&bytes);
+        prop_assert!(read_with(&file, &layout()).is_ok());
+    }
+
+    #[test]
+    fn any_order_of_damaged_records_is_rows(
+        records in prop::collection::vec((0..8_usize, prop::collection::vec("[0-9A-Zア山\"　 ]{0,9}", 0..40)), 0..20)
+    ) {
+        let names = ["IR", "RE", "HO", "KO", "SN", "BU", "GO", "XX"];
+        let mut text = IR.to_owned();
+        let receipts = records.iter().filter(|(name, _)| *name == 1).count();
+        for (name, cells) in records {
+            text += &format!("{},{}\n", names[name], cells.join(","));
+        }
+        let (rows, malformed) = read_with(&cp932(&text), &layout()).unwrap();
+        prop_assert_eq!(rows.len() + malformed.len(), receipts);
+    }
+}
