@@ -56,12 +56,19 @@ fn search(names: &[Vec<u8>]) -> AhoCorasick {
 fn nobody_but_the_custodians_holds_a_clear_text_name() {
     let stage = Stage::shared();
     let names = search(&names(stage));
+    let mut searched = 0;
     for party in ["unit", "committee", "project", "stranger", "auditor"] {
         for file in files_below(&stage.party(party)) {
-            let bytes = std::fs::read(&file).unwrap();
+            // Another test may be serving from the unit's folder: SQLite's side files come and go.
+            let bytes = match std::fs::read(&file) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                bytes => bytes.unwrap(),
+            };
             assert!(!names.is_match(&bytes), "a name is in {}", file.display());
+            searched += bytes.len();
         }
     }
+    assert!(searched > 500_000, "only {searched} bytes were searched");
     // The search itself works: it finds what it looks for where that may be.
     for database in DATABASES {
         assert!(names.is_match(&std::fs::read(stage.party(database).join(format!("{database}.csv"))).unwrap()));
