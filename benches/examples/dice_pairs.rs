@@ -8,6 +8,7 @@ use std::error::Error;
 use std::fs;
 use std::io::{Write as _, stdout};
 
+use linkage_benches::cpu_seconds;
 use linkage_core::dice::{ClkBlock, DiceThreshold, Kernel, Match, search};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -53,11 +54,4 @@ fn all_pairs(
     let stats = search(kernel, &left, 0..left.rows(), &right, 0..right.rows(), threshold, &mut matches);
     matches.sort_unstable();
     Ok((matches, stats.aborted))
-}
-
-/// CPU time of this thread, as the scheduler counts it: the first number of `schedstat`, in nanoseconds.
-fn cpu_seconds() -> Result<f64> {
-    let schedstat = fs::read_to_string("/proc/thread-self/schedstat")?;
-    let nanoseconds: u64 = schedstat.split(' ').next().ok_or("an empty schedstat")?.parse()?;
-    Ok(nanoseconds as f64 / 1e9)
 }
