@@ -15,7 +15,7 @@ const TEST_COST: f64 = 1.0;
 
 /// What it costs to compare a left row once more with eight right rows, relative to doing so in a tile: also what a
 /// branch costs that went the other way.
-const FINISH_COST: f64 = 2.5;
+const FINISH_COST: f64 = 6.0;
 
 /// A pair at or above the threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,7 +6,8 @@
 use std::arch::x86_64::{
     __m512i, _mm_loadu_si128, _mm512_add_epi64, _mm512_and_si512, _mm512_cmpge_epi64_mask, _mm512_cvtepu16_epi64,
     _mm512_load_si512, _mm512_mul_epu32, _mm512_popcnt_epi64, _mm512_set1_epi64, _mm512_setzero_si512,
-    _mm512_srli_epi64, _mm512_storeu_si512, _mm512_sub_epi64, _mm512_ternarylogic_epi64,
+    _mm512_slli_epi64, _mm512_srai_epi64, _mm512_srli_epi64, _mm512_storeu_si512, _mm512_sub_epi64,
+    _mm512_ternarylogic_epi64,
 };
 use std::hint::black_box;
 use std::mem::size_of;
@@ -18,7 +19,7 @@ use crate::dice::search::{Job, Match, groups};
 /// from the second once for all of them.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// Fixed-point digits of [`half`].
+/// Binary places of fixed-point numbers.
 const SHIFT: u32 = 31;
 
 /// Compares all pairs of the job; returns how many were given up at the checkpoint.
@@ -79,19 +80,19 @@ struct LeftGroup<'a> {
     mask: u8,
     /// The words compared before the bound is tested.
     first: &'a [Lanes],
-    /// What each row asks for in the bound: [`half`] of its popcount, less half the bits that it has left.
+    /// What each row asks for in the bound: half the threshold of its popcount, less half the bits that it has left.
     asked: [i64; LANES],
 }
 
 impl<'a> LeftGroup<'a> {
     fn new(job: &Job<'a>, group: usize) -> Self {
-        let factor = factor(job);
-        let mut asked = job.left.counts(group, 0).map(|ones| ((u64::from(ones) * factor) >> SHIFT) as i64);
+        let mut asked = job.left.counts(group, 0).map(|ones| i64::from(ones) * factor(job) as i64);
         if let Some(at) = job.checkpoint {
             for (asked, rest) in asked.iter_mut().zip(job.left.counts(group, at + 1)) {
-                *asked -= i64::from(rest.div_ceil(2));
+                *asked -= i64::from(*rest) << (SHIFT - 1);
             }
         }
+        let asked = asked.map(|asked| asked >> SHIFT);
         Self { group, mask: job.left_mask(group), first: &job.left.lanes(group)[..stop_at(job)], asked }
     }
 
@@ -99,8 +100,9 @@ impl<'a> LeftGroup<'a> {
     /// reach it.
     ///
     /// A match has `i + min(rest_a, rest_b) ≥ t/2·pa + t/2·pb`. The lesser rest is at most their mean, which splits into a
-    /// number for each side, so that the sums simply start there. Everything is rounded towards keeping a pair, so no
-    /// match is lost; the exact rule decides in [`Self::finish`].
+    /// number for each side, so that the sums simply start there. What the left asks for is rounded down and what the right
+    /// asks for up: the sum of both is never more than the whole number of bits that a match needs, so none is lost. The
+    /// exact rule decides in [`Self::finish`].
     #[target_feature(enable = "avx512f,avx512vpopcntdq")]
     #[inline]
     fn reached<const FIRST: usize>(&self, right: &[Lanes], slack: __m512i) -> [__m512i; LANES] {
@@ -179,17 +181,18 @@ fn stop_at(job: &Job<'_>) -> usize {
     job.checkpoint.map_or(job.left.words(), |at| job.left.checkpoints()[at])
 }
 
-/// What each row of a right group brings to the bound: half the bits that it has left, less [`half`] of its popcount.
+/// What each row of a right group brings to the bound: half the bits that it has left, less half the threshold of its
+/// popcount.
 #[target_feature(enable = "avx512f")]
 #[inline]
 fn slack(job: &Job<'_>, right_group: usize) -> __m512i {
-    let half = half(widen(job.right.counts(right_group, 0)), factor(job));
+    let ones = widen(job.right.counts(right_group, 0));
+    let asked = _mm512_mul_epu32(ones, _mm512_set1_epi64(factor(job) as i64));
     let rest = match job.checkpoint {
         Some(at) => widen(job.right.counts(right_group, at + 1)),
         None => _mm512_setzero_si512(),
     };
-    let half_rest = _mm512_srli_epi64::<1>(_mm512_add_epi64(rest, _mm512_set1_epi64(1)));
-    _mm512_sub_epi64(half_rest, half)
+    _mm512_srai_epi64::<SHIFT>(_mm512_sub_epi64(_mm512_slli_epi64::<{ SHIFT - 1 }>(rest), asked))
 }
 
 /// Compares eight rows of 16 words with eight others, `rounds` times, and returns the bits in common.
