@@ -1,5 +1,8 @@
 //! What the benchmarks share: tokens to compare. The benchmarks themselves lie in `benches/`, their figures in `record/`.
 
+use std::fs;
+use std::io;
+
 use linkage_core::dice::ClkBlock;
 
 /// Bytes of a CLK of 1024 bits.
@@ -37,6 +40,16 @@ pub fn person_like(seed: u64, rows: usize) -> ClkBlock {
         block.push(&clk).expect("the length is the block's");
     }
     block
+}
+
+/// CPU time of this thread, as the scheduler counts it: on a shared machine the clock on the wall says little. Linux only.
+///
+/// # Errors
+/// When `/proc/thread-self/schedstat` cannot be read, or does not start with a number of nanoseconds.
+pub fn cpu_seconds() -> io::Result<f64> {
+    let schedstat = fs::read_to_string("/proc/thread-self/schedstat")?;
+    let nanoseconds = schedstat.split(' ').next().and_then(|number| number.parse::<u64>().ok());
+    nanoseconds.map(|number| number as f64 / 1e9).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// Xorshift: quick, and the same everywhere.

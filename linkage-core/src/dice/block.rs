@@ -167,9 +167,9 @@ impl std::fmt::Debug for ClkBlock {
     }
 }
 
-/// A quarter, three eighths and half of the words: where stopping was worth while at thresholds from 0.9 down to 0.8.
+/// Three to eight sixteenths of the words: where stopping was worth while at thresholds from 0.9 down to 0.8.
 fn checkpoints(words: usize) -> Vec<usize> {
-    let mut at: Vec<usize> = [words / 4, words * 3 / 8, words / 2].into_iter().filter(|word| *word > 0).collect();
+    let mut at: Vec<usize> = (3..=8).map(|sixteenths| words * sixteenths / 16).filter(|word| *word > 0).collect();
     at.dedup();
     at
 }
@@ -182,13 +182,13 @@ mod tests {
     fn words_and_popcounts_are_those_of_the_rows() {
         let rows: Vec<Vec<u8>> = (0..13_u8).map(|row| (0..128).map(|byte| row.wrapping_mul(byte)).collect()).collect();
         let block = ClkBlock::from_rows(128, rows.iter().map(Vec::as_slice)).unwrap();
-        assert_eq!((block.rows(), block.words(), block.checkpoints()), (13, 16, &[4, 6, 8][..]));
+        assert_eq!((block.rows(), block.words(), block.checkpoints()), (13, 16, &[3, 4, 5, 6, 7, 8][..]));
         for (at, row) in rows.iter().enumerate() {
             let words: Vec<u64> = row.chunks(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
             let ones = |words: &[u64]| words.iter().map(|word| word.count_ones()).sum::<u32>();
             assert_eq!((0..16).map(|word| block.word(at, word)).collect::<Vec<_>>(), words);
             assert_eq!(block.popcount(at), ones(&words));
-            for (entry, from) in [(1, 4), (2, 6), (3, 8)] {
+            for (entry, from) in [(1, 3), (2, 4), (3, 5), (4, 6), (5, 7), (6, 8)] {
                 assert_eq!(u32::from(block.counts(at / LANES, entry)[at % LANES]), ones(&words[from..]));
             }
         }

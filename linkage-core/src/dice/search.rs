@@ -10,14 +10,12 @@ use super::threshold::DiceThreshold;
 /// cache, so that the rows are read from memory once per tile and not once per left row.
 const TILE_BYTES: usize = 256 * 1024;
 
-/// Comparisons of one left row with eight right rows for each one that is sampled to choose a checkpoint.
-const VECTORS_PER_SAMPLE: usize = 1024;
-
 /// What a test of the bound costs, in words compared. Measured on Zen 4 with eight left rows at a time.
-const TEST_COST: f64 = 1.7;
+const TEST_COST: f64 = 1.0;
 
-/// What it costs to compare a left row once more with eight right rows, relative to doing so in a tile.
-const FINISH_COST: f64 = 1.5;
+/// What it costs to compare a left row once more with eight right rows, relative to doing so in a tile: also what a
+/// branch costs that went the other way.
+const FINISH_COST: f64 = 6.0;
 
 /// A pair at or above the threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -104,7 +102,7 @@ pub fn search(
 /// The best one depends on threshold and data, and on diffused tokens hardly a pair can be given up at any of them.
 fn choose_checkpoint(job: &Job<'_>) -> Option<usize> {
     let groups = groups(&job.right_rows);
-    let samples = (job.left_rows.len() * groups.len() / VECTORS_PER_SAMPLE).min(256);
+    let samples = samples(job.left_rows.len() * groups.len());
     // A handful of samples says nothing, and a job that small is over before the question matters.
     if samples < 16 {
         return None;
@@ -134,6 +132,12 @@ fn choose_checkpoint(job: &Job<'_>) -> Option<usize> {
     best.1
 }
 
+/// How many of the comparisons of one left row with eight right rows are sampled to choose a checkpoint: a few at once, so
+/// that small jobs choose too, and more where a survivor in a hundred makes a difference and the time for it is there.
+fn samples(comparisons: usize) -> usize {
+    (comparisons / 1024).min(256).max((comparisons / 8192).min(2048))
+}
+
 /// Whether any pair of a left row with a right group could still match, at each checkpoint.
 fn survivals(job: &Job<'_>, row: usize, group: usize) -> Vec<bool> {
     let (lane, left_group) = (row % LANES, row / LANES);
@@ -152,7 +156,8 @@ fn survivals(job: &Job<'_>, row: usize, group: usize) -> Vec<bool> {
         let (left_all, left_rest) = (job.left.counts(left_group, 0)[lane], job.left.counts(left_group, at + 1)[lane]);
         let (right_all, right_rest) = (job.right.counts(group, 0), job.right.counts(group, at + 1));
         survivals.push((0..LANES).any(|lane| {
-            let reachable = common[lane] + u32::from(left_rest.min(right_rest[lane]));
+            // The weaker of the bounds that kernels use, and the cheaper: see `arch::avx512`.
+            let reachable = common[lane] + u32::from(left_rest + right_rest[lane]).div_ceil(2);
             job.threshold.accepts(reachable, left_all.into(), right_all[lane].into())
         }));
     }

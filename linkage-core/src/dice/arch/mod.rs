@@ -4,16 +4,29 @@
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
+use super::block::Lanes;
 use super::search::{Job, Match};
 
 /// A kernel's function.
 type Run = fn(&Job<'_>, &mut Vec<Match>) -> u64;
+
+/// The inner loop alone, over eight rows of 16 words on either side, as often as is asked.
+type Limit = fn(&[Lanes; 16], &[Lanes; 16], u32) -> u64;
 
 /// The AVX-512 kernel, when this CPU has the instructions and the operating system saves their registers.
 pub(super) fn avx512() -> Option<Run> {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512vpopcntdq") {
         return Some(avx512::run);
+    }
+    None
+}
+
+/// The bare inner loop of the AVX-512 kernel, where that kernel runs.
+pub(super) fn limit() -> Option<Limit> {
+    #[cfg(target_arch = "x86_64")]
+    if avx512().is_some() {
+        return Some(avx512::limit);
     }
     None
 }
