@@ -3,10 +3,11 @@
 //! The file is split before it is decoded: neither `,` nor `"` nor a line end occurs as the second byte of a CP932
 //! character, so the split is the same, and decoding can be done field by field by many threads.
 
-use std::io::{self, Read};
+use std::io::Read;
 
 use csv::{ByteRecord, ReaderBuilder};
 
+use super::limited::Limited;
 use super::person::check_map;
 use super::{Encoding, RawBatch, Source};
 use crate::error::SourceError;
@@ -103,23 +104,6 @@ fn read<R: Read>(reader: &mut csv::Reader<Limited<R>>, record: &mut ByteRecord, 
         return Err(SourceError::RowTooLong { row });
     }
     Ok(more)
-}
-
-/// Stops handing out bytes when one row has asked for too many of them.
-struct Limited<R> {
-    inner: R,
-    budget: usize,
-}
-
-impl<R: Read> Read for Limited<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.budget == 0 {
-            return Err(io::Error::other("a row is too long"));
-        }
-        let read = self.inner.read(buffer)?;
-        self.budget = self.budget.saturating_sub(read);
-        Ok(read)
-    }
 }
 
 /// The decoded names of the columns.

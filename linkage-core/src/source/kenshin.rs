@@ -8,6 +8,7 @@ use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesStart, Event};
 
+use super::limited::Limited;
 use super::person::{Column, Person, PersonLayout, Selection, Value, insurance_id};
 use super::{Encoding, RawBatch, Source};
 use crate::error::SourceError;
@@ -229,23 +230,6 @@ fn months(date: &str) -> u32 {
     match date.get(..6).map(str::parse::<u32>) {
         Some(Ok(number)) if number > 0 && (1..=12).contains(&(number % 100)) => number / 100 * 12 + number % 100,
         _ => 0,
-    }
-}
-
-/// Stops handing out bytes when one event has asked for too many of them.
-struct Limited<R> {
-    inner: R,
-    budget: usize,
-}
-
-impl<R: Read> Read for Limited<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.budget == 0 {
-            return Err(io::Error::other("a tag or text is too long"));
-        }
-        let read = self.inner.read(buffer)?;
-        self.budget = self.budget.saturating_sub(read);
-        Ok(read)
     }
 }
 

@@ -10,6 +10,7 @@ mod csv;
 mod encoding;
 mod fhir;
 mod kenshin;
+mod limited;
 mod person;
 mod uke;
 
