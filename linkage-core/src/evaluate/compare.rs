@@ -52,7 +52,7 @@ impl Comparison {
                     .map(|found| LinkedPair {
                         left: found.left,
                         right: found.right,
-                        score: self.score(found.left, found.right, found.intersection),
+                        score: found.score(),
                         exact: false,
                     }),
             );
@@ -61,10 +61,6 @@ impl Comparison {
             }
         }
         Some(pairs)
-    }
-
-    fn score(&self, left: u32, right: u32, intersection: u32) -> f64 {
-        dice::score(intersection, self.left.popcount(left as usize), self.right.popcount(right as usize))
     }
 }
 
