@@ -7,7 +7,9 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum ClkhashError {
     /// The bytes are not a schema of version 3.
-    #[error("not a clkhash linkage schema of version 3: {message}\nhint: `clkutil convert-schema` brings older versions to version 3; unknown keys are refused, because clkhash ignores them silently")]
+    #[error(
+        "not a clkhash linkage schema of version 3: {message}\nhint: `clkutil convert-schema` brings older versions to version 3; unknown keys are refused, because clkhash ignores them silently"
+    )]
     Json {
         /// What the JSON reader said; a schema holds no personal data.
         message: String,
@@ -24,7 +26,9 @@ pub enum ClkhashError {
     #[error("the secret is empty\nhint: write the secret that the other parties use into a file and name the file")]
     EmptySecret,
     /// The keys that a schema needs are more than its key derivation can give.
-    #[error("clkhash linkage schema: HKDF cannot derive {bytes} bytes of keys\nhint: fewer features, a smaller `keySize` or the hash SHA512")]
+    #[error(
+        "clkhash linkage schema: HKDF cannot derive {bytes} bytes of keys\nhint: fewer features, a smaller `keySize` or the hash SHA512"
+    )]
     KeyLength {
         /// How many bytes are needed.
         bytes: usize,

@@ -205,8 +205,7 @@ impl DateFormat {
 
     /// The date as Python's `%Y%m%d` writes it on Linux, where years are not padded.
     fn canonical(&self, value: &str) -> Option<String> {
-        const MONTHS: [&str; 12] =
-            ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+        const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
         let found = self.regex.captures(value).filter(|found| found[0].len() == value.len())?;
         let number = |name| found.name(name).and_then(|text| text.as_str().trim().parse::<u32>().ok());
         let year = match (number("Y"), number("y")) {

@@ -103,7 +103,11 @@ fn what_clkhash_ignores_or_fails_at_is_refused() {
         ("/features/0/hashing/comparison/n", json!(0), "`n`"),
         ("/features/0/hashing/weight", json!(2), "unknown field"),
         ("/features/0/hashing/hash", json!({"type": "blakeHash", "prevent_singularity": true}), "unknown field"),
-        ("/features/0/hashing/comparison", json!({"type": "numeric", "thresholdDistance": 0.1, "resolution": 2}), "lost"),
+        (
+            "/features/0/hashing/comparison",
+            json!({"type": "numeric", "thresholdDistance": 0.1, "resolution": 2}),
+            "lost",
+        ),
     ];
     for (pointer, value, expected) in cases {
         let error = ClkhashSchema::parse(with(good.clone(), pointer, value).as_bytes()).unwrap_err().to_string();
