@@ -116,9 +116,14 @@ impl ClkBlock {
         let rows: Vec<(&[u8], u16)> = rows.into_iter().collect();
         let mut order: Vec<u32> = (0..).take(rows.len()).collect();
         order.sort_by_key(|row| rows[*row as usize].1);
+        let classes = || order.chunk_by(|a, b| rows[*a as usize].1 == rows[*b as usize].1);
+        let groups: usize = classes().map(|class| class.len().div_ceil(LANES)).sum();
+        block.reserve(groups * LANES);
+        block.classes.reserve_exact(classes().count());
+        block.number.reserve_exact(groups * LANES);
         block.place = vec![0; rows.len()];
         let mut done = 0;
-        for class in order.chunk_by(|a, b| rows[*a as usize].1 == rows[*b as usize].1) {
+        for class in classes() {
             let (first, pattern) = (block.number.len(), rows[class[0] as usize].1);
             // The group before is full of rows or zeros: this class begins the next.
             block.rows = first;
@@ -217,6 +222,14 @@ impl ClkBlock {
         rows.div_ceil(LANES) * (words * (size_of::<Lanes>() + LANES) + size_of::<Counts>())
     }
 
+    /// The most memory that a block of `rows` segmented tokens takes, to be reserved before it is built: up to a group of rows more
+    /// for each presence pattern, and the rows' numbers.
+    pub fn bytes_for_segmented(clk_bytes: usize, segments: usize, rows: usize) -> usize {
+        let classes = rows.min(1 << segments.min(MAX_SEGMENTS));
+        let places = (rows.div_ceil(LANES) + classes) * LANES;
+        Self::bytes_for(clk_bytes, places) + classes * size_of::<Class>() + (places + rows) * size_of::<u32>()
+    }
+
     /// The parts of a range of the order that lie in one class: its pattern, and their places.
     pub(super) fn parts(&self, order: &Range<usize>) -> Vec<(u16, Range<usize>)> {
         if self.classes.is_empty() {
@@ -312,6 +325,16 @@ mod tests {
         assert_eq!(seen, (0..30).collect::<Vec<_>>());
         let some: usize = block.parts(&(5..23)).iter().map(|(_, places)| places.len()).sum();
         assert_eq!(some, 18);
+    }
+
+    #[test]
+    fn the_memory_estimate_of_segmented_blocks_is_never_exceeded() {
+        for (rows, patterns) in [(0, 1), (1, 1), (100, 4), (1000, 4), (1000, 1)] {
+            let clk = [0_u8; 64];
+            let block = ClkBlock::segmented(64, 2, (0..rows).map(|row| (&clk[..], (row % patterns) as u16))).unwrap();
+            let (bytes, most) = (block.bytes(), ClkBlock::bytes_for_segmented(64, 2, rows));
+            assert!(bytes <= most, "{rows} rows of {patterns} patterns: {bytes} of {most}");
+        }
     }
 
     #[test]

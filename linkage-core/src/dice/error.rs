@@ -43,9 +43,9 @@ pub enum BlockError {
         /// The length of the block's rows.
         expected: usize,
     },
-    /// Segments are whole words, and no more than eight.
+    /// Segments are whole words, and no more than the presence pattern has bits.
     #[error(
-        "a CLK of {clk_bytes} bytes does not divide into {segments} segments\nhint: 1 to 8 equal segments of multiples of 64 bits"
+        "a CLK of {clk_bytes} bytes does not divide into {segments} segments\nhint: 1 to 16 equal segments of multiples of 64 bits"
     )]
     Segments {
         /// The length of the CLKs.

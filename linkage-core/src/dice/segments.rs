@@ -1,7 +1,7 @@
 //! Segmented tokens, segment by segment: what classification looks at.
 
-/// Most segments of a token.
-pub const MAX_SEGMENTS: usize = 8;
+/// Most segments of a token: its presence pattern has as many bits.
+pub const MAX_SEGMENTS: usize = 16;
 
 /// The bits that two tokens have in common, in each of `segments` equal segments; 0 beyond them.
 ///

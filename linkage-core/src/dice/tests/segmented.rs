@@ -116,8 +116,8 @@ proptest! {
 fn segments_are_counted_one_by_one() {
     let left = [[0xFF_u8; 8], [0x0F; 8], [0; 8], [0xF0; 8]].concat();
     let right = [[0x0F_u8; 8], [0xF0; 8], [0xFF; 8], [0xF0; 8]].concat();
-    assert_eq!(segment_intersections(&left, &right, 4), [32, 0, 0, 32, 0, 0, 0, 0]);
-    assert_eq!(segment_popcounts(&left, 2), [96, 32, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(segment_intersections(&left, &right, 4)[..5], [32, 0, 0, 32, 0]);
+    assert_eq!(segment_popcounts(&left, 2)[..3], [96, 32, 0]);
     let [a, b, c, d, ..] = segment_similarities((&left, 0b1011), (&right, 0b1111), 4);
     assert_eq!((a, b, c, d), (Some(2.0 / 3.0), Some(0.0), None, Some(1.0)));
     assert_eq!(segmented_similarity((&left, 0b1011), (&right, 0b1111), 4), 128.0 / (128.0 + 96.0));
