@@ -14,7 +14,7 @@ use linkage_benches::{cpu_seconds, person_like};
 use linkage_core::dice::{ClkBlock, DiceThreshold, Kernel, LIMIT_PAIRS, limit, search};
 
 /// At this threshold stopping early does not pay on these tokens, and few pairs match.
-const THRESHOLD: &str = "0.55";
+const THRESHOLD: &str = "0.5";
 
 /// At this one most runs search.
 const USUAL_THRESHOLD: &str = "0.8";
