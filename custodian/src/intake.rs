@@ -141,7 +141,7 @@ impl InputArgs {
         let pieces = Pieces {
             encoder: Encoder::new(schema, secret),
             kinds: schema.fields().iter().map(|field| field.kind()).collect(),
-            codec: RowCodec::new(schema.clk_bits(), schema.exact_tokens().len()),
+            codec: RowCodec::new(schema.clk_bits(), schema.exact_tokens().len() + schema.blocking_keys().len()),
             refs,
             opted_out: self.load_opt_outs(refs)?,
             malformed: if self.format == Format::Csv { SetAside::WrongFieldCount } else { SetAside::Malformed },

@@ -175,6 +175,7 @@ fn a_sound_extract_becomes_a_token_file_that_a_person_can_inspect() {
         exit 0
         database       ndb
         schema         person-ja (HASH)
+        profile        standard
         key check      f7fa78322cda478c
         normalisation  ja/1
         records        30
@@ -201,6 +202,37 @@ fn a_sound_extract_becomes_a_token_file_that_a_person_can_inspect() {
     let again = site.tokenise("--force people.csv -o ndb.tokens");
     assert_eq!((again.code(), site.files()), (0, files));
     assert!(!again.stderr().contains("site-key"));
+}
+
+#[test]
+fn profile_hardening_and_noise_are_shown_where_a_person_reads_them() {
+    let site = Site::new();
+    site.write("people.csv", people(30));
+    let tokenise = |schema: &str| {
+        let rest = "--secret linkage.secret --to unit.pub --id-column id --force people.csv -o ndb.tokens";
+        let done = site.run(&format!("tokenise --database ndb --schema {schema} {rest}"));
+        assert_eq!(done.code(), 0, "{}", done.stderr());
+        let inspected = site.run("inspect --site-key ndb.site-key ndb.tokens");
+        (done.stderr(), inspected.stdout())
+    };
+    let (said, shown) = tokenise("person-ja-hardened");
+    assert!(said.contains("hardening: diffusion rho 0.03 density 0.412857 inputs 3"), "{said}");
+    assert!(shown.contains("profile        hardened\nhardening      diffusion rho 0.03"), "{shown}");
+    let (said, shown) = tokenise("person-ja-max-quality");
+    assert!(said.contains("the permit must sign off its risk"), "{said}");
+    assert!(shown.contains("profile        max-quality"), "{shown}");
+    let (_, shown) = tokenise("person-ja-blocked");
+    assert!(shown.contains("block_family_year        16  100 %"), "{shown}");
+    let schema = include_str!("../../linkage-core/schemas/person-ja-hardened.json");
+    site.write(
+        "noisy.json",
+        schema.replace(r#""kind": "diffusion", "rho": "0.03""#, r#""kind": "blip", "flip": "0.05""#),
+    );
+    let (said, _) = tokenise("noisy.json");
+    assert!(
+        said.contains("hardening: blip flip 0.05: ε 3.66 per bit, 3751 per record; noise, not anonymity"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -349,7 +381,7 @@ fn every_refusal_says_what_to_do_and_leaves_nothing_behind() {
         error: `people.csv`: not the public key of a linkage unit
         hint: it is one line that begins with `age1`; ask the linkage unit for it
         error: linkage schema "person-xx" cannot be read: No such file or directory (os error 2)
-        hint: give the path of a schema file, or the name of a shipped schema: person-ja, person-ja-max-quality, person-en, person-en-max-quality
+        hint: give the path of a schema file, or the name of a shipped schema: person-ja, person-ja-blocked, person-ja-hardened, person-ja-max-quality, person-en, person-en-hardened, person-en-max-quality
         error: not a linkage schema: missing field `format` at line 1 column 2
         hint: docs/spec/linkage-schema.md lists every key; unknown keys are refused
         error: `people.csv`: no column `nr` for the record ids

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
+use linkage_core::harden::Profile;
 use linkage_core::schema::LinkageSchema;
 use linkage_core::secret::LinkageSecret;
 use linkage_core::token_file::{
@@ -152,6 +153,12 @@ impl Args {
             output::talk(&format!("merged: older records of the same person: {}", grouped(findings.superseded)));
         }
         site_key.say_if_new();
+        if header.profile() == Profile::MaxQuality {
+            output::talk("profile: max-quality; the permit must sign off its risk, see docs/disclosure.md");
+        }
+        for step in output::hardening(header) {
+            output::talk(&format!("hardening: {step}"));
+        }
         let file_bytes = std::fs::metadata(&self.output).map_or(0, |metadata| metadata.len());
         output::talk(&format!(
             "wrote `{}`: {} of {} rows, {} bytes, density {:.1} %, {} rows/s",
@@ -167,6 +174,8 @@ impl Args {
                 "output": self.output,
                 "site_key": site_key.path,
                 "header": header,
+                "profile": header.profile().to_string(),
+                "hardening": output::hardening(header),
                 "payload_blake3": blake3::Hash::from_bytes(stats.payload_blake3).to_hex().as_str(),
                 "file_bytes": file_bytes,
                 "written_rows": stats.records,
@@ -211,14 +220,17 @@ pub(super) fn write(
     let existing = if force { Existing::Replace } else { Existing::Refuse };
     let failed = |error| at(output, error);
     let mut builder = TokenBatchBuilder::new(&header);
-    let mut exact = vec![None; header.exact_tokens.len()];
+    let exact = header.exact_tokens.len();
+    let mut equal = vec![None; exact + header.blocking_keys.len()];
     let site = site_key.recipient();
     let mut writer = TokenFileWriter::create(output, header, &[unit, &site], existing).map_err(failed)?;
     let keep = |row: Row<'_>| {
-        for (index, value) in exact.iter_mut().enumerate() {
-            *value = row.exact(index);
+        for (index, value) in equal.iter_mut().enumerate() {
+            *value = row.equal(index);
         }
-        builder.push(&RecordRef(row.record_ref()), row.clk(), row.presence(), &exact).map_err(failed)?;
+        let (exact, blocking) = equal.split_at(exact);
+        let record_ref = RecordRef(row.record_ref());
+        builder.push_blocked(&record_ref, row.clk(), row.presence(), exact, blocking).map_err(failed)?;
         if builder.len() == FILE_BATCH_ROWS {
             writer.write(&builder.finish().map_err(failed)?).map_err(failed)?;
         }

@@ -124,7 +124,12 @@ proptest! {
 }
 
 fn token(bits: u64, exact: Option<u8>) -> Token {
-    Token { clk: Clk::from_bytes(&bits.to_le_bytes()).unwrap(), presence: 0, exact: vec![exact.map(|byte| [byte; 16])] }
+    Token {
+        clk: Clk::from_bytes(&bits.to_le_bytes()).unwrap(),
+        presence: 0,
+        exact: vec![exact.map(|byte| [byte; 16])],
+        blocking: Vec::new(),
+    }
 }
 
 fn compared(left: &[Token], right: &[Token], threshold: &str, limit: usize) -> Option<Vec<LinkedPair>> {
