@@ -26,7 +26,7 @@ pub(super) const DATABASES: [Database; 9] = [
     Database {
         name: "dpc",
         files: &[("dpc.ff1.txt", Cp932), ("dpc.uke", Cp932)],
-        read_with: "--format dpc dpc.ff1.txt dpc.uke",
+        read_with: "--format dpc dpc.ff1.txt --names dpc.uke",
         coverage: [0.12, 0.10, 0.18, 0.34, 0.50],
         record_years: 2.0,
         kana_is_optional: true,
@@ -38,7 +38,7 @@ pub(super) const DATABASES: [Database; 9] = [
     Database {
         name: "kaigo",
         files: &[("kaigo.ledger.csv", Cp932), ("kaigo.claims.csv", Cp932)],
-        read_with: "--format kaigo kaigo.claims.csv kaigo.ledger.csv",
+        read_with: "--format kaigo kaigo.claims.csv --names kaigo.ledger.csv",
         coverage: [0.0, 0.0, 0.012, 0.09, 0.42],
         record_years: 3.0,
         kana_is_optional: false,

@@ -7,10 +7,10 @@ use super::{Record, uke};
 use crate::insurance::{padded, with_check_digit};
 use crate::notation::half_width;
 
-/// The control and the end record of both transmissions.
+/// The control and the end record of both transmissions; they have fewer columns than data.
 pub(super) fn frame(out: &mut [String], end: bool) {
     for text in out {
-        text.push_str(if end { "3,0\r\n" } else { "1,1,0,0,711,,,,,,,202604,0\r\n" });
+        text.push_str(if end { "3,0\r\n" } else { "1,1,711,202604,0\r\n" });
     }
 }
 
