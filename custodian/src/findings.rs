@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use linkage_core::normalise::Rule;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::output::{grouped, suppressed, suppressed_json};
 
@@ -136,6 +136,11 @@ impl Findings {
         self.set_aside.values().map(|rows| rows.count).sum()
     }
 
+    /// Rows with the record id of an earlier one.
+    pub(crate) fn duplicate_ids(&self) -> u64 {
+        self.set_aside.get(&SetAside::DuplicateRecordId).map_or(0, |rows| rows.count)
+    }
+
     /// Whether more than half of the rows cannot be decoded: then it is not the rows that are wrong.
     pub(crate) fn encoding_is_wrong(&self) -> bool {
         self.broken.iter().any(|((_, rule), found)| *rule == Rule::UndecodableBytes && found.count > self.rows / 2)
@@ -145,7 +150,11 @@ impl Findings {
     ///
     /// Counts are exact in a summary for the site alone, and small ones are hidden in what may be passed on.
     pub(crate) fn lines(&self, fields: &[&str], rows: usize, hide_small: bool) -> Vec<String> {
-        let count = |count| if hide_small { suppressed(count) } else { grouped(count) };
+        self.lines_hiding(fields, rows, &|count| if hide_small { suppressed(count) } else { grouped(count) })
+    }
+
+    /// The same with counts as the caller shows them.
+    pub(crate) fn lines_hiding(&self, fields: &[&str], rows: usize, count: &dyn Fn(u64) -> String) -> Vec<String> {
         let describe = |found: &Rows| match rows {
             0 => String::new(),
             _ => format!(" (rows {})", found.listed(rows)),
@@ -162,8 +171,12 @@ impl Findings {
     }
 
     /// The same for a script.
-    pub(crate) fn json(&self, fields: &[&str], rows: usize, hide_small: bool) -> serde_json::Value {
-        let count = |count: u64| if hide_small { suppressed_json(count) } else { count.into() };
+    pub(crate) fn json(&self, fields: &[&str], rows: usize, hide_small: bool) -> Value {
+        self.json_hiding(fields, rows, &|count| if hide_small { suppressed_json(count) } else { count.into() })
+    }
+
+    /// The same with counts as the caller shows them.
+    pub(crate) fn json_hiding(&self, fields: &[&str], rows: usize, count: &dyn Fn(u64) -> Value) -> Value {
         let first = |found: &Rows| found.first[..rows.min(found.first.len())].to_vec();
         json!({
             "rows": count(self.rows),

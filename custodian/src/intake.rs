@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{anyhow, bail};
@@ -10,14 +11,15 @@ use linkage_core::encode::{Encoder, Worker};
 use linkage_core::normalise::{self, Outcome, Rule};
 use linkage_core::schema::{FieldKind, LinkageSchema};
 use linkage_core::secret::LinkageSecret;
-use linkage_core::source::{Encoding, RawBatch, RawRecord};
+use linkage_core::source::{Encoding, Mapping, RawBatch, RawRecord};
 use linkage_core::types::RecordRef;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::findings::{Findings, SetAside};
-use crate::inputs::{Format, Inputs};
+use crate::inputs::{Format, Inputs, parse_encoding};
 use crate::output::{at, grouped, progress, rate};
 use crate::refs::{RecordId, RecordRefs, record_ref, trim_id};
+use crate::report::survey::{Plan, Survey, Tally};
 use crate::sort::{RowCodec, Sorted, Sorter};
 
 /// Rows per batch: enough for every core to have several pieces of it.
@@ -28,7 +30,7 @@ const PIECE_ROWS: usize = 1024;
 
 /// The options of every command that reads an extract.
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("identified").args(["id_column", "format"]).multiple(true))]
+#[command(group = clap::ArgGroup::new("identified").args(["id_column", "format", "mapping"]).multiple(true))]
 pub(crate) struct InputArgs {
     /// The linkage schema: a shipped name (person-ja, person-en) or the path of a file
     #[arg(long, value_name = "NAME|FILE")]
@@ -45,6 +47,9 @@ pub(crate) struct InputArgs {
     /// Read a field from a column of another name; FIELD= says that there is none
     #[arg(long, value_name = "FIELD=COLUMN", value_parser = parse_mapping)]
     pub(crate) map: Vec<(String, String)>,
+    /// Which column is which field, how they are written and encoded: a file that `custodian map` proposes (csv)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["map", "id_column", "encoding"])]
+    pub(crate) mapping: Option<PathBuf>,
     /// Where receipts of a kind have the reading of the name, such as dpc=38, dpc=detect or dpc=none (uke)
     #[arg(long, value_name = "KIND=COLUMN", requires = "format")]
     pub(crate) kana_column: Vec<String>,
@@ -66,13 +71,9 @@ pub(crate) struct InputArgs {
     /// Memory for sorting, in bytes: for tests, which want many runs
     #[arg(long, hide = true)]
     sort_bytes: Option<usize>,
-    /// The extract, in one file or several; - for stdin; a folder for all of its files (not csv)
+    /// The extract, in one file or several; - for stdin; a folder for all of its files (not csv); 'part-*.csv' for all that fit
     #[arg(value_name = "IN", required = true)]
     pub(crate) inputs: Vec<PathBuf>,
-}
-
-fn parse_encoding(text: &str) -> Result<Encoding, String> {
-    text.parse().map_err(|error| format!("{error}"))
 }
 
 fn parse_mapping(text: &str) -> Result<(String, String), String> {
@@ -108,6 +109,33 @@ impl InputArgs {
         Ok(schema)
     }
 
+    /// The mapping file, when one is named.
+    ///
+    /// # Errors
+    /// When it cannot be read, does not fit the schema, or belongs to another format.
+    pub(crate) fn load_mapping(&self, schema: &LinkageSchema) -> anyhow::Result<Option<Mapping>> {
+        let Some(path) = &self.mapping else { return Ok(None) };
+        if self.format != Format::Csv {
+            bail!("--mapping is for csv\nhint: the other formats have columns of fixed names; use --map for them");
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| at(path, error))?;
+        Mapping::parse(&text, schema).map(Some).map_err(|error| at(path, error))
+    }
+
+    /// Refuses a mapping that no person has confirmed: a wrong column makes tokens that nobody can tell from right ones.
+    ///
+    /// # Errors
+    /// As [`InputArgs::load_mapping`], and when the mapping does not say that it is confirmed.
+    pub(crate) fn require_confirmed(&self, schema: &LinkageSchema) -> anyhow::Result<()> {
+        match (&self.mapping, self.load_mapping(schema)?) {
+            (Some(path), Some(mapping)) if !mapping.confirmed() => Err(at(
+                path,
+                "nobody has confirmed this mapping\nhint: read it, try it with `custodian check --mapping`, then set confirmed = true in it",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// The extract, for a message about all of it: the first of its files.
     pub(crate) fn first(&self) -> &Path {
         // The command line asks for at least one.
@@ -125,9 +153,24 @@ impl InputArgs {
         refs: &RecordRefs,
         spill_folder: &Path,
     ) -> anyhow::Result<Intake> {
+        self.run_surveyed(schema, secret, refs, spill_folder, None)
+    }
+
+    /// The same, and counts on the way what a report says.
+    ///
+    /// # Errors
+    /// As [`InputArgs::run`].
+    pub(crate) fn run_surveyed(
+        &self,
+        schema: &LinkageSchema,
+        secret: &LinkageSecret,
+        refs: &RecordRefs,
+        spill_folder: &Path,
+        survey: Option<&mut Survey>,
+    ) -> anyhow::Result<Intake> {
         let threads = self.threads.map_or(0, usize::from);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-        pool.install(|| self.run_in_pool(schema, secret, refs, spill_folder))
+        pool.install(|| self.run_in_pool(schema, secret, refs, spill_folder, survey))
     }
 
     fn run_in_pool(
@@ -136,6 +179,7 @@ impl InputArgs {
         secret: &LinkageSecret,
         refs: &RecordRefs,
         spill_folder: &Path,
+        mut survey: Option<&mut Survey>,
     ) -> anyhow::Result<Intake> {
         let started = Instant::now();
         let pieces = Pieces {
@@ -143,7 +187,8 @@ impl InputArgs {
             kinds: schema.fields().iter().map(|field| field.kind()).collect(),
             codec: RowCodec::new(schema.clk_bits(), schema.exact_tokens().len()),
             refs,
-            opted_out: self.load_opt_outs(refs)?,
+            plan: survey.as_ref().map(|survey| Arc::clone(&survey.plan)),
+            opted_out: self.load_opt_outs(schema, refs)?,
             malformed: if self.format == Format::Csv { SetAside::WrongFieldCount } else { SetAside::Malformed },
         };
         let mut source = Inputs::open(self, schema)?;
@@ -158,6 +203,9 @@ impl InputArgs {
             let (read, done) = rayon::join(|| source.read_batch(&mut next, BATCH_ROWS), || pieces.run(&current));
             for piece in &done {
                 findings.append(&piece.findings);
+                if let (Some(survey), Some(tally)) = (&mut survey, &piece.tally) {
+                    survey.append(tally);
+                }
                 sorter.push(&piece.rows).map_err(|error| at(spill_folder, error))?;
             }
             bar.set_position(source.read_bytes());
@@ -189,11 +237,12 @@ impl InputArgs {
         Ok(Intake { findings, sorted, records, bits_set })
     }
 
-    fn load_opt_outs(&self, refs: &RecordRefs) -> anyhow::Result<HashSet<RecordRef>> {
+    fn load_opt_outs(&self, schema: &LinkageSchema, refs: &RecordRefs) -> anyhow::Result<HashSet<RecordRef>> {
         let Some(path) = &self.opt_out else { return Ok(HashSet::new()) };
-        if self.format == Format::Csv && self.id_column.is_none() {
+        let mapped = self.load_mapping(schema)?.is_some_and(|mapping| mapping.id_column().is_some());
+        if self.format == Format::Csv && self.id_column.is_none() && !mapped {
             bail!(
-                "rows without record ids cannot be left out by them\nhint: name the column of the ids with --id-column"
+                "rows without record ids cannot be left out by them\nhint: name the column of the ids: --id-column, or id_column in the mapping"
             );
         }
         let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
@@ -211,6 +260,8 @@ struct Pieces<'a> {
     kinds: Vec<FieldKind>,
     codec: RowCodec,
     refs: &'a RecordRefs,
+    /// What a report counts, when one is made.
+    plan: Option<Arc<Plan>>,
     opted_out: HashSet<RecordRef>,
     /// Why a row that the reader could not use is set aside.
     malformed: SetAside,
@@ -219,6 +270,7 @@ struct Pieces<'a> {
 /// What came of a piece of a batch.
 struct Piece {
     findings: Findings,
+    tally: Option<Tally>,
     rows: Vec<u8>,
 }
 
@@ -234,7 +286,7 @@ impl Pieces<'_> {
             malformed.rows += 1;
             malformed.set_aside(self.malformed, row);
         }
-        done.push(Piece { findings: malformed, rows: Vec::new() });
+        done.push(Piece { findings: malformed, tally: None, rows: Vec::new() });
         done
     }
 
@@ -246,6 +298,7 @@ impl Pieces<'_> {
             decoded: String::new(),
             piece: Piece {
                 findings: Findings::new(self.kinds.len()),
+                tally: self.plan.as_ref().map(Tally::new),
                 rows: Vec::with_capacity(range.len() * self.codec.width()),
             },
         };
@@ -305,7 +358,11 @@ impl Hand<'_> {
             if raw.damaged {
                 piece.findings.break_rule(field, Rule::UndecodableBytes, record.row());
             }
-            match values.set(field, kind, raw.text) {
+            let outcome = values.set(field, kind, raw.text);
+            if let (Some(tally), Ok(Outcome::Value | Outcome::Flagged(_))) = (&mut piece.tally, outcome) {
+                tally.value(field, raw.text);
+            }
+            match outcome {
                 Ok(Outcome::Missing) => {}
                 Ok(Outcome::Value) => piece.findings.present[field] += 1,
                 Ok(Outcome::Flagged(rule)) => {
@@ -316,6 +373,9 @@ impl Hand<'_> {
             }
         }
         let token = worker.encode(&values.record);
+        if let Some(tally) = &mut piece.tally {
+            tally.row(&values.record, &token);
+        }
         if token.presence == 0 && token.exact.iter().all(Option::is_none) {
             return Err(SetAside::NothingPresent);
         }

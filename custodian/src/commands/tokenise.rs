@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::cli::Done;
 use crate::findings::Findings;
+use crate::inputs::expand;
 use crate::intake::{InputArgs, Intake, folder_of};
 use crate::output::{self, at, grouped, rate};
 use crate::refs::{SiteKey, load_recipient};
@@ -29,7 +30,9 @@ Examples:
   custodian tokenise --database dpc --schema person-ja --secret linkage.secret --to unit.pub \\
       --encoding cp932 --id-column 患者番号 --map birth_date=生年月日 --map given_kanji= patients.csv -o dpc.tokens
   custodian tokenise --database ndb --schema person-ja --secret linkage.secret --to unit.pub \\
-      --format uke receipts/ -o ndb.tokens";
+      --format uke receipts/ -o ndb.tokens
+  custodian tokenise --database ndb --schema person-ja --secret linkage.secret --to unit.pub \\
+      --mapping mapping.toml 'extract/part-*.csv' -o ndb.tokens";
 
 /// Turn an extract into a token file that only the linkage unit (and you) can open
 ///
@@ -69,6 +72,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
     let started = Instant::now();
     let schema = args.input.load_schema()?;
+    args.input.require_confirmed(&schema)?;
     let secret = LinkageSecret::load(&args.secret)?;
     let unit = load_recipient(&args.to)?;
     let folder = folder_of(&args.output)?;
@@ -123,7 +127,7 @@ impl Args {
         if exists {
             let real = |path: &Path| path.canonicalize().ok();
             let output = real(&self.output);
-            if output.is_some() && self.input.inputs.iter().any(|input| real(input) == output) {
+            if output.is_some() && expand(&self.input.inputs)?.iter().any(|input| real(input) == output) {
                 bail!("{}", at(&self.output, "this is the extract itself\nhint: write the output to another file"));
             }
         }
