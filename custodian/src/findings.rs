@@ -19,6 +19,15 @@ pub(crate) enum SetAside {
 }
 
 impl SetAside {
+    const ALL: [Self; 6] = [
+        Self::WrongFieldCount,
+        Self::Malformed,
+        Self::NoRecordId,
+        Self::UnreadableRecordId,
+        Self::NothingPresent,
+        Self::DuplicateRecordId,
+    ];
+
     pub(crate) fn code(self) -> &'static str {
         match self {
             Self::WrongFieldCount => "wrong-field-count",
@@ -61,6 +70,15 @@ impl Rows {
     fn append(&mut self, other: &Self) {
         self.count += other.count;
         other.first.iter().for_each(|&row| self.keep(row));
+    }
+
+    fn state(&self) -> Value {
+        json!([self.count, self.first])
+    }
+
+    fn from_state(state: &Value) -> Option<Self> {
+        let first = state[1].as_array()?.iter().map(Value::as_u64).collect::<Option<_>>()?;
+        Some(Self { count: state[0].as_u64()?, first })
     }
 
     /// Keeps the smallest row numbers, in whichever order they come.
@@ -125,6 +143,40 @@ impl Findings {
         for (key, rows) in &later.broken {
             self.broken.entry(*key).or_default().append(rows);
         }
+    }
+
+    /// All of it, for a work folder.
+    pub(crate) fn state(&self) -> Value {
+        json!({
+            "rows": self.rows,
+            "opted_out": self.opted_out,
+            "superseded": self.superseded,
+            "present": self.present,
+            "set_aside": self.set_aside.iter().map(|(why, rows)| json!([why.code(), rows.state()])).collect::<Vec<_>>(),
+            "broken": self.broken.iter().map(|((field, rule), rows)| json!([field, rule.code(), rows.state()])).collect::<Vec<_>>(),
+        })
+    }
+
+    /// What [`Self::state`] wrote; `None` when it is something else.
+    pub(crate) fn from_state(state: &Value, fields: usize) -> Option<Self> {
+        let present: Vec<u64> = state["present"].as_array()?.iter().map(Value::as_u64).collect::<Option<_>>()?;
+        let set_aside = state["set_aside"].as_array()?.iter().map(|entry| {
+            let why = SetAside::ALL.into_iter().find(|why| entry[0] == why.code())?;
+            Some((why, Rows::from_state(&entry[1])?))
+        });
+        let broken = state["broken"].as_array()?.iter().map(|entry| {
+            let rule = Rule::ALL.iter().copied().find(|rule| entry[1] == rule.code())?;
+            let field = usize::try_from(entry[0].as_u64()?).ok().filter(|&field| field < fields)?;
+            Some(((field, rule), Rows::from_state(&entry[2])?))
+        });
+        Some(Self {
+            rows: state["rows"].as_u64()?,
+            opted_out: state["opted_out"].as_u64()?,
+            superseded: state["superseded"].as_u64()?,
+            set_aside: set_aside.collect::<Option<_>>()?,
+            present: (present.len() == fields).then_some(present)?,
+            broken: broken.collect::<Option<_>>()?,
+        })
     }
 
     /// What was taken from the rows that were read, by cause.

@@ -162,6 +162,7 @@ impl Layout {
     fn new(args: &InputArgs, schema: &LinkageSchema) -> anyhow::Result<Self> {
         let fields: Vec<String> = schema.fields().iter().map(|field| field.name().to_owned()).collect();
         let (map, id_column) = (args.map.clone(), args.id_column.clone());
+        let mapping = args.load_mapping(schema)?;
         if args.format != Format::Uke && !(args.kana_column.is_empty() && args.chart_column.is_empty()) {
             anyhow::bail!(
                 "--kana-column and --chart-column are for receipts\nhint: say --format uke, or leave them out"
@@ -182,7 +183,7 @@ impl Layout {
             }),
             Format::Csv => {
                 let encoding = args.encoding.unwrap_or(Encoding::Utf8);
-                match args.load_mapping(schema)? {
+                match mapping {
                     Some(mapping) => Self::Csv(mapping.csv_layout(), mapping.csv_shape().clone()),
                     None => Self::Csv(CsvLayout { encoding, fields, map, id_column }, CsvShape::default()),
                 }

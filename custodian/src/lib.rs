@@ -13,3 +13,4 @@ mod output;
 pub mod refs;
 mod report;
 mod sort;
+mod work;

@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
     let database = "report".parse().map_err(|error| anyhow!("{error}"))?;
     let refs = SiteKey::generate().refs(&database);
     let mut survey = Survey::new(&schema, key);
-    let intake = args.input.run_surveyed(&schema, &secret, &refs, &std::env::temp_dir(), Some(&mut survey))?;
+    let intake = args.input.run_surveyed(&schema, &secret, &refs, &std::env::temp_dir(), &mut survey)?;
     let hiding = Hiding { limit: args.small_cell };
     let report = Report::new(&schema, &intake, &survey, hiding, usize::from(args.rows), args.secret.is_some());
     if let Some(page) = &args.html {

@@ -1,9 +1,12 @@
 //! `custodian tokenise`: from an extract to a sealed token file.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
+use arrow::array::RecordBatch;
 use linkage_core::schema::LinkageSchema;
 use linkage_core::secret::LinkageSecret;
 use linkage_core::token_file::{
@@ -53,6 +56,9 @@ pub(crate) struct Args {
     /// Your site key [default: OUTPUT with the ending .site-key, made if it is not there]
     #[arg(long, value_name = "FILE")]
     site_key: Option<PathBuf>,
+    /// Keep finished work in this folder, so that the same command goes on from there when it is killed
+    #[arg(long, value_name = "DIR")]
+    work: Option<PathBuf>,
     /// State that no person has two rows in the extract
     #[arg(long)]
     deduplicated: bool,
@@ -78,7 +84,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
     let folder = folder_of(&args.output)?;
     args.refuse_output(folder)?;
     let site_key = args.load_or_make_site_key()?;
-    let intake = args.input.run(&schema, &secret, &site_key.key.refs(&args.database), folder)?;
+    remove_stale(folder);
+    let refs = site_key.key.refs(&args.database);
+    let intake = match &args.work {
+        None => args.input.run(&schema, &secret, &refs, folder)?,
+        Some(work) => {
+            // The key first: the work is enciphered with what comes from it.
+            site_key.save()?;
+            args.input.run_in_work(&schema, &secret, &refs, work, &secret.key_check().to_string())?
+        }
+    };
     if intake.records == 0 {
         let advice = "hint: `custodian check` shows why rows are set aside; nothing has been written";
         return Err(at(args.input.first(), format!("no row is left to write\n{advice}")));
@@ -87,10 +102,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
     header.records = intake.records;
     header.density_ppm = density_ppm(intake.bits_set, intake.records, header.clk_bits);
     // The key first: a token file without it could never be mapped back.
-    site_key.save()?;
-    let stats = write(args, header.clone(), &intake, &unit, &site_key.key).inspect_err(|_| site_key.forget())?;
-    args.report(&schema, &header, &intake.findings, &stats, &site_key, started.elapsed())?;
-    Ok(if intake.findings.set_aside_rows() > 0 { Done::RowsSetAside } else { Done::Clean })
+    if args.work.is_none() {
+        site_key.save()?;
+    }
+    let written = write(args, header.clone(), &intake, &unit, &site_key.key);
+    // The work that is left in its folder needs the key.
+    let stats = written.inspect_err(|_| {
+        if args.work.is_none() {
+            site_key.forget()
+        }
+    })?;
+    let Intake { findings, sorted, .. } = intake;
+    sorted.forget_work()?;
+    args.report(&schema, &header, &findings, &stats, &site_key, started.elapsed())?;
+    Ok(if findings.set_aside_rows() > 0 { Done::RowsSetAside } else { Done::Clean })
 }
 
 /// A site key, and the file that it came from or will go to.
@@ -204,29 +229,66 @@ impl Args {
 fn write(
     args: &Args,
     header: TokenFileHeader,
-    intake: &Intake,
+    intake: &Intake<'_>,
     unit: &age::x25519::Recipient,
     site_key: &SiteKey,
 ) -> anyhow::Result<TokenFileStats> {
     let existing = if args.force { Existing::Replace } else { Existing::Refuse };
     let failed = |error| at(&args.output, error);
-    let mut builder = TokenBatchBuilder::new(&header);
-    let mut exact = vec![None; header.exact_tokens.len()];
     let site = site_key.recipient();
-    let mut writer = TokenFileWriter::create(&args.output, header, &[unit, &site], existing).map_err(failed)?;
+    let mut writer = TokenFileWriter::create(&args.output, header.clone(), &[unit, &site], existing).map_err(failed)?;
+    if !args.input.is_parallel() {
+        batches(&header, intake, |batch| writer.write(&batch).map_err(failed))?;
+        return writer.finish().map_err(failed);
+    }
+    // One thread merges and builds batches, the other seals them.
+    std::thread::scope(|scope| {
+        let (sender, receiver) = mpsc::sync_channel::<RecordBatch>(2);
+        let sealing = scope.spawn(move || -> anyhow::Result<TokenFileWriter> {
+            receiver.iter().try_for_each(|batch| writer.write(&batch).map_err(failed))?;
+            Ok(writer)
+        });
+        // The other thread has gone when it failed, and its error is the one to report.
+        let built = batches(&header, intake, |batch| sender.send(batch).map_err(|_| anyhow!("sealing has failed")));
+        drop(sender);
+        let writer = sealing.join().map_err(|_| anyhow!("sealing has failed"))??;
+        built?;
+        writer.finish().map_err(failed)
+    })
+}
+
+/// Builds the batches of the token file, one after the other.
+fn batches(
+    header: &TokenFileHeader,
+    intake: &Intake<'_>,
+    mut each: impl FnMut(RecordBatch) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut builder = TokenBatchBuilder::new(header);
+    let mut exact = vec![None; header.exact_tokens.len()];
     let keep = |row: Row<'_>| {
         for (index, value) in exact.iter_mut().enumerate() {
             *value = row.exact(index);
         }
-        builder.push(&RecordRef(row.record_ref()), row.clk(), row.presence(), &exact).map_err(failed)?;
+        builder.push(&RecordRef(row.record_ref()), row.clk(), row.presence(), &exact)?;
         if builder.len() == FILE_BATCH_ROWS {
-            writer.write(&builder.finish().map_err(failed)?).map_err(failed)?;
+            each(builder.finish()?)?;
         }
         Ok(())
     };
-    intake.sorted.for_each(keep, |_| {})?;
-    if !builder.is_empty() {
-        writer.write(&builder.finish().map_err(failed)?).map_err(failed)?;
+    intake.sorted.for_each(keep)?;
+    if builder.is_empty() { Ok(()) } else { each(builder.finish()?) }
+}
+
+/// Removes what a killed process has left of a token file: sealed, incomplete, and locked by nobody any more.
+fn remove_stale(folder: &Path) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for path in entries.map(|entry| entry.path()) {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let is_partial = name.starts_with(".tokens-") && name.ends_with(".partial");
+        let unused = |file: File| file.try_lock().is_ok();
+        if is_partial && File::open(&path).is_ok_and(unused) {
+            // Best effort: what cannot be removed does no harm but to the disk.
+            let _ = std::fs::remove_file(&path);
+        }
     }
-    writer.finish().map_err(failed)
 }

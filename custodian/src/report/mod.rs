@@ -115,7 +115,7 @@ impl Report {
     /// Puts together what may be shown of an extract. Density is shown when it was asked for.
     pub(crate) fn new(
         schema: &LinkageSchema,
-        intake: &Intake,
+        intake: &Intake<'_>,
         survey: &Survey,
         hiding: Hiding,
         listed_rows: usize,

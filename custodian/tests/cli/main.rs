@@ -3,8 +3,10 @@
 mod damage;
 mod formats;
 mod mapping;
+mod memory;
 mod refusals;
 mod report;
+mod resume;
 mod site;
 mod sockets;
 mod tokenise;

@@ -12,7 +12,7 @@ const OFFLINE: [&str; 8] = [
     "check --schema person-ja --id-column id people.csv",
     "report --schema person-ja --id-column id people.csv",
     "tokenise --database ndb --schema person-ja --secret linkage.secret --to unit.pub --site-key site.key \
-     --id-column id -o ndb.tokens people.csv",
+     --id-column id --work work -o ndb.tokens people.csv",
     "inspect --site-key site.key ndb.tokens",
     "completions bash",
 ];

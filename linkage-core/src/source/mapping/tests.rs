@@ -97,3 +97,17 @@ fn every_mapping_that_is_not_whole_is_refused_and_the_reason_named() {
         assert!(error.contains(part) && error.contains("hint: "), "{error}");
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_a_mapping_or_a_clear_error(text in "[a-z_=\"\\[\\]. \n0-9,#]{0,200}", at in 0_usize..600, cut in 0_usize..600) {
+        let good = mapping("delimiter = \"\\t\"", &[("sex", "column = \"sex\"")]);
+        let mut damaged = good.clone();
+        damaged.insert_str(at.min(good.len()), &text);
+        for text in [&text, &damaged, &good[..cut.min(good.len())]] {
+            if let Err(error) = Mapping::parse(text, &schema()) {
+                proptest::prop_assert!(error.to_string().contains("hint: "));
+            }
+        }
+    }
+}
