@@ -3,8 +3,11 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod rows;
 
 use super::block::Lanes;
+use super::rows::Common;
 use super::search::{Job, Match};
 
 /// A kernel's function.
@@ -27,6 +30,15 @@ pub(super) fn limit() -> Option<Limit> {
     #[cfg(target_arch = "x86_64")]
     if avx512().is_some() {
         return Some(avx512::limit);
+    }
+    None
+}
+
+/// Counts common bits of rows in one piece, where the AVX-512 kernel runs.
+pub(super) fn common() -> Option<Common> {
+    #[cfg(target_arch = "x86_64")]
+    if avx512().is_some() {
+        return Some(rows::common);
     }
     None
 }
