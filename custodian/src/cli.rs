@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{check, inspect, keygen, site_key, tokenise};
+use crate::commands::{check, clkhash, inspect, keygen, site_key, tokenise};
 #[cfg(feature = "submit")]
 use crate::commands::{receive, submit};
 use crate::output;
@@ -34,6 +34,7 @@ enum Command {
     Check(Box<check::Args>),
     Tokenise(Box<tokenise::Args>),
     Inspect(inspect::Args),
+    Clkhash(clkhash::Args),
     #[cfg(feature = "submit")]
     Submit(submit::Args),
     #[cfg(feature = "submit")]
@@ -57,6 +58,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Tokenise(args) => tokenise::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Clkhash(args) => clkhash::run(&args),
         #[cfg(feature = "submit")]
         Command::Submit(args) => submit::run(&args),
         #[cfg(feature = "submit")]

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::FORMAT_VERSION;
 use crate::clk::ClkLength;
+use crate::clkhash::ClkhashSchema;
 use crate::error::TokenFileError;
 use crate::harden::{Model, Profile, Step};
 use crate::schema::{Canonical, LinkageSchema, is_name};
@@ -85,6 +86,35 @@ impl TokenFileHeader {
             exact_tokens: schema.exact_token_names(),
             deduplicated,
         }
+    }
+
+    /// The header of a file of CLKs that clkhash made, with neither records nor density yet; `None` when their length
+    /// is not a multiple of 64 from 64 to 4096. They have no exact tokens, and a presence mask that says nothing.
+    pub fn of_clkhash(
+        database: DatabaseId,
+        schema: &ClkhashSchema,
+        key_check: KeyCheck,
+        deduplicated: bool,
+    ) -> Option<Self> {
+        let clk_bits = ClkLength::new(schema.clk_bits())?.bits() as u32;
+        Some(Self {
+            format_version: FORMAT_VERSION,
+            database,
+            schema_name: "clkhash".to_owned(),
+            schema_digest: schema.digest(),
+            key_check,
+            // What clkhash does to a value is in its schema.
+            normalisation: "clkhash/3".to_owned(),
+            clk_bits,
+            segments: 1,
+            hardening: Vec::new(),
+            rho_ppm: 0,
+            blocking_keys: Vec::new(),
+            records: 0,
+            density_ppm: 0,
+            exact_tokens: Vec::new(),
+            deduplicated,
+        })
     }
 
     /// Checks that tokens of this file and of another may be compared.
