@@ -96,7 +96,7 @@ pub(crate) fn progress(total_bytes: Option<u64>) -> ProgressBar {
     }
     let bar = ProgressBar::with_draw_target(total_bytes, ProgressDrawTarget::stderr());
     let template = match total_bytes {
-        Some(_) => "{bar:30} {percent:>3} %  {msg}  {eta} left",
+        Some(_) => "{bar:30} {percent:>3} %  {bytes} of {total_bytes}  {msg}  {eta} left",
         None => "{spinner} {bytes}  {msg}",
     };
     if let Ok(style) = ProgressStyle::with_template(template) {
