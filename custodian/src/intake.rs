@@ -209,7 +209,7 @@ impl InputArgs {
         let pieces = Pieces {
             encoder: Encoder::new(schema, secret),
             kinds: schema.fields().iter().map(|field| field.kind()).collect(),
-            codec: RowCodec::new(schema.clk_bits(), schema.exact_tokens().len()),
+            codec: RowCodec::new(schema.clk_bits(), schema.exact_tokens().len() + schema.blocking_keys().len()),
             refs,
             plan: survey.as_ref().map(|survey| Arc::clone(&survey.plan)),
             opted_out: self.load_opt_outs(schema, refs)?,

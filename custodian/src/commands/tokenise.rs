@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, bail};
 use arrow::array::RecordBatch;
+use linkage_core::harden::Profile;
 use linkage_core::schema::LinkageSchema;
 use linkage_core::secret::LinkageSecret;
 use linkage_core::token_file::{
@@ -105,8 +106,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
     if args.work.is_none() {
         site_key.save()?;
     }
-    let parallel = args.input.is_parallel();
-    let written = write(&args.output, args.force, header.clone(), &intake.sorted, &unit, &site_key.key, parallel);
+    let output = Output { path: &args.output, force: args.force, parallel: args.input.is_parallel() };
+    let written = write(output, header.clone(), &intake.sorted, &unit, &site_key.key);
     // The work that is left in its folder needs the key.
     let stats = written.inspect_err(|_| {
         if args.work.is_none() {
@@ -181,6 +182,12 @@ impl Args {
             output::talk(&format!("merged: older records of the same person: {}", grouped(findings.superseded)));
         }
         site_key.say_if_new();
+        if header.profile() == Profile::MaxQuality {
+            output::talk("profile: max-quality; the permit must sign off its risk, see docs/disclosure.md");
+        }
+        for step in output::hardening(header) {
+            output::talk(&format!("hardening: {step}"));
+        }
         let file_bytes = std::fs::metadata(&self.output).map_or(0, |metadata| metadata.len());
         output::talk(&format!(
             "wrote `{}`: {} of {} rows, {} bytes, density {:.1} %, {} rows/s",
@@ -196,6 +203,8 @@ impl Args {
                 "output": self.output,
                 "site_key": site_key.path,
                 "header": header,
+                "profile": header.profile().to_string(),
+                "hardening": output::hardening(header),
                 "payload_blake3": blake3::Hash::from_bytes(stats.payload_blake3).to_hex().as_str(),
                 "file_bytes": file_bytes,
                 "written_rows": stats.records,
@@ -228,21 +237,28 @@ pub(super) fn refuse_output(output: &Path, folder: &Path, force: bool, inputs: &
     Ok(())
 }
 
+/// Where a token file goes.
+#[derive(Clone, Copy)]
+pub(super) struct Output<'a> {
+    pub(super) path: &'a Path,
+    pub(super) force: bool,
+    /// Whether sealing may have a thread of its own.
+    pub(super) parallel: bool,
+}
+
 /// Writes the token file: under its name it is whole, or not there.
 pub(super) fn write(
-    output: &Path,
-    force: bool,
+    output: Output<'_>,
     header: TokenFileHeader,
     sorted: &Sorted<'_>,
     unit: &age::x25519::Recipient,
     site_key: &SiteKey,
-    parallel: bool,
 ) -> anyhow::Result<TokenFileStats> {
-    let existing = if force { Existing::Replace } else { Existing::Refuse };
-    let failed = |error| at(output, error);
+    let existing = if output.force { Existing::Replace } else { Existing::Refuse };
+    let failed = |error| at(output.path, error);
     let site = site_key.recipient();
-    let mut writer = TokenFileWriter::create(output, header.clone(), &[unit, &site], existing).map_err(failed)?;
-    if !parallel {
+    let mut writer = TokenFileWriter::create(output.path, header.clone(), &[unit, &site], existing).map_err(failed)?;
+    if !output.parallel {
         batches(&header, sorted, |batch| writer.write(&batch).map_err(failed))?;
         return writer.finish().map_err(failed);
     }
@@ -269,12 +285,15 @@ fn batches(
     mut each: impl FnMut(RecordBatch) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut builder = TokenBatchBuilder::new(header);
-    let mut exact = vec![None; header.exact_tokens.len()];
+    let exact = header.exact_tokens.len();
+    let mut equal = vec![None; exact + header.blocking_keys.len()];
     let keep = |row: Row<'_>| {
-        for (index, value) in exact.iter_mut().enumerate() {
-            *value = row.exact(index);
+        for (index, value) in equal.iter_mut().enumerate() {
+            *value = row.equal(index);
         }
-        builder.push(&RecordRef(row.record_ref()), row.clk(), row.presence(), &exact)?;
+        let (exact, blocking) = equal.split_at(exact);
+        let record_ref = RecordRef(row.record_ref());
+        builder.push_blocked(&record_ref, row.clk(), row.presence(), exact, blocking)?;
         if builder.len() == FILE_BATCH_ROWS {
             each(builder.finish()?)?;
         }

@@ -36,7 +36,7 @@ const MAX_AGE: u32 = (1 << (64 - ROW_BITS)) - 1;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RowCodec {
     clk_bytes: usize,
-    exact: usize,
+    equal: usize,
 }
 
 /// A token as it stands in a sorted row.
@@ -47,13 +47,14 @@ pub(crate) struct Row<'a> {
 }
 
 impl RowCodec {
-    pub(crate) fn new(clk_bits: usize, exact: usize) -> Self {
-        Self { clk_bytes: clk_bits / 8, exact }
+    /// Rows with `equal` exact tokens and blocking keys in all.
+    pub(crate) fn new(clk_bits: usize, equal: usize) -> Self {
+        Self { clk_bytes: clk_bits / 8, equal }
     }
 
     /// The bytes of a row.
     pub(crate) fn width(self) -> usize {
-        KEY + 2 + self.clk_bytes + 17 * self.exact
+        KEY + 2 + self.clk_bytes + 17 * self.equal
     }
 
     /// Appends one row.
@@ -64,9 +65,9 @@ impl RowCodec {
         out.extend_from_slice(&order.to_be_bytes());
         out.extend_from_slice(&token.presence.to_le_bytes());
         token.clk.words().iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
-        for exact in &token.exact {
-            out.push(u8::from(exact.is_some()));
-            out.extend_from_slice(&exact.unwrap_or_default());
+        for value in token.exact.iter().chain(&token.blocking) {
+            out.push(u8::from(value.is_some()));
+            out.extend_from_slice(&value.unwrap_or_default());
         }
     }
 }
@@ -94,7 +95,8 @@ impl<'a> Row<'a> {
         self.clk().as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word).count_ones()).sum()
     }
 
-    pub(crate) fn exact(self, index: usize) -> Option<[u8; 16]> {
+    /// An exact token, or after all of those a blocking key.
+    pub(crate) fn equal(self, index: usize) -> Option<[u8; 16]> {
         let at = KEY + 2 + self.codec.clk_bytes + 17 * index;
         (self.bytes[at] == 1).then(|| self.array(at + 1))
     }

@@ -1,5 +1,6 @@
 //! Whole command lines of `custodian`, from outside: what they print, how they exit, what they leave behind.
 
+mod clkhash;
 mod damage;
 mod formats;
 mod mapping;

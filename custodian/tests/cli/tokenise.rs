@@ -23,6 +23,7 @@ fn a_sound_extract_becomes_a_token_file_that_a_person_can_inspect() {
         exit 0
         database       ndb
         schema         person-ja (HASH)
+        profile        standard
         key check      f7fa78322cda478c
         normalisation  ja/1
         records        30
@@ -208,4 +209,35 @@ fn the_custodian_alone_maps_refs_back() {
     reader.finish().unwrap();
     assert_eq!(found, refs_of(&key));
     assert!(found.is_disjoint(&refs_of(&SiteKey::generate())));
+}
+
+#[test]
+fn profile_hardening_and_noise_are_shown_where_a_person_reads_them() {
+    let site = Site::new();
+    site.write("people.csv", people(30));
+    let tokenise = |schema: &str| {
+        let rest = "--secret linkage.secret --to unit.pub --id-column id --force people.csv -o ndb.tokens";
+        let done = site.run(&format!("tokenise --database ndb --schema {schema} {rest}"));
+        assert_eq!(done.code(), 0, "{}", done.stderr());
+        let inspected = site.run("inspect --site-key ndb.site-key ndb.tokens");
+        (done.stderr(), inspected.stdout())
+    };
+    let (said, shown) = tokenise("person-ja-hardened");
+    assert!(said.contains("hardening: diffusion rho 0.03 density 0.412857 inputs 3"), "{said}");
+    assert!(shown.contains("profile        hardened\nhardening      diffusion rho 0.03"), "{shown}");
+    let (said, shown) = tokenise("person-ja-max-quality");
+    assert!(said.contains("the permit must sign off its risk"), "{said}");
+    assert!(shown.contains("profile        max-quality"), "{shown}");
+    let (_, shown) = tokenise("person-ja-blocked");
+    assert!(shown.contains("block_family_year        16  100 %"), "{shown}");
+    let schema = include_str!("../../../linkage-core/schemas/person-ja-hardened.json");
+    site.write(
+        "noisy.json",
+        schema.replace(r#""kind": "diffusion", "rho": "0.03""#, r#""kind": "blip", "flip": "0.05""#),
+    );
+    let (said, _) = tokenise("noisy.json");
+    assert!(
+        said.contains("hardening: blip flip 0.05: ε 3.66 per bit, 3751 per record; noise, not anonymity"),
+        "{said}"
+    );
 }
