@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{anyhow, bail};
 use linkage_core::encode::{Encoder, Worker};
-use linkage_core::normalise::{self, Outcome, Rule};
+use linkage_core::normalise::{self, NameRoutes, Outcome, Rule, is_kana};
 use linkage_core::schema::{FieldKind, LinkageSchema};
 use linkage_core::secret::LinkageSecret;
 use linkage_core::source::{Encoding, RawBatch, RawRecord};
@@ -15,7 +15,7 @@ use linkage_core::types::RecordRef;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::findings::{Findings, SetAside};
-use crate::inputs::{Format, Inputs};
+use crate::inputs::{Format, Inputs, Register};
 use crate::output::{at, grouped, progress, rate};
 use crate::refs::{RecordId, RecordRefs, record_ref, trim_id};
 use crate::sort::{RowCodec, Sorted, Sorter};
@@ -36,7 +36,7 @@ pub(crate) struct InputArgs {
     /// What the extract is
     #[arg(long, value_name = "FORMAT", default_value = "csv")]
     pub(crate) format: Format,
-    /// How the extract is encoded: utf-8 or cp932 [default: cp932 for uke, utf-8 for the others]
+    /// How the extract is encoded: utf-8 or cp932 [default: cp932 for uke, dpc and kaigo; what MSH-18 says for ssmix2; else utf-8]
     #[arg(long, value_parser = parse_encoding)]
     pub(crate) encoding: Option<Encoding>,
     /// The column that identifies a row; without it, its row number does (csv), or its record_id (other formats)
@@ -54,6 +54,15 @@ pub(crate) struct InputArgs {
     /// The root (OID) of the id that is the branch number (kenshin); without it, checkups have none
     #[arg(long, value_name = "OID", requires = "format")]
     pub(crate) branch_root: Option<String>,
+    /// Where the names are, when the extract has none: the register beside claims (kaigo), the receipts beside 様式1 (dpc)
+    #[arg(long, value_name = "FILE", requires = "format")]
+    pub(crate) names: Vec<PathBuf>,
+    /// How the register is laid out [default: ledger] (kaigo)
+    #[arg(long, value_name = "LAYOUT", requires = "format")]
+    pub(crate) register: Option<Register>,
+    /// Where a value is, by number or by its name in the first row, such as register.number=10 (kaigo)
+    #[arg(long, value_name = "PART.NAME=COLUMN", requires = "format")]
+    pub(crate) column: Vec<String>,
     /// Leave out the rows whose record ids this file lists, one per line, in UTF-8
     #[arg(long, value_name = "FILE", requires = "identified")]
     opt_out: Option<PathBuf>,
@@ -108,6 +117,31 @@ impl InputArgs {
         Ok(schema)
     }
 
+    /// Refuses options that the format does not have, so that none is without effect.
+    ///
+    /// # Errors
+    /// When there is one, or one that the format needs is missing.
+    pub(crate) fn refuse_options_of_other_formats(&self) -> anyhow::Result<()> {
+        let of_receipts = matches!(self.format, Format::Uke | Format::Dpc);
+        if !of_receipts && !(self.kana_column.is_empty() && self.chart_column.is_empty()) {
+            bail!("--kana-column and --chart-column are for receipts\nhint: say --format uke, or leave them out");
+        }
+        if self.format != Format::Kenshin && self.branch_root.is_some() {
+            bail!("--branch-root is for checkups\nhint: say --format kenshin, or leave it out");
+        }
+        if self.format != Format::Kaigo && (self.register.is_some() || !self.column.is_empty()) {
+            bail!("--register and --column are for long-term care\nhint: say --format kaigo, or leave them out");
+        }
+        match (self.format, self.names.is_empty()) {
+            (Format::Kaigo, _) | (Format::Dpc, false) => Ok(()),
+            (Format::Dpc, true) => bail!("様式1 has no names\nhint: give the DPC receipts with --names"),
+            (_, true) => Ok(()),
+            (_, false) => {
+                bail!("--names is for extracts without names\nhint: say --format kaigo or dpc, or leave it out")
+            }
+        }
+    }
+
     /// The extract, for a message about all of it: the first of its files.
     pub(crate) fn first(&self) -> &Path {
         // The command line asks for at least one.
@@ -143,8 +177,9 @@ impl InputArgs {
             kinds: schema.fields().iter().map(|field| field.kind()).collect(),
             codec: RowCodec::new(schema.clk_bits(), schema.exact_tokens().len()),
             refs,
+            routes: NameRoutes::new(schema),
             opted_out: self.load_opt_outs(refs)?,
-            malformed: if self.format == Format::Csv { SetAside::WrongFieldCount } else { SetAside::Malformed },
+            malformed: if self.format.is_table() { SetAside::WrongFieldCount } else { SetAside::Malformed },
         };
         let mut source = Inputs::open(self, schema)?;
         let sort_bytes = self.sort_bytes.unwrap_or(self.memory as usize * 1024 * 1024);
@@ -181,17 +216,17 @@ impl InputArgs {
             bits_set += u64::from(row.clk_ones());
             Ok(())
         };
-        sorted.for_each(keep, |row| match self.format {
-            Format::Csv => findings.set_aside(SetAside::DuplicateRecordId, row.row()),
-            // These formats have a record per visit or month: older ones are no fault.
-            _ => findings.superseded += 1,
+        sorted.for_each(keep, |row| match self.format.is_table() {
+            true => findings.set_aside(SetAside::DuplicateRecordId, row.row()),
+            // The other formats have a record per visit or month: older ones are no fault.
+            false => findings.superseded += 1,
         })?;
         Ok(Intake { findings, sorted, records, bits_set })
     }
 
     fn load_opt_outs(&self, refs: &RecordRefs) -> anyhow::Result<HashSet<RecordRef>> {
         let Some(path) = &self.opt_out else { return Ok(HashSet::new()) };
-        if self.format == Format::Csv && self.id_column.is_none() {
+        if self.format.is_table() && self.id_column.is_none() {
             bail!(
                 "rows without record ids cannot be left out by them\nhint: name the column of the ids with --id-column"
             );
@@ -211,6 +246,7 @@ struct Pieces<'a> {
     kinds: Vec<FieldKind>,
     codec: RowCodec,
     refs: &'a RecordRefs,
+    routes: NameRoutes,
     opted_out: HashSet<RecordRef>,
     /// Why a row that the reader could not use is set aside.
     malformed: SetAside,
@@ -233,6 +269,10 @@ impl Pieces<'_> {
         for &row in batch.malformed_rows() {
             malformed.rows += 1;
             malformed.set_aside(self.malformed, row);
+        }
+        for &row in batch.unnamed_rows() {
+            malformed.rows += 1;
+            malformed.set_aside(SetAside::NoName, row);
         }
         done.push(Piece { findings: malformed, rows: Vec::new() });
         done
@@ -313,6 +353,15 @@ impl Hand<'_> {
                     piece.findings.break_rule(field, rule, record.row());
                 }
                 Err(rule) => piece.findings.break_rule(field, rule, record.row()),
+            }
+        }
+        // A name that stands in kana in the column for kanji goes to the column of its reading, where that has none.
+        for &(kanji, kana) in pieces.routes.pairs() {
+            if values.record[kanji].is_none() && values.record[kana].is_none() {
+                let raw = record.encoding().decode(record.field(kanji), decoded);
+                if is_kana(raw.text) && matches!(values.set(kana, FieldKind::Kana, raw.text), Ok(Outcome::Value)) {
+                    piece.findings.present[kana] += 1;
+                }
             }
         }
         let token = worker.encode(&values.record);

@@ -11,6 +11,7 @@ mod kanji;
 mod latin;
 mod numbers;
 mod rule;
+mod script;
 mod sex;
 mod text;
 mod variants;
@@ -19,6 +20,7 @@ mod variants;
 mod tests;
 
 pub use rule::Rule;
+pub use script::{NameRoutes, is_kana};
 
 use crate::schema::FieldKind;
 
@@ -83,6 +85,8 @@ fn dispatch(kind: FieldKind, raw: &str, out: &mut String) -> Result<Outcome, Rul
     }
     match kind {
         FieldKind::Kana => kana::normalise(raw, out),
+        FieldKind::KanaUnlengthened => kana::normalise_unlengthened(raw, out),
+        FieldKind::KanaUnvoiced => kana::normalise_unvoiced(raw, out),
         FieldKind::Kanji => kanji::normalise(raw, out),
         FieldKind::Latin => latin::normalise(raw, out),
         FieldKind::Date => date::normalise(raw, out),

@@ -49,9 +49,7 @@ impl<R: Read> CsvSource<R> {
     /// # Errors
     /// [`SourceError`] when the file is empty, its header cannot be decoded, or a column is missing or there twice.
     pub fn open(reader: R, layout: &CsvLayout) -> Result<Self, SourceError> {
-        let limited = Limited { inner: reader, budget: MAX_ROW_BYTES };
-        let mut reader =
-            ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(1 << 16).from_reader(limited);
+        let mut reader = rows(reader);
         let mut record = ByteRecord::new();
         if !read(&mut reader, &mut record, 1)? {
             return Err(SourceError::Empty);
@@ -92,8 +90,18 @@ impl<R: Read> Source for CsvSource<R> {
     }
 }
 
+/// A reader of records of any width.
+pub(super) fn rows<R: Read>(reader: R) -> csv::Reader<Limited<R>> {
+    let limited = Limited { inner: reader, budget: MAX_ROW_BYTES };
+    ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(1 << 16).from_reader(limited)
+}
+
 /// Reads one record, which may not be longer than a row can be.
-fn read<R: Read>(reader: &mut csv::Reader<Limited<R>>, record: &mut ByteRecord, row: u64) -> Result<bool, SourceError> {
+pub(super) fn read<R: Read>(
+    reader: &mut csv::Reader<Limited<R>>,
+    record: &mut ByteRecord,
+    row: u64,
+) -> Result<bool, SourceError> {
     reader.get_mut().budget = MAX_ROW_BYTES;
     let more = reader.read_byte_record(record).map_err(|error| match error.into_kind() {
         csv::ErrorKind::Io(source) if reader.get_ref().budget > 0 => SourceError::Io { row, source },
@@ -107,11 +115,16 @@ fn read<R: Read>(reader: &mut csv::Reader<Limited<R>>, record: &mut ByteRecord, 
 }
 
 /// The decoded names of the columns.
-struct Header {
+pub(super) struct Header {
     names: Vec<String>,
 }
 
 impl Header {
+    #[cfg(feature = "parquet")]
+    pub(super) fn new(names: Vec<String>) -> Self {
+        Self { names }
+    }
+
     fn decode(record: &ByteRecord, encoding: Encoding) -> Result<Self, SourceError> {
         if record.as_slice().starts_with(b"\xff\xfe") || record.as_slice().starts_with(b"\xfe\xff") {
             return Err(SourceError::Utf16);
@@ -128,7 +141,7 @@ impl Header {
     }
 
     /// The column of the record id, and that of each field.
-    fn find(&self, layout: &CsvLayout) -> Result<(Option<usize>, Vec<Option<usize>>), SourceError> {
+    pub(super) fn find(&self, layout: &CsvLayout) -> Result<(Option<usize>, Vec<Option<usize>>), SourceError> {
         check_map(&layout.fields, &layout.map)?;
         let id =
             match layout.id_column.as_deref() {
