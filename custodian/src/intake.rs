@@ -123,7 +123,7 @@ impl InputArgs {
     /// When there is one, or one that the format needs is missing.
     pub(crate) fn refuse_options_of_other_formats(&self) -> anyhow::Result<()> {
         let of_receipts = matches!(self.format, Format::Uke | Format::Dpc);
-        if !of_receipts && !(self.kana_column.is_empty() && self.chart_column.is_empty()) {
+        if !(of_receipts || self.kana_column.is_empty() && self.chart_column.is_empty()) {
             bail!("--kana-column and --chart-column are for receipts\nhint: say --format uke, or leave them out");
         }
         if self.format != Format::Kenshin && self.branch_root.is_some() {

@@ -379,6 +379,16 @@ pub enum TokenFileError {
         /// The row, counted from 0 in the order of the file.
         row: u64,
     },
+    /// The presence mask and the bits of a segment contradict each other.
+    #[error(
+        "row {row}: the presence mask and the bits disagree on segment {segment}\nhint: a segment has bits if and only if it is present; tokenise again"
+    )]
+    Segment {
+        /// The row, counted from 0 in the order of the file.
+        row: u64,
+        /// The segment, counted from 0.
+        segment: usize,
+    },
     /// The file holds another number of records than it states.
     #[error("the token file states {stated} records and holds {found}\nhint: tokenise again")]
     Count {

@@ -105,7 +105,7 @@ fn hex_row(batch: &RecordBatch, row: usize) -> Vec<String> {
     batch.columns().iter().map(|column| cell(column.as_ref())).collect()
 }
 
-/// The fields that own the bits of the presence mask; numbers where the schema is not known.
+/// The fields or segments that own the bits of the presence mask; numbers where the schema is not known.
 fn field_names(args: &Args, header: &TokenFileHeader) -> anyhow::Result<Vec<String>> {
     let schema = match &args.schema {
         Some(name) => {
@@ -118,7 +118,8 @@ fn field_names(args: &Args, header: &TokenFileHeader) -> anyhow::Result<Vec<Stri
         None => LinkageSchema::shipped(&header.schema_name).filter(|schema| schema.digest() == header.schema_digest),
     };
     Ok(match schema {
-        Some(schema) => schema.encoded_fields().map(|(_, field, _)| field.name().to_owned()).collect(),
+        Some(schema) => schema.presence_names(),
+        None if header.segments > 1 => (0..header.segments).map(|bit| format!("segment {bit}")).collect(),
         None => (0..16).map(|bit| format!("field {bit}")).collect(),
     })
 }

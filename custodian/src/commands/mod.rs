@@ -1,6 +1,7 @@
 //! One file per command: its options and what it does.
 
 pub(crate) mod check;
+pub(crate) mod clkhash;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
 #[cfg(feature = "submit")]

@@ -14,10 +14,10 @@ use serde_json::json;
 
 use crate::cli::Done;
 use crate::findings::Findings;
-use crate::intake::{InputArgs, Intake, folder_of};
+use crate::intake::{InputArgs, folder_of};
 use crate::output::{self, at, grouped, rate};
 use crate::refs::{SiteKey, load_recipient};
-use crate::sort::Row;
+use crate::sort::{Row, Sorted};
 
 /// Rows of a batch of the token file.
 const FILE_BATCH_ROWS: usize = 8192;
@@ -29,7 +29,9 @@ Examples:
   custodian tokenise --database dpc --schema person-ja --secret linkage.secret --to unit.pub \\
       --encoding cp932 --id-column 患者番号 --map birth_date=生年月日 --map given_kanji= patients.csv -o dpc.tokens
   custodian tokenise --database ndb --schema person-ja --secret linkage.secret --to unit.pub \\
-      --format uke receipts/ -o ndb.tokens";
+      --format uke receipts/ -o ndb.tokens
+  custodian tokenise --database kaigo --schema person-ja --secret linkage.secret --to unit.pub \\
+      --format kaigo --names ledger.csv claims/ -o kaigo.tokens";
 
 /// Turn an extract into a token file that only the linkage unit (and you) can open
 ///
@@ -72,8 +74,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
     let secret = LinkageSecret::load(&args.secret)?;
     let unit = load_recipient(&args.to)?;
     let folder = folder_of(&args.output)?;
-    args.refuse_output(folder)?;
-    let site_key = args.load_or_make_site_key()?;
+    refuse_output(&args.output, folder, args.force, &args.input.inputs)?;
+    let site_key = SiteKeyFile::load_or_make(args.site_key.as_deref(), &args.output)?;
     let intake = args.input.run(&schema, &secret, &site_key.key.refs(&args.database), folder)?;
     if intake.records == 0 {
         let advice = "hint: `custodian check` shows why rows are set aside; nothing has been written";
@@ -84,25 +86,46 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
     header.density_ppm = density_ppm(intake.bits_set, intake.records, header.clk_bits);
     // The key first: a token file without it could never be mapped back.
     site_key.save()?;
-    let stats = write(args, header.clone(), &intake, &unit, &site_key.key).inspect_err(|_| site_key.forget())?;
+    let stats = write(&args.output, args.force, header.clone(), &intake.sorted, &unit, &site_key.key)
+        .inspect_err(|_| site_key.forget())?;
     args.report(&schema, &header, &intake.findings, &stats, &site_key, started.elapsed())?;
     Ok(if intake.findings.set_aside_rows() > 0 { Done::RowsSetAside } else { Done::Clean })
 }
 
 /// A site key, and the file that it came from or will go to.
-struct SiteKeyFile {
-    key: SiteKey,
+pub(super) struct SiteKeyFile {
+    pub(super) key: SiteKey,
     path: PathBuf,
     is_new: bool,
 }
 
 impl SiteKeyFile {
-    fn save(&self) -> anyhow::Result<()> {
+    /// The key of this file, or else the one beside the output, which is new when there is none.
+    pub(super) fn load_or_make(named: Option<&Path>, output: &Path) -> anyhow::Result<Self> {
+        let path = named.map_or_else(|| output.with_extension("site-key"), Path::to_owned);
+        let exists = path.try_exists().map_err(|error| at(&path, error))?;
+        match (exists, named) {
+            (true, _) => Ok(Self { key: SiteKey::load(&path)?, path, is_new: false }),
+            (false, None) => Ok(Self { key: SiteKey::generate(), path, is_new: true }),
+            (false, Some(_)) => {
+                Err(at(&path, "no such file\nhint: `custodian site-key -o FILE` makes one; or leave out --site-key"))
+            }
+        }
+    }
+
+    pub(super) fn save(&self) -> anyhow::Result<()> {
         if self.is_new { self.key.create_file(&self.path) } else { Ok(()) }
     }
 
+    pub(super) fn say_if_new(&self) {
+        if self.is_new {
+            let path = self.path.display();
+            output::talk(&format!("wrote `{path}`: your site key; keep it, without it no result can be mapped back"));
+        }
+    }
+
     /// Takes back a new key when there is no token file that needs it.
-    fn forget(&self) {
+    pub(super) fn forget(&self) {
         if self.is_new {
             // Best effort: the error that led here is the one to report.
             let _ = std::fs::remove_file(&self.path);
@@ -111,37 +134,6 @@ impl SiteKeyFile {
 }
 
 impl Args {
-    /// Refuses an output that must not be written, before any work is done.
-    fn refuse_output(&self, folder: &Path) -> anyhow::Result<()> {
-        if !folder.is_dir() {
-            return Err(at(folder, "no such folder\nhint: make it, or write the output elsewhere"));
-        }
-        let exists = self.output.try_exists().map_err(|error| at(&self.output, error))?;
-        if exists && !self.force {
-            return Err(at(&self.output, "there is a file of this name\nhint: --force replaces it"));
-        }
-        if exists {
-            let real = |path: &Path| path.canonicalize().ok();
-            let output = real(&self.output);
-            if output.is_some() && self.input.inputs.iter().any(|input| real(input) == output) {
-                bail!("{}", at(&self.output, "this is the extract itself\nhint: write the output to another file"));
-            }
-        }
-        Ok(())
-    }
-
-    fn load_or_make_site_key(&self) -> anyhow::Result<SiteKeyFile> {
-        let path = self.site_key.clone().unwrap_or_else(|| self.output.with_extension("site-key"));
-        let exists = path.try_exists().map_err(|error| at(&path, error))?;
-        match (exists, &self.site_key) {
-            (true, _) => Ok(SiteKeyFile { key: SiteKey::load(&path)?, path, is_new: false }),
-            (false, None) => Ok(SiteKeyFile { key: SiteKey::generate(), path, is_new: true }),
-            (false, Some(_)) => {
-                Err(at(&path, "no such file\nhint: `custodian site-key -o FILE` makes one; or leave out --site-key"))
-            }
-        }
-    }
-
     fn report(
         &self,
         schema: &LinkageSchema,
@@ -161,12 +153,7 @@ impl Args {
         if findings.superseded > 0 {
             output::talk(&format!("merged: older records of the same person: {}", grouped(findings.superseded)));
         }
-        if site_key.is_new {
-            output::talk(&format!(
-                "wrote `{}`: your site key; keep it, without it no result can be mapped back",
-                site_key.path.display()
-            ));
-        }
+        site_key.say_if_new();
         let file_bytes = std::fs::metadata(&self.output).map_or(0, |metadata| metadata.len());
         output::talk(&format!(
             "wrote `{}`: {} of {} rows, {} bytes, density {:.1} %, {} rows/s",
@@ -196,20 +183,39 @@ impl Args {
     }
 }
 
+/// Refuses an output that must not be written, before any work is done.
+pub(super) fn refuse_output(output: &Path, folder: &Path, force: bool, inputs: &[PathBuf]) -> anyhow::Result<()> {
+    if !folder.is_dir() {
+        return Err(at(folder, "no such folder\nhint: make it, or write the output elsewhere"));
+    }
+    let exists = output.try_exists().map_err(|error| at(output, error))?;
+    if exists && !force {
+        return Err(at(output, "there is a file of this name\nhint: --force replaces it"));
+    }
+    if exists {
+        let real = |path: &Path| path.canonicalize().ok();
+        if real(output).is_some() && inputs.iter().any(|input| real(input) == real(output)) {
+            bail!("{}", at(output, "this is the extract itself\nhint: write the output to another file"));
+        }
+    }
+    Ok(())
+}
+
 /// Writes the token file: under its name it is whole, or not there.
-fn write(
-    args: &Args,
+pub(super) fn write(
+    output: &Path,
+    force: bool,
     header: TokenFileHeader,
-    intake: &Intake,
+    sorted: &Sorted,
     unit: &age::x25519::Recipient,
     site_key: &SiteKey,
 ) -> anyhow::Result<TokenFileStats> {
-    let existing = if args.force { Existing::Replace } else { Existing::Refuse };
-    let failed = |error| at(&args.output, error);
+    let existing = if force { Existing::Replace } else { Existing::Refuse };
+    let failed = |error| at(output, error);
     let mut builder = TokenBatchBuilder::new(&header);
     let mut exact = vec![None; header.exact_tokens.len()];
     let site = site_key.recipient();
-    let mut writer = TokenFileWriter::create(&args.output, header, &[unit, &site], existing).map_err(failed)?;
+    let mut writer = TokenFileWriter::create(output, header, &[unit, &site], existing).map_err(failed)?;
     let keep = |row: Row<'_>| {
         for (index, value) in exact.iter_mut().enumerate() {
             *value = row.exact(index);
@@ -220,7 +226,7 @@ fn write(
         }
         Ok(())
     };
-    intake.sorted.for_each(keep, |_| {})?;
+    sorted.for_each(keep, |_| {})?;
     if !builder.is_empty() {
         writer.write(&builder.finish().map_err(failed)?).map_err(failed)?;
     }

@@ -12,11 +12,12 @@ mod tests;
 mod vectors;
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use crate::clk::{Clk, ClkLength};
 use crate::normalise::{self, Outcome, Rule};
-use crate::schema::{ExactComponent, Features, FieldKind, HashingProfile, LinkageSchema};
+use crate::schema::{ExactComponent, Features, FieldKind, HashingProfile, Layout, LinkageSchema};
 use crate::secret::{Key, LinkageSecret};
 use draw::{Positions, set_bit};
 use features::{Message, Part};
@@ -28,9 +29,10 @@ pub type NormalisedRecord = [Option<String>];
 /// One record's encoded row, without its record ref.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
-    /// The Bloom filter of the encoded fields.
+    /// The Bloom filter of the encoded fields; in a segmented layout all filters, side by side.
     pub clk: Clk,
-    /// Bit i is set when the i-th encoded field of the schema has a value.
+    /// Composite layout: bit i is set when the i-th encoded field of the schema has a value. Segmented: bit s is set when
+    /// any field of segment s has one; an absent segment is all zero.
     pub presence: u16,
     /// The exact tokens in the order of the schema; `None` where a required field is missing.
     pub exact: Vec<Option<[u8; 16]>>,
@@ -48,6 +50,7 @@ pub struct EncodedRaw {
 /// Encodes records by one schema and one secret. Shared between threads; every thread takes a [`Worker`].
 pub struct Encoder {
     length: ClkLength,
+    segmented: bool,
     /// What each entry of a record holds.
     kinds: Vec<FieldKind>,
     fields: Vec<FieldPlan>,
@@ -62,6 +65,10 @@ struct FieldPlan {
     features: Features,
     budget: usize,
     positions: Positions,
+    /// The words of the CLK that the field draws from.
+    words: Range<usize>,
+    /// The bit of its segment in the presence mask.
+    segment_bit: u16,
 }
 
 struct ExactPlan {
@@ -75,11 +82,22 @@ impl Encoder {
         let HashingProfile::Blake3 = schema.hashing();
         let digest = schema.digest();
         let length = schema.clk_length();
-        let fields = schema.encoded_fields().map(|(index, field, encoding)| FieldPlan {
-            index,
-            features: encoding.features(),
-            budget: encoding.bits(),
-            positions: Positions::new(&secret.field_key(&digest, field.name()), length),
+        let filter = match schema.layout() {
+            Layout::Composite => length,
+            Layout::Segmented { segment_bits, .. } => {
+                ClkLength::new(segment_bits).expect("a schema's segments are multiples of 64 bits, and fit into a CLK")
+            }
+        };
+        let fields = schema.encoded_fields().map(|(index, field, encoding)| {
+            let segment = encoding.segment().unwrap_or(0);
+            FieldPlan {
+                index,
+                features: encoding.features(),
+                budget: encoding.bits(),
+                positions: Positions::new(&secret.field_key(&digest, field.name()), filter),
+                words: segment * filter.words()..(segment + 1) * filter.words(),
+                segment_bit: 1 << segment,
+            }
         });
         let exact = schema.exact_tokens().iter().map(|token| ExactPlan {
             key: secret.exact_token_key(&digest, token.name()),
@@ -87,6 +105,7 @@ impl Encoder {
         });
         Self {
             length,
+            segmented: schema.layout() != Layout::Composite,
             kinds: schema.fields().iter().map(|field| field.kind()).collect(),
             fields: fields.collect(),
             exact: exact.collect(),
@@ -180,13 +199,13 @@ impl Worker<'_> {
         let mut unknown = 0u16;
         for (bit, plan) in self.encoder.fields.iter().enumerate() {
             if let Some(value) = record[plan.index].as_ref().map(AsRef::as_ref).filter(|value| !value.is_empty()) {
-                slots[bit] = self.memory.values[bit].slot(value, clk.words().len());
+                slots[bit] = self.memory.values[bit].slot(value, plan.words.len());
                 unknown |= 1 << bit;
             }
         }
-        for (bit, values) in self.memory.values.iter_mut().enumerate() {
+        for (bit, (values, plan)) in self.memory.values.iter_mut().zip(&self.encoder.fields).enumerate() {
             if let Some(slot) = slots[bit] {
-                let known = values.merge_known(slot, clk.words_mut());
+                let known = values.merge_known(slot, &mut clk.words_mut()[plan.words.clone()]);
                 presence |= u16::from(known) << bit;
             }
         }
@@ -196,10 +215,20 @@ impl Worker<'_> {
             unknown &= unknown - 1;
             let plan = &self.encoder.fields[bit];
             if let Some(value) = &record[plan.index]
-                && self.memory.encode_field(bit, plan, value.as_ref(), slots[bit], clk.words_mut())
+                && self.memory.encode_field(
+                    bit,
+                    plan,
+                    value.as_ref(),
+                    slots[bit],
+                    &mut clk.words_mut()[plan.words.clone()],
+                )
             {
                 presence |= 1 << bit;
             }
+        }
+        if self.encoder.segmented {
+            let present = self.encoder.fields.iter().enumerate().filter(|(bit, _)| presence >> bit & 1 == 1);
+            presence = present.fold(0, |mask, (_, plan)| mask | plan.segment_bit);
         }
         let exact = self.encoder.exact.iter().map(|plan| self.memory.encode_exact(plan, record)).collect();
         Token { clk, presence, exact }
@@ -237,7 +266,7 @@ impl Drop for Worker<'_> {
 }
 
 impl Memory {
-    /// Adds the bits of one value to the CLK and remembers them; false when it has no q-gram, and so counts as missing.
+    /// Adds the bits of one value to its filter and remembers them; false when it has no q-gram, and so counts as missing.
     fn encode_field(
         &mut self,
         field: usize,
@@ -247,6 +276,7 @@ impl Memory {
         clk: &mut [u64],
     ) -> bool {
         let Self { grams, values, filter, scratch, .. } = self;
+        let filter = &mut filter[..clk.len()];
         filter.fill(0);
         if !scratch.value_filter(plan, value, &mut grams[field], filter) {
             return false;

@@ -30,6 +30,16 @@ fn mixed(bits: usize) -> LinkageSchema {
     ))
 }
 
+/// The same fields in three segments: two of two fields, one of one.
+fn segmented(words: usize) -> LinkageSchema {
+    let mut document: serde_json::Value = serde_json::from_str(&mixed(64).canonical()).unwrap();
+    document["layout"] = serde_json::json!({"kind": "segmented", "segments": 3, "segment_bits": words * 64});
+    for (index, segment) in [(0, 2), (2, 0), (3, 0), (4, 1), (5, 2)] {
+        document["fields"][index]["encode"]["segment"] = segment.into();
+    }
+    schema(&document.to_string())
+}
+
 fn secret() -> LinkageSecret {
     LinkageSecret::from_bytes(std::array::from_fn(|i| i as u8))
 }
@@ -52,7 +62,7 @@ fn naive_field(schema: &LinkageSchema, name: &str, value: &str) -> Option<Clk> {
         .map(|message| {
             let mut bytes = vec![0; 8 + 8 * encoding.bits() + 64];
             blake3::Hasher::new_keyed(&key).update(message).finalize_xof().fill(&mut bytes);
-            let bits = schema.clk_bits() as u32;
+            let bits = (schema.clk_bits() / schema.layout().segments()) as u32;
             let positions = bytes[8..]
                 .chunks_exact(2)
                 .map(|pair| u32::from(u16::from_le_bytes([pair[0], pair[1]])))
@@ -63,9 +73,11 @@ fn naive_field(schema: &LinkageSchema, name: &str, value: &str) -> Option<Clk> {
         .collect();
     ranked.sort();
     let mut clk = Clk::empty(schema.clk_length());
+    let words = schema.clk_length().words() / schema.layout().segments();
+    let start = encoding.segment().unwrap_or(0) * words;
     for (place, (_, positions)) in ranked.iter().enumerate() {
         let count = encoding.bits() / ranked.len() + usize::from(place < encoding.bits() % ranked.len());
-        positions[..count].iter().for_each(|p| set_bit(clk.words_mut(), *p));
+        positions[..count].iter().for_each(|p| set_bit(&mut clk.words_mut()[start..start + words], *p));
     }
     Some(clk)
 }
@@ -73,10 +85,10 @@ fn naive_field(schema: &LinkageSchema, name: &str, value: &str) -> Option<Clk> {
 fn naive(schema: &LinkageSchema, record: &[Option<String>]) -> (Clk, u16) {
     let mut clk = Clk::empty(schema.clk_length());
     let mut presence = 0;
-    for (bit, (index, field, _)) in schema.encoded_fields().enumerate() {
+    for (bit, (index, field, encoding)) in schema.encoded_fields().enumerate() {
         if let Some(one) = record[index].as_deref().and_then(|value| naive_field(schema, field.name(), value)) {
             clk.words_mut().iter_mut().zip(one.words()).for_each(|(word, more)| *word |= more);
-            presence |= 1 << bit;
+            presence |= 1 << encoding.segment().unwrap_or(bit);
         }
     }
     (clk, presence)
@@ -108,6 +120,20 @@ proptest! {
         let mut worker = encoder.worker();
         for record in records.iter().chain(&records) {
             let token = worker.encode(record);
+            prop_assert_eq!((token.clk, token.presence), naive(&schema, record));
+        }
+    }
+
+    #[test]
+    fn segments_hold_their_own_fields_and_nothing_where_those_are_missing(records in records(), words in 1usize..=21) {
+        let schema = segmented(words);
+        let encoder = Encoder::new(&schema, &secret());
+        let mut worker = encoder.worker();
+        for record in records.iter().chain(&records) {
+            let token = worker.encode(record);
+            for (segment, bits) in token.clk.words().chunks(words).enumerate() {
+                prop_assert_eq!(bits.iter().any(|word| *word != 0), token.presence >> segment & 1 == 1);
+            }
             prop_assert_eq!((token.clk, token.presence), naive(&schema, record));
         }
     }

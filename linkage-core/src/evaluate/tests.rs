@@ -143,6 +143,24 @@ fn a_row_with_an_exact_link_is_not_compared_by_similarity() {
 }
 
 #[test]
+fn segmented_tokens_are_compared_over_the_segments_that_both_have() {
+    let token = |parts: [u64; 2], presence, exact: Option<u8>| Token {
+        clk: Clk::from_bytes(&parts.map(u64::to_le_bytes).concat()).unwrap(),
+        presence,
+        exact: vec![exact.map(|byte| [byte; 16])],
+    };
+    let left = [token([0b1111, 0], 0b01, None), token([0b1111, 0], 0b01, Some(1))];
+    let right = [token([0b0111, 0xFFFF], 0b11, None), token([0b0011, 0xFFFF], 0b11, Some(1))];
+    let kernel = Kernel::detect().unwrap();
+    let pairs = |segments| {
+        let comparison = Comparison::segmented(&left, &right, segments).unwrap();
+        comparison.pairs(kernel, "0.8".parse().unwrap(), 10).unwrap()
+    };
+    assert_eq!(pairs(2), [exact(1, 1, 2.0 / 3.0), pair(0, 0, 6.0 / 7.0)]);
+    assert_eq!(pairs(1), [exact(1, 1, 4.0 / 22.0)]);
+}
+
+#[test]
 fn too_many_pairs_and_no_rows_are_told_apart() {
     let rows = vec![token(0b11, None); 4];
     assert_eq!(compared(&rows, &rows, "0.5", 15), None);

@@ -26,13 +26,14 @@ pub(super) struct Document {
     pub(super) exact_tokens: Vec<ExactToken>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Layout {
     #[serde(default)]
     pub(super) kind: LayoutKind,
-    #[serde(default = "default_bits")]
-    pub(super) bits: u64,
+    pub(super) bits: Option<u64>,
+    pub(super) segments: Option<u64>,
+    pub(super) segment_bits: Option<u64>,
 }
 
 #[derive(Deserialize, Default, Clone, Copy)]
@@ -40,6 +41,7 @@ pub(super) struct Layout {
 pub(super) enum LayoutKind {
     #[default]
     Composite,
+    Segmented,
 }
 
 #[derive(Deserialize)]
@@ -57,6 +59,7 @@ pub(super) struct Encoding {
     pub(super) pad: Option<bool>,
     pub(super) positional: Option<bool>,
     pub(super) bits: u64,
+    pub(super) segment: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -66,16 +69,6 @@ pub(super) struct ExactToken {
     pub(super) required: Vec<String>,
     #[serde(default)]
     pub(super) optional: Vec<String>,
-}
-
-impl Default for Layout {
-    fn default() -> Self {
-        Self { kind: LayoutKind::default(), bits: default_bits() }
-    }
-}
-
-fn default_bits() -> u64 {
-    1024
 }
 
 impl Document {

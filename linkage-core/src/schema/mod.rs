@@ -6,6 +6,7 @@
 mod canonical;
 mod check;
 mod document;
+mod layout;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use canonical::Canonical;
 pub(crate) use check::is_name;
+pub use layout::Layout;
 
 use crate::clk::ClkLength;
 use crate::dice::DiceThreshold;
@@ -28,9 +30,11 @@ const FORMAT: &str = "linkage-schema/1";
 const DIGEST_CONTEXT: &str = "linkage-engine 2026-11-22 linkage-schema/1 digest";
 
 /// The schemas that ship with the software.
-const SHIPPED: [(&str, &str); 2] = [
+const SHIPPED: [(&str, &str); 4] = [
     ("person-ja", include_str!("../../schemas/person-ja.json")),
+    ("person-ja-max-quality", include_str!("../../schemas/person-ja-max-quality.json")),
     ("person-en", include_str!("../../schemas/person-en.json")),
+    ("person-en-max-quality", include_str!("../../schemas/person-en-max-quality.json")),
 ];
 
 /// A linkage schema that has passed every check.
@@ -38,6 +42,7 @@ const SHIPPED: [(&str, &str); 2] = [
 pub struct LinkageSchema {
     name: String,
     normalisation: String,
+    layout: Layout,
     clk_length: ClkLength,
     hashing: HashingProfile,
     threshold: DiceThreshold,
@@ -101,6 +106,7 @@ pub struct Field {
 pub struct FieldEncoding {
     features: Features,
     bits: usize,
+    segment: Option<usize>,
 }
 
 /// What is hashed of a value.
@@ -144,7 +150,7 @@ impl LinkageSchema {
         check::check(document::Document::read(bytes)?)
     }
 
-    /// A schema that ships with the software, by name: `person-ja` or `person-en`.
+    /// A schema that ships with the software, by name: see [`Self::shipped_names`].
     pub fn shipped(name: &str) -> Option<Self> {
         let (_, text) = SHIPPED.iter().find(|(shipped, _)| *shipped == name)?;
         Some(Self::parse(text.as_bytes()).expect("shipped schemas are parsed by a test of this module"))
@@ -191,6 +197,11 @@ impl LinkageSchema {
         self.clk_length
     }
 
+    /// How the bits of a CLK are shared out among the fields.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
     /// How hash positions are drawn.
     pub fn hashing(&self) -> HashingProfile {
         self.hashing
@@ -206,9 +217,22 @@ impl LinkageSchema {
         &self.fields
     }
 
-    /// The fields that enter the CLK, in the order of the presence mask: the i-th owns bit i.
+    /// The fields that enter the CLK. In a composite layout this is the order of the presence mask: the i-th owns bit i.
     pub fn encoded_fields(&self) -> impl Iterator<Item = (usize, &Field, FieldEncoding)> {
         self.fields.iter().enumerate().filter_map(|(index, field)| Some((index, field, field.encoding?)))
+    }
+
+    /// What each bit of the presence mask stands for, lowest bit first: a field, or the fields of a segment with `+`
+    /// between them.
+    pub fn presence_names(&self) -> Vec<String> {
+        let fields = || self.encoded_fields().map(|(_, field, encoding)| (field.name(), encoding.segment));
+        match self.layout {
+            Layout::Composite => fields().map(|(name, _)| name.to_owned()).collect(),
+            Layout::Segmented { segments, .. } => (0..segments)
+                .map(|segment| fields().filter(move |field| field.1 == Some(segment)).map(|field| field.0))
+                .map(|names| names.collect::<Vec<_>>().join("+"))
+                .collect(),
+        }
     }
 
     /// The exact tokens, in the order of the token file's columns.
@@ -241,13 +265,7 @@ impl LinkageSchema {
             ("format", Canonical::text(FORMAT)),
             ("name", Canonical::text(&self.name)),
             ("normalisation", Canonical::text(&self.normalisation)),
-            (
-                "layout",
-                Canonical::Object(vec![
-                    ("kind", Canonical::text("composite")),
-                    ("bits", Canonical::Integer(self.clk_bits() as u64)),
-                ]),
-            ),
+            ("layout", self.layout.canonical(self.clk_length)),
             ("hashing", Canonical::text(self.hashing)),
             ("threshold", Canonical::text(self.threshold)),
             ("fields", Canonical::List(self.fields.iter().map(Field::canonical).collect())),
@@ -293,8 +311,16 @@ impl FieldEncoding {
         self.bits
     }
 
+    /// The segment that the field enters, from 0; `None` in a composite layout.
+    pub fn segment(&self) -> Option<usize> {
+        self.segment
+    }
+
     fn canonical(&self) -> Canonical {
         let mut members = vec![("bits", Canonical::Integer(self.bits as u64))];
+        if let Some(segment) = self.segment {
+            members.push(("segment", Canonical::Integer(segment as u64)));
+        }
         if let Features::QGrams { q, pad, positional } = self.features {
             members.push(("q", Canonical::Integer(q as u64)));
             members.push(("pad", Canonical::Bool(pad)));

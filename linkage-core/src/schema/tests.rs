@@ -34,6 +34,30 @@ fn with(pointer: &str, value: Value) -> Value {
     document
 }
 
+/// The base document with two segments of 128 bits, and the segments and budget of its two encoded fields.
+fn segmented(name: u64, birth: u64, bits: u64) -> Value {
+    let mut document = with("/layout", json!({"kind": "segmented", "segments": 2}));
+    document["fields"][0]["encode"] = json!({"segment": name, "bits": bits});
+    document["fields"][1]["encode"] = json!({"segment": birth, "bits": bits});
+    document
+}
+
+#[test]
+fn a_segmented_schema_names_what_each_segment_holds() {
+    let schema = parse(&segmented(1, 0, 60)).unwrap();
+    assert_eq!(schema.layout(), Layout::Segmented { segments: 2, segment_bits: 128 });
+    assert_eq!((schema.clk_bits(), schema.presence_names()), (256, vec!["birth".to_owned(), "name".to_owned()]));
+    assert_eq!(LinkageSchema::parse(schema.canonical().as_bytes()).unwrap(), schema);
+    assert!(schema.canonical().contains(r#""layout":{"kind":"segmented","segment_bits":128,"segments":2}"#));
+    for name in ["person-ja-max-quality", "person-en-max-quality"] {
+        let schema = LinkageSchema::shipped(name).unwrap();
+        assert_eq!(schema.layout(), Layout::Segmented { segments: 8, segment_bits: 128 }, "{name}");
+        for (_, field, encoding) in schema.encoded_fields() {
+            assert!((20..=60).contains(&encoding.bits()), "{name}: {}", field.name());
+        }
+    }
+}
+
 #[test]
 fn shipped_schemas_are_valid_and_leave_over_half_of_the_bits_unset() {
     for name in LinkageSchema::shipped_names() {
@@ -70,7 +94,19 @@ fn every_broken_rule_is_named_with_its_place_and_a_hint() {
         (with("/layout", json!({"bits": 1024, "surprise": 1})), "unknown field `surprise`"),
         (with("/layout", json!(["composite", 1024])), "a list stands where an object is expected"),
         (with("/fields/0/encode", json!([2, true, false, 10])), "a list stands where an object is expected"),
-        (with("/layout", json!({"kind": "segmented"})), "unknown variant `segmented`"),
+        (with("/layout", json!({"kind": "mosaic"})), "unknown variant `mosaic`"),
+        (with("/layout", json!({"kind": "segmented"})), "field \"name\": no `segment` from 0 to 7"),
+        (with("/layout", json!({"kind": "segmented", "bits": 1024})), "layout: `bits` in a segmented layout"),
+        (with("/layout", json!({"segments": 8})), "layout: `segments` and `segment_bits` in a composite layout"),
+        (with("/layout", json!({"kind": "segmented", "segments": 1})), "layout: 1 segments are not 2 to 16"),
+        (with("/layout", json!({"kind": "segmented", "segments": 17})), "layout: 17 segments are not 2 to 16"),
+        (with("/layout", json!({"kind": "segmented", "segment_bits": 100})), "layout: segments of 100 bits"),
+        (with("/layout", json!({"kind": "segmented", "segments": 16, "segment_bits": 320})), "layout: 5120 bits"),
+        (with("/fields/0/encode/segment", json!(0)), "field \"name\": a `segment`, but the layout is composite"),
+        (segmented(0, 2, 50), "field \"birth\": no `segment` from 0 to 1"),
+        (segmented(0, 0, 50), "segment 0: the bit budgets add up to 100"),
+        (segmented(0, 1, 129), "a budget of 129 bits is not 1 to 128"),
+        (segmented(1, 1, 40), "segment 0: no field enters it"),
         (with("/hashing", json!("hmac-sha256")), "unknown variant `hmac-sha256`"),
         (with("/fields/0/kind", json!("emoji")), "unknown variant `emoji`"),
         (with("/name", json!("Base")), "name: not a schema name"),
@@ -177,7 +213,7 @@ fn the_digest_depends_on_the_meaning_and_not_on_the_spelling() {
 #[test]
 fn a_schema_that_is_not_there_is_refused_with_the_names_that_are() {
     let message = LinkageSchema::load("/no/such/schema.json").unwrap_err().to_string();
-    assert!(message.contains("person-ja, person-en"), "{message}");
+    assert!(message.contains("person-ja, person-ja-max-quality, person-en"), "{message}");
 }
 
 proptest! {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{
     ArrayBuilder, ArrayRef, AsArray, FixedSizeBinaryArray, FixedSizeBinaryBuilder, RecordBatch, UInt16Builder,
 };
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt16Type};
 use arrow::error::ArrowError;
 
 use super::TokenFileHeader;
@@ -127,8 +127,9 @@ impl TokenBatchBuilder {
 }
 
 /// Follows the rows of a file, batch by batch, and keeps what they must agree on.
-#[derive(Default)]
 pub(super) struct RowCheck {
+    /// Filters per CLK.
+    segments: usize,
     pub(super) records: u64,
     pub(super) ones: u64,
     /// The last record ref as a big-endian number, which orders as its bytes do.
@@ -136,8 +137,15 @@ pub(super) struct RowCheck {
 }
 
 impl RowCheck {
-    /// Checks one batch whose schema has been checked: its record refs only rise.
+    pub(super) fn new(header: &TokenFileHeader) -> Self {
+        Self { segments: header.segments as usize, records: 0, ones: 0, last: None }
+    }
+
+    /// Checks one batch whose schema has been checked: its record refs only rise, and its absent segments are empty.
     pub(super) fn batch(&mut self, batch: &RecordBatch) -> Result<(), TokenFileError> {
+        if self.segments > 1 {
+            self.segments(batch)?;
+        }
         let (refs, clks) = (fixed(batch, 0)?, fixed(batch, 1)?);
         for (row, record_ref) in refs.values().as_chunks::<16>().0.iter().enumerate() {
             // Sorted by a keyed pseudorandom value, rows have lost the order of the custodian's database.
@@ -153,9 +161,33 @@ impl RowCheck {
         self.records += batch.num_rows() as u64;
         Ok(())
     }
+
+    /// Dice on segments takes an absent one for all zero, and counts a present one whole.
+    fn segments(&self, batch: &RecordBatch) -> Result<(), TokenFileError> {
+        let clks = fixed(batch, 1)?;
+        let presence = batch.column(2).as_primitive_opt::<UInt16Type>();
+        let presence = presence.ok_or_else(|| not_of_type("a 16-bit"))?;
+        let segment_bytes = clks.value_length() as usize / self.segments;
+        for (row, (clk, mask)) in (0..).zip(clks.iter().flatten().zip(presence.values())) {
+            for (segment, bytes) in clk.chunks(segment_bytes).enumerate() {
+                let filled = bytes.iter().any(|byte| *byte != 0);
+                if filled != (mask >> segment & 1 == 1) {
+                    return Err(TokenFileError::Segment { row: self.records + row, segment });
+                }
+            }
+            if u32::from(*mask) >> self.segments != 0 {
+                return Err(TokenFileError::Segment { row: self.records + row, segment: self.segments });
+            }
+        }
+        Ok(())
+    }
 }
 
 fn fixed(batch: &RecordBatch, column: usize) -> Result<&FixedSizeBinaryArray, TokenFileError> {
     let array = batch.column(column).as_fixed_size_binary_opt();
-    array.ok_or_else(|| TokenFileError::Arrow(ArrowError::SchemaError("not a fixed-size binary column".to_owned())))
+    array.ok_or_else(|| not_of_type("a fixed-size binary"))
+}
+
+fn not_of_type(kind: &str) -> TokenFileError {
+    TokenFileError::Arrow(ArrowError::SchemaError(format!("not {kind} column")))
 }

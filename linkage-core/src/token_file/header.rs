@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::FORMAT_VERSION;
 use crate::clk::ClkLength;
+use crate::clkhash::ClkhashSchema;
 use crate::error::TokenFileError;
 use crate::schema::{Canonical, LinkageSchema, is_name};
 use crate::types::{DatabaseId, KeyCheck, SchemaDigest};
@@ -26,6 +27,9 @@ pub struct TokenFileHeader {
     pub normalisation: String,
     /// The length of every CLK in bits.
     pub clk_bits: u32,
+    /// How many filters stand side by side in a CLK: 1 when it is composite. Bit s of the presence mask is then segment s.
+    #[serde(default = "one")]
+    pub segments: u32,
     /// The number of rows.
     pub records: u64,
     /// Bits that are set, in parts per million of all bits.
@@ -63,11 +67,38 @@ impl TokenFileHeader {
             key_check,
             normalisation: schema.normalisation().to_owned(),
             clk_bits: schema.clk_bits() as u32,
+            segments: schema.layout().segments() as u32,
             records: 0,
             density_ppm: 0,
             exact_tokens: schema.exact_token_names(),
             deduplicated,
         }
+    }
+
+    /// The header of a file of CLKs that clkhash made, with neither records nor density yet; `None` when their length
+    /// is not a multiple of 64 from 64 to 4096. They have no exact tokens, and a presence mask that says nothing.
+    pub fn of_clkhash(
+        database: DatabaseId,
+        schema: &ClkhashSchema,
+        key_check: KeyCheck,
+        deduplicated: bool,
+    ) -> Option<Self> {
+        let clk_bits = ClkLength::new(schema.clk_bits())?.bits() as u32;
+        Some(Self {
+            format_version: FORMAT_VERSION,
+            database,
+            schema_name: "clkhash".to_owned(),
+            schema_digest: schema.digest(),
+            key_check,
+            // What clkhash does to a value is in its schema.
+            normalisation: "clkhash/3".to_owned(),
+            clk_bits,
+            segments: 1,
+            records: 0,
+            density_ppm: 0,
+            exact_tokens: Vec::new(),
+            deduplicated,
+        })
     }
 
     /// Checks that tokens of this file and of another may be compared.
@@ -106,6 +137,11 @@ impl TokenFileHeader {
             (is_name(&self.schema_name, b'-', 64), "`schema_name` is not a schema name"),
             (is_normalisation(&self.normalisation), "`normalisation` is not a version of a normalisation"),
             (ClkLength::new(self.clk_bits as usize).is_some(), "`clk_bits` is not a multiple of 64 from 64 to 4096"),
+            (
+                self.segments == 1
+                    || (2..=16).contains(&self.segments) && self.clk_bits.is_multiple_of(self.segments * 64),
+                "`segments` are not 1 to 16 of whole words of `clk_bits`",
+            ),
             (self.records <= u64::from(u32::MAX), "`records` is above 4294967295"),
             (self.density_ppm <= 1_000_000, "`density_ppm` is above a million"),
             (
@@ -121,7 +157,7 @@ impl TokenFileHeader {
 
     /// The canonical JSON of the header.
     pub fn canonical(&self) -> String {
-        Canonical::Object(vec![
+        let mut members = vec![
             ("format_version", Canonical::Integer(self.format_version.into())),
             ("database", Canonical::text(&self.database)),
             ("schema_name", Canonical::text(&self.schema_name)),
@@ -133,9 +169,18 @@ impl TokenFileHeader {
             ("density_ppm", Canonical::Integer(self.density_ppm.into())),
             ("exact_tokens", Canonical::texts(&self.exact_tokens)),
             ("deduplicated", Canonical::Bool(self.deduplicated)),
-        ])
-        .write()
+        ];
+        // Members that came later are there only when they say something, so that older files keep their bytes.
+        if self.segments != 1 {
+            members.push(("segments", Canonical::Integer(self.segments.into())));
+        }
+        Canonical::Object(members).write()
     }
+}
+
+/// The segments of a composite CLK.
+fn one() -> u32 {
+    1
 }
 
 /// A word, a slash and a number, such as `ja/1`.

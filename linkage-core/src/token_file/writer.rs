@@ -135,7 +135,8 @@ impl<W: Write> PayloadWriter<W> {
         hashing.write_all(&start).map_err(TokenFileError::Io)?;
         let schema = header.arrow_schema();
         let arrow = StreamWriter::try_new(hashing, &schema).map_err(TokenFileError::Arrow)?;
-        Ok(Self { arrow, schema, header, rows: RowCheck::default() })
+        let rows = RowCheck::new(&header);
+        Ok(Self { arrow, schema, header, rows })
     }
 
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), TokenFileError> {

@@ -59,11 +59,16 @@ def canonical_schema(schema):
     threshold = schema["threshold"]
     if "." in threshold:
         threshold = threshold.rstrip("0").rstrip(".")
+    if layout.get("kind", "composite") == "composite":
+        layout = {"kind": "composite", "bits": layout.get("bits", 1024)}
+    else:
+        layout = {"kind": "segmented", "segments": layout.get("segments", 8),
+                  "segment_bits": layout.get("segment_bits", 128)}
     return {
         "format": schema["format"],
         "name": schema["name"],
         "normalisation": schema["normalisation"],
-        "layout": {"kind": layout.get("kind", "composite"), "bits": layout.get("bits", 1024)},
+        "layout": layout,
         "hashing": schema.get("hashing", "blake3"),
         "threshold": threshold,
         "fields": fields,
@@ -119,19 +124,23 @@ def check(vector):
     secret = secret_bytes(vector["secret"])
     key_check = derive("linkage-engine 2026-11-22 linkage-secret/1 key check", secret)[:8]
     assert key_check.hex() == vector["key_check"], "key check"
-    bits = schema["layout"]["bits"]
+    layout = schema["layout"]
+    segments = layout.get("segments", 1)
+    bits = layout.get("segment_bits") or layout["bits"]
     index = {field["name"]: i for i, field in enumerate(schema["fields"])}
     for number, row in enumerate(vector["rows"]):
-        clk, presence, bit = bytearray(bits // 8), 0, 0
+        clk, presence, bit = bytearray(segments * bits // 8), 0, 0
         for field in schema["fields"]:
             if "encode" not in field:
                 continue
             found = messages(field, row["record"][index[field["name"]]] or "")
             if found:
-                presence |= 1 << bit
+                segment = field["encode"].get("segment")
+                presence |= 1 << (bit if segment is None else segment)
+                start = (segment or 0) * bits
                 key = derive("linkage-engine 2026-11-22 encoding/1 field key", secret, digest, field["name"].encode())
                 for position in field_positions(key, found, bits, field["encode"]["bits"]):
-                    clk[position // 8] |= 1 << position % 8
+                    clk[(start + position) // 8] |= 1 << position % 8
             bit += 1
         assert clk.hex() == row["clk"], f"row {number}: clk"
         assert presence == row["presence"], f"row {number}: presence"
