@@ -10,8 +10,9 @@ use linkage_core::schema::LinkageSchema;
 #[cfg(feature = "parquet")]
 use linkage_core::source::ParquetSource;
 use linkage_core::source::{
-    CsvLayout, CsvSource, DpcSummaries, Encoding, FhirSource, KaigoClaims, KaigoLayout, KaigoRegister, KenshinLayout,
-    KenshinSource, PersonLayout, RawBatch, Roster, Source, Ssmix2Layout, Ssmix2Source, UkeLayout, UkeSource,
+    CsvLayout, CsvShape, CsvSource, DpcSummaries, Encoding, FhirSource, KaigoClaims, KaigoLayout, KaigoRegister,
+    KenshinLayout, KenshinSource, PersonLayout, RawBatch, Roster, Source, Ssmix2Layout, Ssmix2Source, UkeLayout,
+    UkeSource,
 };
 
 use crate::intake::InputArgs;
@@ -137,7 +138,7 @@ struct Open {
 
 /// How each file is opened.
 enum Layout {
-    Csv(CsvLayout),
+    Csv(CsvLayout, CsvShape),
     Uke(UkeLayout),
     Kenshin(KenshinLayout),
     Fhir(PersonLayout),
@@ -157,12 +158,12 @@ impl Inputs {
         let layout = Layout::new(args, schema)?;
         let mut paths = Vec::new();
         let mut total_bytes = Some(0);
-        for input in &args.inputs {
-            list(input, args.format, &mut paths, &mut total_bytes)?;
+        for input in expand(&args.inputs)? {
+            list(&input, args.format, &mut paths, &mut total_bytes)?;
         }
         let mut names = Vec::new();
-        for (input, format) in args.names.iter().zip(std::iter::repeat(args.format.of_names())) {
-            list(input, format.unwrap_or(args.format), &mut names, &mut total_bytes)?;
+        for input in expand(&args.names)? {
+            list(&input, args.format.of_names().unwrap_or(args.format), &mut names, &mut total_bytes)?;
         }
         let mut inputs = Self {
             layout,
@@ -244,7 +245,7 @@ impl Layout {
         }
         let reader = open(path, Arc::clone(read))?;
         let source = match self {
-            Self::Csv(layout) => CsvSource::open(reader, layout).map(boxed),
+            Self::Csv(layout, shape) => CsvSource::open_shaped(reader, layout, shape).map(boxed),
             Self::Uke(layout) => UkeSource::open(reader, layout).map(boxed),
             Self::Kenshin(layout) => KenshinSource::open(reader, layout).map(boxed),
             Self::Fhir(layout) => FhirSource::open(reader, layout).map(boxed),
@@ -265,6 +266,7 @@ impl Layout {
         let fields: Vec<String> = schema.fields().iter().map(|field| field.name().to_owned()).collect();
         let (map, id_column) = (args.map.clone(), args.id_column.clone());
         args.refuse_options_of_other_formats()?;
+        let mapping = args.load_mapping(schema)?;
         let utf8 = matches!(args.format, Format::Kenshin | Format::Fhir);
         #[cfg(feature = "parquet")]
         let utf8 = utf8 || args.format == Format::Parquet;
@@ -278,7 +280,11 @@ impl Layout {
                 branch_root: args.branch_root.clone(),
             }),
             Format::Csv => {
-                Self::Csv(CsvLayout { encoding: args.encoding.unwrap_or(Encoding::Utf8), fields, map, id_column })
+                let encoding = args.encoding.unwrap_or(Encoding::Utf8);
+                match mapping {
+                    Some(mapping) => Self::Csv(mapping.csv_layout(), mapping.csv_shape().clone()),
+                    None => Self::Csv(CsvLayout { encoding, fields, map, id_column }, CsvShape::default()),
+                }
             }
             Format::Uke | Format::Dpc => {
                 let person = PersonLayout { fields, map, id_column };
@@ -307,6 +313,33 @@ impl Layout {
             Format::Parquet => Self::Parquet(CsvLayout { encoding: Encoding::Utf8, fields, map, id_column }),
         })
     }
+}
+
+/// The name of an encoding, as an option gives it.
+pub(crate) fn parse_encoding(text: &str) -> Result<Encoding, String> {
+    text.parse().map_err(|error| format!("{error}"))
+}
+
+/// Replaces each pattern by the files that fit it, in the order of their names: a quoted one reaches the program, and
+/// on some systems no shell expands it. What exists under its own name is no pattern.
+pub(crate) fn expand(inputs: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut expanded = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        let pattern = input.to_str().filter(|text| text.contains(['*', '?', '[']) && !input.exists());
+        let Some(pattern) = pattern else {
+            expanded.push(input.clone());
+            continue;
+        };
+        let found = glob::glob(pattern)
+            .map_err(|error| at(input, format!("{}\nhint: * and ? stand for any text and any letter", error.msg)))?;
+        let mut found = found.collect::<Result<Vec<_>, _>>().map_err(|error| at(error.path(), error.error()))?;
+        if found.is_empty() {
+            return Err(at(input, "no file fits this pattern\nhint: name the files"));
+        }
+        found.sort_unstable();
+        expanded.append(&mut found);
+    }
+    Ok(expanded)
 }
 
 /// Adds a file, or those of a folder and the folders in it, in the order of their names.

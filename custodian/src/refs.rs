@@ -16,6 +16,7 @@ use linkage_core::types::{DatabaseId, RecordRef};
 use zeroize::Zeroizing;
 
 use crate::output::at;
+use crate::sort::SpillKey;
 
 const REF_KEY_CONTEXT: &str = "linkage-engine 2026-11-22 custodian/1 record ref key";
 
@@ -118,6 +119,20 @@ pub enum RecordId<'a> {
 /// The record refs of one database.
 pub struct RecordRefs {
     key: Zeroizing<[u8; 32]>,
+}
+
+impl RecordRefs {
+    /// The key of a run in a work folder: nobody without the site key can read it.
+    pub(crate) fn spill_key(&self, nonce: &[u8; 16]) -> SpillKey {
+        Zeroizing::new(*blake3::keyed_hash(&self.key, &[&b"spill run"[..], nonce].concat()).as_bytes())
+    }
+
+    /// A hasher for what a work folder states about the extract and the job; without the key it tells nothing.
+    pub(crate) fn work_hasher(&self) -> blake3::Hasher {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        hasher.update(b"work folder");
+        hasher
+    }
 }
 
 impl fmt::Debug for RecordRefs {

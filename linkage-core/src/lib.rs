@@ -14,6 +14,7 @@ pub mod dice;
 pub mod encode;
 pub mod error;
 pub mod evaluate;
+pub mod harden;
 pub mod linkage_key;
 pub mod normalise;
 pub mod schema;

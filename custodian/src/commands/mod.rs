@@ -4,8 +4,11 @@ pub(crate) mod check;
 pub(crate) mod clkhash;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
+pub(crate) mod manual;
+pub(crate) mod map;
 #[cfg(feature = "submit")]
 pub(crate) mod receive;
+pub(crate) mod report;
 #[cfg(feature = "submit")]
 mod service;
 pub(crate) mod site_key;

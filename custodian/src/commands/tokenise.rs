@@ -1,9 +1,13 @@
 //! `custodian tokenise`: from an extract to a sealed token file.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
+use arrow::array::RecordBatch;
+use linkage_core::harden::Profile;
 use linkage_core::schema::LinkageSchema;
 use linkage_core::secret::LinkageSecret;
 use linkage_core::token_file::{
@@ -14,7 +18,8 @@ use serde_json::json;
 
 use crate::cli::Done;
 use crate::findings::Findings;
-use crate::intake::{InputArgs, folder_of};
+use crate::inputs::expand;
+use crate::intake::{InputArgs, Intake, folder_of};
 use crate::output::{self, at, grouped, rate};
 use crate::refs::{SiteKey, load_recipient};
 use crate::sort::{Row, Sorted};
@@ -31,7 +36,9 @@ Examples:
   custodian tokenise --database ndb --schema person-ja --secret linkage.secret --to unit.pub \\
       --format uke receipts/ -o ndb.tokens
   custodian tokenise --database kaigo --schema person-ja --secret linkage.secret --to unit.pub \\
-      --format kaigo --names ledger.csv claims/ -o kaigo.tokens";
+      --format kaigo --names ledger.csv claims/ -o kaigo.tokens
+  custodian tokenise --database ndb --schema person-ja --secret linkage.secret --to unit.pub \\
+      --mapping mapping.toml 'extract/part-*.csv' -o ndb.tokens";
 
 /// Turn an extract into a token file that only the linkage unit (and you) can open
 ///
@@ -52,6 +59,9 @@ pub(crate) struct Args {
     /// Your site key [default: OUTPUT with the ending .site-key, made if it is not there]
     #[arg(long, value_name = "FILE")]
     site_key: Option<PathBuf>,
+    /// Keep finished work in this folder, so that the same command goes on from there when it is killed
+    #[arg(long, value_name = "DIR")]
+    work: Option<PathBuf>,
     /// State that no person has two rows in the extract
     #[arg(long)]
     deduplicated: bool,
@@ -71,12 +81,22 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
     let started = Instant::now();
     let schema = args.input.load_schema()?;
+    args.input.require_confirmed(&schema)?;
     let secret = LinkageSecret::load(&args.secret)?;
     let unit = load_recipient(&args.to)?;
     let folder = folder_of(&args.output)?;
-    refuse_output(&args.output, folder, args.force, &args.input.inputs)?;
+    refuse_output(&args.output, folder, args.force, &expand(&args.input.inputs)?)?;
     let site_key = SiteKeyFile::load_or_make(args.site_key.as_deref(), &args.output)?;
-    let intake = args.input.run(&schema, &secret, &site_key.key.refs(&args.database), folder)?;
+    remove_stale(folder);
+    let refs = site_key.key.refs(&args.database);
+    let intake = match &args.work {
+        None => args.input.run(&schema, &secret, &refs, folder)?,
+        Some(work) => {
+            // The key first: the work is enciphered with what comes from it.
+            site_key.save()?;
+            args.input.run_in_work(&schema, &secret, &refs, work, &secret.key_check().to_string())?
+        }
+    };
     if intake.records == 0 {
         let advice = "hint: `custodian check` shows why rows are set aside; nothing has been written";
         return Err(at(args.input.first(), format!("no row is left to write\n{advice}")));
@@ -85,11 +105,21 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
     header.records = intake.records;
     header.density_ppm = density_ppm(intake.bits_set, intake.records, header.clk_bits);
     // The key first: a token file without it could never be mapped back.
-    site_key.save()?;
-    let stats = write(&args.output, args.force, header.clone(), &intake.sorted, &unit, &site_key.key)
-        .inspect_err(|_| site_key.forget())?;
-    args.report(&schema, &header, &intake.findings, &stats, &site_key, started.elapsed())?;
-    Ok(if intake.findings.set_aside_rows() > 0 { Done::RowsSetAside } else { Done::Clean })
+    if args.work.is_none() {
+        site_key.save()?;
+    }
+    let output = Output { path: &args.output, force: args.force, parallel: args.input.is_parallel() };
+    let written = write(output, header.clone(), &intake.sorted, &unit, &site_key.key);
+    // The work that is left in its folder needs the key.
+    let stats = written.inspect_err(|_| {
+        if args.work.is_none() {
+            site_key.forget()
+        }
+    })?;
+    let Intake { findings, sorted, .. } = intake;
+    sorted.forget_work()?;
+    args.report(&schema, &header, &findings, &stats, &site_key, started.elapsed())?;
+    Ok(if findings.set_aside_rows() > 0 { Done::RowsSetAside } else { Done::Clean })
 }
 
 /// A site key, and the file that it came from or will go to.
@@ -154,6 +184,12 @@ impl Args {
             output::talk(&format!("merged: older records of the same person: {}", grouped(findings.superseded)));
         }
         site_key.say_if_new();
+        if header.profile() == Profile::MaxQuality {
+            output::talk("profile: max-quality; the permit must sign off its risk, see docs/disclosure.md");
+        }
+        for step in output::hardening(header) {
+            output::talk(&format!("hardening: {step}"));
+        }
         let file_bytes = std::fs::metadata(&self.output).map_or(0, |metadata| metadata.len());
         output::talk(&format!(
             "wrote `{}`: {} of {} rows, {} bytes, density {:.1} %, {} rows/s",
@@ -169,6 +205,8 @@ impl Args {
                 "output": self.output,
                 "site_key": site_key.path,
                 "header": header,
+                "profile": header.profile().to_string(),
+                "hardening": output::hardening(header),
                 "payload_blake3": blake3::Hash::from_bytes(stats.payload_blake3).to_hex().as_str(),
                 "file_bytes": file_bytes,
                 "written_rows": stats.records,
@@ -201,34 +239,82 @@ pub(super) fn refuse_output(output: &Path, folder: &Path, force: bool, inputs: &
     Ok(())
 }
 
+/// Where a token file goes.
+#[derive(Clone, Copy)]
+pub(super) struct Output<'a> {
+    pub(super) path: &'a Path,
+    pub(super) force: bool,
+    /// Whether sealing may have a thread of its own.
+    pub(super) parallel: bool,
+}
+
 /// Writes the token file: under its name it is whole, or not there.
 pub(super) fn write(
-    output: &Path,
-    force: bool,
+    output: Output<'_>,
     header: TokenFileHeader,
-    sorted: &Sorted,
+    sorted: &Sorted<'_>,
     unit: &age::x25519::Recipient,
     site_key: &SiteKey,
 ) -> anyhow::Result<TokenFileStats> {
-    let existing = if force { Existing::Replace } else { Existing::Refuse };
-    let failed = |error| at(output, error);
-    let mut builder = TokenBatchBuilder::new(&header);
-    let mut exact = vec![None; header.exact_tokens.len()];
+    let existing = if output.force { Existing::Replace } else { Existing::Refuse };
+    let failed = |error| at(output.path, error);
     let site = site_key.recipient();
-    let mut writer = TokenFileWriter::create(output, header, &[unit, &site], existing).map_err(failed)?;
+    let mut writer = TokenFileWriter::create(output.path, header.clone(), &[unit, &site], existing).map_err(failed)?;
+    if !output.parallel {
+        batches(&header, sorted, |batch| writer.write(&batch).map_err(failed))?;
+        return writer.finish().map_err(failed);
+    }
+    // One thread merges and builds batches, the other seals them.
+    std::thread::scope(|scope| {
+        let (sender, receiver) = mpsc::sync_channel::<RecordBatch>(2);
+        let sealing = scope.spawn(move || -> anyhow::Result<TokenFileWriter> {
+            receiver.iter().try_for_each(|batch| writer.write(&batch).map_err(failed))?;
+            Ok(writer)
+        });
+        // The other thread has gone when it failed, and its error is the one to report.
+        let built = batches(&header, sorted, |batch| sender.send(batch).map_err(|_| anyhow!("sealing has failed")));
+        drop(sender);
+        let writer = sealing.join().map_err(|_| anyhow!("sealing has failed"))??;
+        built?;
+        writer.finish().map_err(failed)
+    })
+}
+
+/// Builds the batches of the token file, one after the other.
+fn batches(
+    header: &TokenFileHeader,
+    sorted: &Sorted<'_>,
+    mut each: impl FnMut(RecordBatch) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut builder = TokenBatchBuilder::new(header);
+    let exact = header.exact_tokens.len();
+    let mut equal = vec![None; exact + header.blocking_keys.len()];
     let keep = |row: Row<'_>| {
-        for (index, value) in exact.iter_mut().enumerate() {
-            *value = row.exact(index);
+        for (index, value) in equal.iter_mut().enumerate() {
+            *value = row.equal(index);
         }
-        builder.push(&RecordRef(row.record_ref()), row.clk(), row.presence(), &exact).map_err(failed)?;
+        let (exact, blocking) = equal.split_at(exact);
+        let record_ref = RecordRef(row.record_ref());
+        builder.push_blocked(&record_ref, row.clk(), row.presence(), exact, blocking)?;
         if builder.len() == FILE_BATCH_ROWS {
-            writer.write(&builder.finish().map_err(failed)?).map_err(failed)?;
+            each(builder.finish()?)?;
         }
         Ok(())
     };
-    sorted.for_each(keep, |_| {})?;
-    if !builder.is_empty() {
-        writer.write(&builder.finish().map_err(failed)?).map_err(failed)?;
+    sorted.for_each(keep)?;
+    if builder.is_empty() { Ok(()) } else { each(builder.finish()?) }
+}
+
+/// Removes what a killed process has left of a token file: sealed, incomplete, and locked by nobody any more.
+fn remove_stale(folder: &Path) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for path in entries.map(|entry| entry.path()) {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let is_partial = name.starts_with(".tokens-") && name.ends_with(".partial");
+        let unused = |file: File| file.try_lock().is_ok();
+        if is_partial && File::open(&path).is_ok_and(unused) {
+            // Best effort: what cannot be removed does no harm but to the disk.
+            let _ = std::fs::remove_file(&path);
+        }
     }
-    writer.finish().map_err(failed)
 }

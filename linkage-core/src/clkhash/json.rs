@@ -2,7 +2,7 @@
 //!
 //! Read and written as a stream, because a file of ten million CLKs has two gigabytes.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Write};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -61,7 +61,7 @@ impl<W: Write> ClkJsonWriter<W> {
 
 /// Reads a file of CLKs, one after another.
 #[derive(Debug)]
-pub struct ClkJsonReader<R: Read> {
+pub struct ClkJsonReader<R: BufRead> {
     bytes: io::Bytes<R>,
     peeked: Option<u8>,
     read: u64,
@@ -69,8 +69,8 @@ pub struct ClkJsonReader<R: Read> {
     ended: bool,
 }
 
-impl<R: Read> ClkJsonReader<R> {
-    /// Opens the file; give it a buffered source.
+impl<R: BufRead> ClkJsonReader<R> {
+    /// Opens the file.
     ///
     /// # Errors
     /// [`ClkhashError`] when it does not start like a file of CLKs.

@@ -124,7 +124,12 @@ proptest! {
 }
 
 fn token(bits: u64, exact: Option<u8>) -> Token {
-    Token { clk: Clk::from_bytes(&bits.to_le_bytes()).unwrap(), presence: 0, exact: vec![exact.map(|byte| [byte; 16])] }
+    Token {
+        clk: Clk::from_bytes(&bits.to_le_bytes()).unwrap(),
+        presence: 0,
+        exact: vec![exact.map(|byte| [byte; 16])],
+        blocking: Vec::new(),
+    }
 }
 
 fn compared(left: &[Token], right: &[Token], threshold: &str, limit: usize) -> Option<Vec<LinkedPair>> {
@@ -148,6 +153,7 @@ fn segmented_tokens_are_compared_over_the_segments_that_both_have() {
         clk: Clk::from_bytes(&parts.map(u64::to_le_bytes).concat()).unwrap(),
         presence,
         exact: vec![exact.map(|byte| [byte; 16])],
+        blocking: Vec::new(),
     };
     let left = [token([0b1111, 0], 0b01, None), token([0b1111, 0], 0b01, Some(1))];
     let right = [token([0b0111, 0xFFFF], 0b11, None), token([0b0011, 0xFFFF], 0b11, Some(1))];

@@ -213,7 +213,7 @@ struct Rows<R: Read> {
 
 impl<R: Read> Rows<R> {
     fn open(reader: R, positions: &Positions, encoding: Encoding) -> Result<Self, SourceError> {
-        let mut reader = rows(reader);
+        let mut reader = rows(reader, b',');
         let mut record = ByteRecord::new();
         if !read(&mut reader, &mut record, 1)? {
             return Err(SourceError::NoRows);

@@ -15,27 +15,31 @@ mod kaigo;
 mod kenshin;
 mod limited;
 mod lines;
+mod mapping;
 mod names;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod person;
 mod position;
 mod roster;
+mod shape;
 mod ssmix2;
 mod uke;
 
 pub use self::batch::{RawBatch, RawRecord};
-pub use self::csv::{CsvLayout, CsvSource};
+pub use self::csv::{CsvLayout, CsvShape, CsvSource};
 pub use self::dpc::DpcSummaries;
 pub use self::encoding::{Decoded, Encoding};
 pub use self::fhir::FhirSource;
 pub use self::kaigo::{KaigoClaims, KaigoLayout, KaigoRegister};
 pub use self::kenshin::{KenshinLayout, KenshinSource};
+pub use self::mapping::{MAPPING_FORMAT, MappedColumn, Mapping};
 #[cfg(feature = "parquet")]
 pub use self::parquet::ParquetSource;
 pub use self::person::PersonLayout;
 pub use self::position::Positions;
 pub use self::roster::Roster;
+pub use self::shape::{DateOrder, Part, ValueShape};
 pub use self::ssmix2::{Ssmix2Layout, Ssmix2Source};
 pub use self::uke::{UkeColumn, UkeColumns, UkeKind, UkeLayout, UkeSource};
 

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{load_schema, load_secret};
 use crate::cli::Done;
-use crate::commands::tokenise::{SiteKeyFile, refuse_output, write};
+use crate::commands::tokenise::{Output, SiteKeyFile, refuse_output, write};
 use crate::intake::folder_of;
 use crate::output::{self, at, grouped};
 use crate::refs::{RecordId, RecordRefs, load_recipient, record_ref};
@@ -84,23 +84,19 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Done> {
     };
     let site_key = SiteKeyFile::load_or_make(args.site_key.as_deref(), &args.output)?;
     let sorted = args.read(&schema, &site_key.key.refs(&args.database), folder)?;
-    let (mut duplicates, mut bits_set) = (0u64, 0);
-    let count = |row: crate::sort::Row<'_>| {
-        header.records += 1;
-        bits_set += u64::from(row.clk_ones());
-        Ok(())
-    };
-    sorted.for_each(count, |_| duplicates += 1)?;
-    if duplicates > 0 {
+    let remaining = sorted.count()?;
+    if !remaining.duplicates.is_empty() {
         let advice = "hint: every CLK needs an id of its own; nothing has been written";
         bail!("{}", at(args.ids.as_deref().unwrap_or(&args.input), format!("record ids occur twice\n{advice}")));
     }
+    header.records = remaining.records;
     if header.records == 0 {
         return Err(at(&args.input, "there are no CLKs in it; nothing has been written"));
     }
-    header.density_ppm = density_ppm(bits_set, header.records, header.clk_bits);
+    header.density_ppm = density_ppm(remaining.bits_set, header.records, header.clk_bits);
     site_key.save()?;
-    let written = write(&args.output, args.force, header.clone(), &sorted, &unit, &site_key.key);
+    let output = Output { path: &args.output, force: args.force, parallel: true };
+    let written = write(output, header.clone(), &sorted, &unit, &site_key.key);
     let stats = written.inspect_err(|_| site_key.forget())?;
     site_key.say_if_new();
     output::talk(&format!("wrote `{}`: {} CLKs", args.output.display(), grouped(stats.records)));
@@ -114,7 +110,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Done> {
 }
 
 impl Args {
-    fn read(&self, schema: &ClkhashSchema, refs: &RecordRefs, folder: &Path) -> anyhow::Result<Sorted> {
+    fn read(&self, schema: &ClkhashSchema, refs: &RecordRefs, folder: &Path) -> anyhow::Result<Sorted<'static>> {
         let failed = |error| at(&self.input, error);
         let file = File::open(&self.input).map_err(|error| at(&self.input, error))?;
         let mut reader = ClkJsonReader::new(BufReader::new(file)).map_err(failed)?;
@@ -135,7 +131,13 @@ impl Args {
                 None => record_ref(refs, RecordId::Row(position)),
             };
             row.clear();
-            codec.write(record_ref.as_bytes(), 0, position, &Token { clk, presence: 1, exact: Vec::new() }, &mut row);
+            codec.write(
+                record_ref.as_bytes(),
+                0,
+                position,
+                &Token { clk, presence: 1, exact: Vec::new(), blocking: Vec::new() },
+                &mut row,
+            );
             sorter.push(&row).map_err(|error| at(folder, error))?;
         }
         if let Some(ids) = &mut ids {

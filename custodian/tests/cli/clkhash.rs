@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use custodian::refs::{RecordId, SiteKey, record_ref};
 use serde_json::Value;
 
-const VECTOR: &str = include_str!("../../testdata/vectors/clkhash/blake.json");
+const VECTOR: &str = include_str!("../../../testdata/vectors/clkhash/blake.json");
 
 /// A folder with the vector's schema, secret and rows as files.
 struct Site {
