@@ -11,8 +11,11 @@ use linkage_core::token_file::TokenFileReader;
 /// The linkage unit's key of testdata; everybody may know it.
 pub const UNIT: &str = "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33";
 
+/// What a target does with the bytes.
+pub type Target = fn(&[u8]);
+
 /// Every target and its name.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("csv", csv),
     ("uke", uke),
     ("kenshin", kenshin),
