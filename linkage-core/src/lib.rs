@@ -7,6 +7,7 @@
 //! This crate knows nothing of the network, async runtimes, DataFusion, the clock or the terminal: randomness and time
 //! come as arguments, and nothing is printed.
 
+pub mod classify;
 pub mod clk;
 pub mod cluster;
 pub mod dice;
