@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use linkage_core::schema::LinkageSchema;
 use linkage_core::source::{
-    CsvLayout, CsvSource, Encoding, FhirSource, KenshinLayout, KenshinSource, PersonLayout, RawBatch, Source,
+    CsvLayout, CsvShape, CsvSource, Encoding, FhirSource, KenshinLayout, KenshinSource, PersonLayout, RawBatch, Source,
     UkeLayout, UkeSource,
 };
 
@@ -77,7 +77,7 @@ struct Open {
 
 /// How each file is opened.
 enum Layout {
-    Csv(CsvLayout),
+    Csv(CsvLayout, CsvShape),
     Uke(UkeLayout),
     Kenshin(KenshinLayout),
     Fhir(PersonLayout),
@@ -92,8 +92,8 @@ impl Inputs {
         let layout = Layout::new(args, schema)?;
         let mut paths = Vec::new();
         let mut total_bytes = Some(0);
-        for input in &args.inputs {
-            list(input, args.format, &mut paths, &mut total_bytes)?;
+        for input in expand(&args.inputs)? {
+            list(&input, args.format, &mut paths, &mut total_bytes)?;
         }
         let mut inputs = Self {
             layout,
@@ -144,7 +144,9 @@ impl Inputs {
             Some(path) => {
                 let reader = open(&path, Arc::clone(&self.read_bytes))?;
                 let source: Result<Box<dyn Source + Send>, _> = match &self.layout {
-                    Layout::Csv(layout) => CsvSource::open(reader, layout).map(|source| Box::new(source) as _),
+                    Layout::Csv(layout, shape) => {
+                        CsvSource::open_shaped(reader, layout, shape).map(|source| Box::new(source) as _)
+                    }
                     Layout::Uke(layout) => UkeSource::open(reader, layout).map(|source| Box::new(source) as _),
                     Layout::Kenshin(layout) => KenshinSource::open(reader, layout).map(|source| Box::new(source) as _),
                     Layout::Fhir(layout) => FhirSource::open(reader, layout).map(|source| Box::new(source) as _),
@@ -160,6 +162,7 @@ impl Layout {
     fn new(args: &InputArgs, schema: &LinkageSchema) -> anyhow::Result<Self> {
         let fields: Vec<String> = schema.fields().iter().map(|field| field.name().to_owned()).collect();
         let (map, id_column) = (args.map.clone(), args.id_column.clone());
+        let mapping = args.load_mapping(schema)?;
         if args.format != Format::Uke && !(args.kana_column.is_empty() && args.chart_column.is_empty()) {
             anyhow::bail!(
                 "--kana-column and --chart-column are for receipts\nhint: say --format uke, or leave them out"
@@ -179,7 +182,11 @@ impl Layout {
                 branch_root: args.branch_root.clone(),
             }),
             Format::Csv => {
-                Self::Csv(CsvLayout { encoding: args.encoding.unwrap_or(Encoding::Utf8), fields, map, id_column })
+                let encoding = args.encoding.unwrap_or(Encoding::Utf8);
+                match mapping {
+                    Some(mapping) => Self::Csv(mapping.csv_layout(), mapping.csv_shape().clone()),
+                    None => Self::Csv(CsvLayout { encoding, fields, map, id_column }, CsvShape::default()),
+                }
             }
             Format::Uke => {
                 let mut layout = UkeLayout::new(PersonLayout { fields, map, id_column });
@@ -190,6 +197,33 @@ impl Layout {
             }
         })
     }
+}
+
+/// The name of an encoding, as an option gives it.
+pub(crate) fn parse_encoding(text: &str) -> Result<Encoding, String> {
+    text.parse().map_err(|error| format!("{error}"))
+}
+
+/// Replaces each pattern by the files that fit it, in the order of their names: a quoted one reaches the program, and
+/// on some systems no shell expands it. What exists under its own name is no pattern.
+pub(crate) fn expand(inputs: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut expanded = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        let pattern = input.to_str().filter(|text| text.contains(['*', '?', '[']) && !input.exists());
+        let Some(pattern) = pattern else {
+            expanded.push(input.clone());
+            continue;
+        };
+        let found = glob::glob(pattern)
+            .map_err(|error| at(input, format!("{}\nhint: * and ? stand for any text and any letter", error.msg)))?;
+        let mut found = found.collect::<Result<Vec<_>, _>>().map_err(|error| at(error.path(), error.error()))?;
+        if found.is_empty() {
+            return Err(at(input, "no file fits this pattern\nhint: name the files"));
+        }
+        found.sort_unstable();
+        expanded.append(&mut found);
+    }
+    Ok(expanded)
 }
 
 /// Adds a file, or those of a folder and the folders in it, in the order of their names.

@@ -243,6 +243,77 @@ pub enum SourceError {
     },
 }
 
+/// Why a mapping file cannot be used. Its texts name keys and columns, never a value of an extract.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum MappingError {
+    /// Not TOML, or a key that a mapping does not have.
+    #[error(
+        "line {line}: {message}\nhint: `custodian map --guess` writes a mapping; docs/spec/mapping.md lists every key"
+    )]
+    Toml {
+        /// The line, from 1.
+        line: usize,
+        /// What the parser said.
+        message: String,
+    },
+    /// Another format or version.
+    #[error("not a mapping of this version\nhint: it must say format = \"linkage-mapping/1\"")]
+    Format,
+    /// Made for another schema.
+    #[error(
+        "the mapping is for schema {mapping:?}, not for {schema:?}\nhint: use that schema, or make another mapping"
+    )]
+    OtherSchema {
+        /// What the mapping names.
+        mapping: String,
+        /// What the command line names.
+        schema: String,
+    },
+    /// The name of an encoding is not known.
+    #[error("not a known encoding\nhint: use encoding = \"utf-8\" or \"cp932\"")]
+    Encoding,
+    /// A delimiter that could be part of a value.
+    #[error("not a delimiter\nhint: use \",\", \"\\t\", \";\" or, in UTF-8 alone, \"|\"")]
+    Delimiter,
+    /// A mark for missing values that is blank or not in the encoding.
+    #[error(
+        "{mark:?} cannot mark a missing value\nhint: empty values are missing anyway; others must exist in the encoding"
+    )]
+    MissingMark {
+        /// The mark.
+        mark: String,
+    },
+    /// A field of the mapping does not exist.
+    #[error("the schema has no field `{field}`\nhint: its fields are {fields}")]
+    UnknownField {
+        /// The name in the mapping.
+        field: String,
+        /// The names of the schema.
+        fields: String,
+    },
+    /// A field has neither a column nor the statement that there is none.
+    #[error(
+        "field `{field}` is left open\nhint: [fields.{field}] says either column = … or absent = true, and nothing else with absent"
+    )]
+    Open {
+        /// The field.
+        field: String,
+    },
+    /// A column is named where only positions can be, or the other way round.
+    #[error("`{what}`: not a column\nhint: with header = true a name in quotes, with header = false a number from 1")]
+    Column {
+        /// The field, or `id_column`.
+        what: String,
+    },
+    /// An order of dates for something that is no date.
+    #[error("field `{field}` is no date\nhint: leave `date` out")]
+    NoDate {
+        /// The field.
+        field: String,
+    },
+}
+
 /// Why a token file cannot be written or read. A variant per fault, so that a person is told the right thing to do.
 #[derive(Debug, Error)]
 #[non_exhaustive]

@@ -115,7 +115,8 @@ fn pairs(study: &Study, judged: &[Vec<Judged>], model: &Model) -> Pairs {
         by_value.extend(candidates().zip(judged.iter().map(|j| f64::from(j.value))).map(linked));
         let chances = candidates().zip(judged.iter().map(|j| f64::from(j.probability)));
         accepted.extend(chances.clone().filter(|(c, p)| c.exact || *p >= model.cut()).map(linked));
-        let lowest = judged.iter().filter(|j| f64::from(j.probability) >= model.cut()).map(|j| j.value);
+        let sure = |(c, j): &(&classify::Candidate, &Judged)| !c.exact && f64::from(j.probability) >= model.cut();
+        let lowest = candidates().zip(judged).filter(sure).map(|(_, j)| j.value);
         let lowest = lowest.fold(f32::INFINITY, f32::min);
         raw.extend(
             candidates().zip(judged).filter(|(c, j)| !c.exact && j.value >= lowest).map(|(c, _)| linked((c, 0.0))),

@@ -153,6 +153,10 @@ fn text_report(seen: &Seen, names: &[String]) -> String {
     let mut lines = vec![
         format!("database       {}", header.database),
         format!("schema         {} ({})", header.schema_name, header.schema_digest),
+        format!("profile        {}", header.profile()),
+    ];
+    lines.extend(output::hardening(header).iter().map(|step| format!("hardening      {step}")));
+    lines.extend([
         format!("key check      {}", header.key_check),
         format!("normalisation  {}", header.normalisation),
         format!("records        {}{}", grouped(stats.records), if header.deduplicated { ", deduplicated" } else { "" }),
@@ -161,7 +165,7 @@ fn text_report(seen: &Seen, names: &[String]) -> String {
         format!("payload        blake3 {}", blake3::Hash::from_bytes(stats.payload_blake3).to_hex()),
         String::new(),
         "column                bytes  filled".to_owned(),
-    ];
+    ]);
     for (name, width, filled) in &seen.columns {
         lines.push(format!("{name:20}  {width:>5}  {}", share(*filled, stats.records)));
     }
@@ -187,6 +191,8 @@ fn text_report(seen: &Seen, names: &[String]) -> String {
 fn json_report(seen: &Seen, names: &[String]) -> String {
     let report = json!({
         "header": seen.header,
+        "profile": seen.header.profile().to_string(),
+        "hardening": output::hardening(&seen.header),
         "payload_blake3": blake3::Hash::from_bytes(seen.stats.payload_blake3).to_hex().as_str(),
         "file_bytes": seen.file_bytes,
         "columns": seen.columns.iter().map(|(name, width, filled)| json!({

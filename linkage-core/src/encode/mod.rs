@@ -1,11 +1,16 @@
-//! From normalised records to tokens: q-grams, keyed BLAKE3, bits; and exact tokens.
+//! From normalised records to tokens: q-grams, a keyed hash, bits, hardening; exact tokens and blocking keys.
 //!
 //! docs/spec/encoding.md says what is computed, to the bit; testdata/vectors/encode holds examples. This module only
 //! adds how to do it fast: see [`Worker`].
 
 mod draw;
+mod equal;
 mod features;
+mod harden;
+mod hash;
 mod memo;
+mod part;
+mod salt;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -17,11 +22,14 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::clk::{Clk, ClkLength};
 use crate::normalise::{self, Outcome, Rule};
-use crate::schema::{ExactComponent, Features, FieldKind, HashingProfile, Layout, LinkageSchema};
-use crate::secret::{Key, LinkageSecret};
-use draw::{Positions, set_bit};
+use crate::schema::{Features, FieldKind, Layout, LinkageSchema};
+use crate::secret::{KeyUse, LinkageSecret};
+use draw::{Draw, Positions, set_bit};
+use equal::{BlockingPlan, ExactPlan};
 use features::{Message, Part};
+use harden::Hardener;
 use memo::{GramMemo, ValueMemo, ValueSlot};
+use salt::Salt;
 
 /// A record after normalisation: one value or nothing per field, in the order of the schema's fields.
 pub type NormalisedRecord = [Option<String>];
@@ -36,6 +44,8 @@ pub struct Token {
     pub presence: u16,
     /// The exact tokens in the order of the schema; `None` where a required field is missing.
     pub exact: Vec<Option<[u8; 16]>>,
+    /// The blocking keys in the order of the schema; `None` where a part is missing.
+    pub blocking: Vec<Option<[u8; 16]>>,
 }
 
 /// What became of a record as the custodian holds it.
@@ -55,6 +65,9 @@ pub struct Encoder {
     kinds: Vec<FieldKind>,
     fields: Vec<FieldPlan>,
     exact: Vec<ExactPlan>,
+    blocking: Vec<BlockingPlan>,
+    salt: Option<Salt>,
+    hardener: Option<Hardener>,
     /// The memory of workers that are not at work, so that the next one starts with it.
     idle: Mutex<Vec<Memory>>,
 }
@@ -71,17 +84,12 @@ struct FieldPlan {
     segment_bit: u16,
 }
 
-struct ExactPlan {
-    key: Key,
-    components: Vec<ExactComponent>,
-}
-
 impl Encoder {
     /// An encoder for records of this schema.
     pub fn new(schema: &LinkageSchema, secret: &LinkageSecret) -> Self {
-        let HashingProfile::Blake3 = schema.hashing();
-        let digest = schema.digest();
-        let length = schema.clk_length();
+        let (hashing, digest) = (schema.hashing(), schema.digest());
+        let key = |usage, name: &str| secret.key(hashing, usage, &digest, name);
+        let length = schema.filter_length();
         let filter = match schema.layout() {
             Layout::Composite => length,
             Layout::Segmented { segment_bits, .. } => {
@@ -94,14 +102,20 @@ impl Encoder {
                 index,
                 features: encoding.features(),
                 budget: encoding.bits(),
-                positions: Positions::new(&secret.field_key(&digest, field.name()), filter),
+                positions: Positions::new(hashing, &key(KeyUse::Field, field.name()), filter),
                 words: segment * filter.words()..(segment + 1) * filter.words(),
                 segment_bit: 1 << segment,
             }
         });
         let exact = schema.exact_tokens().iter().map(|token| ExactPlan {
-            key: secret.exact_token_key(&digest, token.name()),
+            hashing,
+            key: key(KeyUse::ExactToken, token.name()),
             components: token.components().to_vec(),
+        });
+        let blocking = schema.blocking_keys().iter().map(|blocking| BlockingPlan {
+            hashing,
+            key: key(KeyUse::BlockingKey, blocking.name()),
+            parts: blocking.parts().to_vec(),
         });
         Self {
             length,
@@ -109,6 +123,9 @@ impl Encoder {
             kinds: schema.fields().iter().map(|field| field.kind()).collect(),
             fields: fields.collect(),
             exact: exact.collect(),
+            blocking: blocking.collect(),
+            salt: Salt::of(schema),
+            hardener: Hardener::new(schema, secret),
             idle: Mutex::new(Vec::new()),
         }
     }
@@ -163,8 +180,9 @@ struct Memory {
     grams: Vec<GramMemo>,
     values: Vec<ValueMemo>,
     filter: Vec<u64>,
+    room: Vec<u64>,
     scratch: Scratch,
-    exact_message: Vec<u8>,
+    message: Vec<u8>,
     texts: Vec<String>,
 }
 
@@ -178,7 +196,8 @@ struct Scratch {
 
 impl Memory {
     fn new(fields: usize, length: ClkLength) -> Self {
-        let mut memory = Self { filter: vec![0; length.words()], ..Self::default() };
+        let words = || vec![0; length.words()];
+        let mut memory = Self { filter: words(), room: words(), ..Self::default() };
         memory.grams.resize_with(fields, GramMemo::default);
         memory.values.resize_with(fields, ValueMemo::default);
         memory
@@ -192,6 +211,26 @@ impl Worker<'_> {
     /// When the record does not have one entry per field of the schema.
     pub fn encode<S: AsRef<str>>(&mut self, record: &[Option<S>]) -> Token {
         assert_eq!(record.len(), self.encoder.kinds.len(), "a record has one entry per field of the schema");
+        let (mut clk, mut presence) = match self.encoder.salt {
+            None => self.filter(record),
+            Some(salt) => self.salted_filter(salt, record),
+        };
+        if self.encoder.segmented {
+            let present = self.encoder.fields.iter().enumerate().filter(|(bit, _)| presence >> bit & 1 == 1);
+            presence = present.fold(0, |mask, (_, plan)| mask | plan.segment_bit);
+        }
+        if let Some(hardener) = &self.encoder.hardener {
+            clk = hardener.apply(&clk);
+        }
+        let message = &mut self.memory.message;
+        let exact = self.encoder.exact.iter().map(|plan| plan.encode(record, message)).collect();
+        let blocking = self.encoder.blocking.iter().map(|plan| plan.encode(record, message)).collect();
+        Token { clk, presence, exact, blocking }
+    }
+
+    /// The filter of a record, and which fields are in it: bit i is the i-th encoded field.
+    #[inline]
+    fn filter<S: AsRef<str>>(&mut self, record: &[Option<S>]) -> (Clk, u16) {
         let mut clk = Clk::empty(self.encoder.length);
         let mut presence = 0;
         // First everything that is remembered, then what has to be computed: see `ValueMemo::merge_known`.
@@ -226,12 +265,25 @@ impl Worker<'_> {
                 presence |= 1 << bit;
             }
         }
-        if self.encoder.segmented {
-            let present = self.encoder.fields.iter().enumerate().filter(|(bit, _)| presence >> bit & 1 == 1);
-            presence = present.fold(0, |mask, (_, plan)| mask | plan.segment_bit);
+        (clk, presence)
+    }
+
+    /// The same with a salt: nothing is remembered but the values of the salt's own field.
+    fn salted_filter<S: AsRef<str>>(&mut self, salt: Salt, record: &[Option<S>]) -> (Clk, u16) {
+        let mut clk = Clk::empty(self.encoder.length);
+        let mut presence = 0;
+        let message = salt.message(record);
+        for (bit, plan) in self.encoder.fields.iter().enumerate() {
+            let value = record[plan.index].as_ref().map(AsRef::as_ref).unwrap_or_default();
+            let words = &mut clk.words_mut()[plan.words.clone()];
+            let present = if salt.is(plan.index) {
+                self.memory.encode_field(bit, plan, value, None, words)
+            } else {
+                self.memory.encode_salted(plan, &plan.positions.rekeyed(&message), value, words)
+            };
+            presence |= u16::from(present) << bit;
         }
-        let exact = self.encoder.exact.iter().map(|plan| self.memory.encode_exact(plan, record)).collect();
-        Token { clk, presence, exact }
+        (clk, presence)
     }
 
     /// Normalises and encodes one record.
@@ -278,7 +330,11 @@ impl Memory {
         let Self { grams, values, filter, scratch, .. } = self;
         let filter = &mut filter[..clk.len()];
         filter.fill(0);
-        if !scratch.value_filter(plan, value, &mut grams[field], filter) {
+        let memo = &mut grams[field];
+        let merge = |message: &Message, each: usize, filter: &mut [u64]| {
+            memo.merge(message, each, filter, |bits| plan.positions.draw(message, each, bits))
+        };
+        if !scratch.value_filter(plan, value, filter, merge) {
             return false;
         }
         for (word, more) in clk.iter_mut().zip(filter.iter()) {
@@ -290,32 +346,33 @@ impl Memory {
         true
     }
 
-    /// The exact token of a record (docs/spec/encoding.md, §6).
-    fn encode_exact<S: AsRef<str>>(&mut self, plan: &ExactPlan, record: &[Option<S>]) -> Option<[u8; 16]> {
-        let message = &mut self.exact_message;
-        message.clear();
-        for component in &plan.components {
-            match record[component.field()].as_ref().map(AsRef::as_ref).filter(|value: &&str| !value.is_empty()) {
-                // What cannot be read is neither equal nor absent.
-                Some(value) if value.contains(normalise::WILDCARD) => return None,
-                Some(value) => {
-                    message.push(1);
-                    message.extend_from_slice(&(value.len() as u32).to_le_bytes());
-                    message.extend_from_slice(value.as_bytes());
-                }
-                None if component.optional() => message.push(0),
-                None => return None,
-            }
+    /// Adds the bits of one value under a record's own key.
+    fn encode_salted(&mut self, plan: &FieldPlan, positions: &Positions, value: &str, clk: &mut [u64]) -> bool {
+        let Self { filter, room, scratch, .. } = self;
+        let (filter, room) = (&mut filter[..clk.len()], &mut room[..clk.len()]);
+        filter.fill(0);
+        let merge =
+            |message: &Message, each: usize, filter: &mut [u64]| salt::merge(positions, message, each, filter, room);
+        if !scratch.value_filter(plan, value, filter, merge) {
+            return false;
         }
-        let mut token = [0; 16];
-        token.copy_from_slice(&blake3::keyed_hash(&plan.key, message).as_bytes()[..16]);
-        Some(token)
+        clk.iter_mut().zip(filter.iter()).for_each(|(word, more)| *word |= more);
+        true
     }
 }
 
 impl Scratch {
     /// Sets the bits of one value in an empty filter; false when it has no q-gram.
-    fn value_filter(&mut self, plan: &FieldPlan, value: &str, memo: &mut GramMemo, filter: &mut [u64]) -> bool {
+    ///
+    /// `merge` adds the bits of the first so many positions of a message.
+    #[inline]
+    fn value_filter(
+        &mut self,
+        plan: &FieldPlan,
+        value: &str,
+        filter: &mut [u64],
+        mut merge: impl FnMut(&Message, usize, &mut [u64]) -> Draw,
+    ) -> bool {
         let Self { parts, messages, draws } = self;
         messages.clear();
         features::messages(plan.features, value, parts, messages);
@@ -323,7 +380,7 @@ impl Scratch {
             let (each, remainder) = (plan.budget / messages.len(), plan.budget % messages.len());
             draws.clear();
             for (index, message) in (0..).zip(messages.iter()) {
-                let draw = memo.merge(message, each, filter, |bits| plan.positions.draw(message, each, bits));
+                let draw = merge(message, each, filter);
                 draws.push((draw.rank, index, draw.next));
             }
             // By rank; equal ranks keep the order of the text, as equal messages draw the same.

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 use rayon::prelude::*;
 
 use super::*;
+use crate::schema::HashingProfile;
+use crate::secret::Key;
 
 fn schema(json: &str) -> LinkageSchema {
     LinkageSchema::parse(json.as_bytes()).unwrap()
@@ -45,7 +47,9 @@ fn secret() -> LinkageSecret {
 }
 
 /// The encoding of one field as the specification has it, step by step and without haste.
-fn naive_field(schema: &LinkageSchema, name: &str, value: &str) -> Option<Clk> {
+///
+/// With a salt, the field's key is replaced by one that follows from it and the salt.
+fn naive_field(schema: &LinkageSchema, name: &str, value: &str, salt: Option<&str>) -> Option<Clk> {
     let field = schema.fields().iter().find(|f| f.name() == name).unwrap();
     let encoding = field.encoding().unwrap();
     let mut all = Vec::new();
@@ -56,12 +60,17 @@ fn naive_field(schema: &LinkageSchema, name: &str, value: &str) -> Option<Clk> {
     if set.is_empty() {
         return None;
     }
-    let key = secret().field_key(&schema.digest(), name);
+    let mut key = secret().key(schema.hashing(), KeyUse::Field, &schema.digest(), name);
+    if let Some(salt) = salt {
+        let mut salted = Key::default();
+        naive_output(schema.hashing(), &key, &[b"\x40", salt.as_bytes()].concat(), &mut salted[..]);
+        key = salted;
+    }
     let mut ranked: Vec<(u64, Vec<u16>)> = set
         .iter()
         .map(|message| {
             let mut bytes = vec![0; 8 + 8 * encoding.bits() + 64];
-            blake3::Hasher::new_keyed(&key).update(message).finalize_xof().fill(&mut bytes);
+            naive_output(schema.hashing(), &key, message, &mut bytes);
             let bits = (schema.clk_bits() / schema.layout().segments()) as u32;
             let positions = bytes[8..]
                 .chunks_exact(2)
@@ -82,11 +91,38 @@ fn naive_field(schema: &LinkageSchema, name: &str, value: &str) -> Option<Clk> {
     Some(clk)
 }
 
+fn naive_output(hashing: HashingProfile, key: &Key, message: &[u8], out: &mut [u8]) {
+    if hashing == HashingProfile::Blake3 {
+        return blake3::Hasher::new_keyed(key).update(message).finalize_xof().fill(out);
+    }
+    use hmac::Mac as _;
+    for (counter, chunk) in (1u32..).zip(out.chunks_mut(32)) {
+        let mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(&key[..]).unwrap();
+        let block = mac.chain_update(counter.to_be_bytes()).chain_update(message).finalize().into_bytes();
+        chunk.copy_from_slice(&block[..chunk.len()]);
+    }
+}
+
+/// The same schema with HMAC-SHA-256, or with the birth date as salt.
+fn changed(schema: &LinkageSchema, key: &str, value: serde_json::Value) -> LinkageSchema {
+    let mut document: serde_json::Value = serde_json::from_str(&schema.canonical()).unwrap();
+    document[key] = value;
+    LinkageSchema::parse(document.to_string().as_bytes()).unwrap()
+}
+
 fn naive(schema: &LinkageSchema, record: &[Option<String>]) -> (Clk, u16) {
+    let salted = schema.fields().iter().position(|f| f.name() == "d").filter(|_| !schema.hardening().is_empty());
+    let salt = salted.map(|index| {
+        // A salt that cannot be read is none.
+        record[index].as_deref().filter(|value| !value.contains(normalise::WILDCARD)).unwrap_or_default()
+    });
     let mut clk = Clk::empty(schema.clk_length());
     let mut presence = 0;
     for (bit, (index, field, encoding)) in schema.encoded_fields().enumerate() {
-        if let Some(one) = record[index].as_deref().and_then(|value| naive_field(schema, field.name(), value)) {
+        if let Some(one) = record[index]
+            .as_deref()
+            .and_then(|value| naive_field(schema, field.name(), value, salt.filter(|_| salted != Some(index))))
+        {
             clk.words_mut().iter_mut().zip(one.words()).for_each(|(word, more)| *word |= more);
             presence |= 1 << encoding.segment().unwrap_or(bit);
         }
@@ -135,6 +171,23 @@ proptest! {
                 prop_assert_eq!(bits.iter().any(|word| *word != 0), token.presence >> segment & 1 == 1);
             }
             prop_assert_eq!((token.clk, token.presence), naive(&schema, record));
+        }
+    }
+
+    #[test]
+    fn other_hashes_and_salts_give_what_the_specification_says(records in records()) {
+        let salt = serde_json::json!([{"kind": "salt", "field": "d"}]);
+        for schema in [
+            changed(&mixed(1024), "hashing", "hmac-sha256".into()),
+            changed(&mixed(1024), "hardening", salt.clone()),
+            changed(&segmented(2), "hardening", salt),
+        ] {
+            let encoder = Encoder::new(&schema, &secret());
+            let mut worker = encoder.worker();
+            for record in records.iter().chain(&records) {
+                let token = worker.encode(record);
+                prop_assert_eq!((token.clk, token.presence), naive(&schema, record));
+            }
         }
     }
 

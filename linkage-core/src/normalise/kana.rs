@@ -83,7 +83,7 @@ impl Fold {
 }
 
 /// Hiragana to katakana; both sets of へ, べ, ぺ and り become one.
-fn katakana(c: char) -> char {
+pub(super) fn katakana(c: char) -> char {
     match c {
         '\u{3041}'..='\u{3096}' | '\u{309D}' | '\u{309E}' => char::from_u32(u32::from(c) + 0x60).unwrap_or(c),
         _ => c,
@@ -91,7 +91,7 @@ fn katakana(c: char) -> char {
 }
 
 /// The syllable that all sources would write: large kana, one spelling per sound.
-fn syllable(c: char) -> char {
+pub(super) fn syllable(c: char) -> char {
     match c {
         'ァ' => 'ア',
         'ィ' | 'ヰ' => 'イ',

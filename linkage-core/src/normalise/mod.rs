@@ -4,6 +4,7 @@
 //! an era date here and a western one there, must become the same q-grams. Every function is pure and follows the same
 //! order of steps; what is lost on the way (an impossible date, an unreadable name) is a [`Rule`], never a silent guess.
 
+mod changes;
 mod date;
 mod insurer;
 mod kana;
@@ -18,6 +19,7 @@ mod variants;
 #[cfg(test)]
 mod tests;
 
+pub use changes::{Change, Changes, changes};
 pub use rule::Rule;
 
 use crate::schema::FieldKind;

@@ -1,8 +1,10 @@
 //! From the document to the schema: every rule of docs/spec/linkage-schema.md, checked once.
 
 use super::document::{self, Document};
+use super::hardening::{BlockingKey, check_blocking_keys, check_hardening};
 use super::{ExactComponent, ExactToken, Features, Field, FieldEncoding, FieldKind, Layout, LinkageSchema};
 use crate::error::SchemaError;
+use crate::harden::Step;
 
 /// The presence mask is a u16.
 const MAX_ENCODED_FIELDS: usize = 16;
@@ -31,11 +33,26 @@ pub(super) fn check(document: Document) -> Result<LinkageSchema, SchemaError> {
         let text = e.to_string();
         broken("threshold", text.lines().next().unwrap_or_default(), "write a decimal in a string, such as \"0.80\"")
     })?;
-    let (layout, clk_length) = Layout::check(&layout)?;
-    let fields = check_fields(fields, layout, clk_length.bits())?;
+    let (layout, filter_length) = Layout::check(&layout)?;
+    let fields = check_fields(fields, layout, filter_length.bits())?;
     let exact_tokens = check_exact_tokens(exact_tokens, &fields)?;
-    check_use(&fields, &exact_tokens)?;
-    Ok(LinkageSchema { name, normalisation, layout, clk_length, hashing, threshold, fields, exact_tokens })
+    let blocking_keys = check_blocking_keys(document.blocking_keys, &fields)?;
+    let (hardening, clk_length) =
+        check_hardening(document.hardening, &fields, layout != Layout::Composite, filter_length)?;
+    check_use(&fields, &exact_tokens, &blocking_keys, &hardening)?;
+    Ok(LinkageSchema {
+        name,
+        normalisation,
+        layout,
+        filter_length,
+        clk_length,
+        hashing,
+        threshold,
+        fields,
+        exact_tokens,
+        hardening,
+        blocking_keys,
+    })
 }
 
 fn check_fields(documents: Vec<document::Field>, layout: Layout, clk_bits: usize) -> Result<Vec<Field>, SchemaError> {
@@ -188,10 +205,18 @@ fn check_exact_tokens(documents: Vec<document::ExactToken>, fields: &[Field]) ->
 }
 
 /// A field that nothing uses is most likely a forgotten `encode`.
-fn check_use(fields: &[Field], tokens: &[ExactToken]) -> Result<(), SchemaError> {
+fn check_use(
+    fields: &[Field],
+    tokens: &[ExactToken],
+    keys: &[BlockingKey],
+    hardening: &[Step],
+) -> Result<(), SchemaError> {
     for (index, field) in fields.iter().enumerate() {
-        let in_token = tokens.iter().flat_map(|t| &t.components).any(|c| c.field == index);
-        if field.encoding.is_none() && !in_token {
+        let used = field.encoding.is_some()
+            || tokens.iter().flat_map(|t| &t.components).any(|c| c.field == index)
+            || keys.iter().flat_map(BlockingKey::parts).any(|part| part.field() == index)
+            || hardening.iter().any(|step| matches!(step, Step::Salt { field: salt, .. } if *salt == field.name));
+        if !used {
             let place = format!("field {:?}", field.name);
             return Err(broken(place, "neither encoded nor in an exact token", "add `encode`, or remove the field"));
         }
@@ -199,7 +224,7 @@ fn check_use(fields: &[Field], tokens: &[ExactToken]) -> Result<(), SchemaError>
     Ok(())
 }
 
-fn check_column_name(place: &str, name: &str) -> Result<(), SchemaError> {
+pub(super) fn check_column_name(place: &str, name: &str) -> Result<(), SchemaError> {
     if is_name(name, b'_', 32) {
         return Ok(());
     }

@@ -6,6 +6,7 @@
 mod canonical;
 mod check;
 mod document;
+mod hardening;
 mod layout;
 #[cfg(test)]
 mod tests;
@@ -16,11 +17,13 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use canonical::Canonical;
 pub(crate) use check::is_name;
+pub use hardening::{BlockingKey, BlockingPart};
 pub use layout::Layout;
 
 use crate::clk::ClkLength;
 use crate::dice::DiceThreshold;
 use crate::error::SchemaError;
+use crate::harden::{Model, Profile, Step};
 use crate::types::SchemaDigest;
 
 /// The version of the format that this crate reads.
@@ -30,10 +33,13 @@ const FORMAT: &str = "linkage-schema/1";
 const DIGEST_CONTEXT: &str = "linkage-engine 2026-11-22 linkage-schema/1 digest";
 
 /// The schemas that ship with the software.
-const SHIPPED: [(&str, &str); 4] = [
+const SHIPPED: [(&str, &str); 7] = [
     ("person-ja", include_str!("../../schemas/person-ja.json")),
+    ("person-ja-blocked", include_str!("../../schemas/person-ja-blocked.json")),
+    ("person-ja-hardened", include_str!("../../schemas/person-ja-hardened.json")),
     ("person-ja-max-quality", include_str!("../../schemas/person-ja-max-quality.json")),
     ("person-en", include_str!("../../schemas/person-en.json")),
+    ("person-en-hardened", include_str!("../../schemas/person-en-hardened.json")),
     ("person-en-max-quality", include_str!("../../schemas/person-en-max-quality.json")),
 ];
 
@@ -43,11 +49,14 @@ pub struct LinkageSchema {
     name: String,
     normalisation: String,
     layout: Layout,
+    filter_length: ClkLength,
     clk_length: ClkLength,
     hashing: HashingProfile,
     threshold: DiceThreshold,
     fields: Vec<Field>,
     exact_tokens: Vec<ExactToken>,
+    hardening: Vec<Step>,
+    blocking_keys: Vec<BlockingKey>,
 }
 
 /// How hash positions are drawn.
@@ -58,6 +67,8 @@ pub enum HashingProfile {
     /// Keyed BLAKE3 with extended output.
     #[default]
     Blake3,
+    /// HMAC-SHA-256 in counter mode, for sites that need it.
+    HmacSha256,
 }
 
 /// What a column holds, which decides how it is normalised.
@@ -188,9 +199,14 @@ impl LinkageSchema {
         self.clk_length.bits()
     }
 
-    /// The length of a CLK.
+    /// The length of a CLK, after hardening.
     pub fn clk_length(&self) -> ClkLength {
         self.clk_length
+    }
+
+    /// The length of the filter that is hardened; without hardening that of the CLK.
+    pub(crate) fn filter_length(&self) -> ClkLength {
+        self.filter_length
     }
 
     /// How the bits of a CLK are shared out among the fields.
@@ -231,6 +247,32 @@ impl LinkageSchema {
         }
     }
 
+    /// What is done to the filter before it leaves, in this order.
+    pub fn hardening(&self) -> &[Step] {
+        &self.hardening
+    }
+
+    /// What hardening does to densities and thresholds.
+    pub fn hardening_model(&self) -> Model {
+        Model::new(&self.hardening, hardening::expected_density(&self.fields, self.filter_length))
+    }
+
+    /// ρ of the diffusion in millionths; 0 without diffusion.
+    pub fn rho_ppm(&self) -> u32 {
+        let rho = |step: &Step| if let Step::Diffusion { rho_ppm, .. } = step { Some(*rho_ppm) } else { None };
+        self.hardening.iter().find_map(rho).unwrap_or(0)
+    }
+
+    /// The profile that the schema belongs to.
+    pub fn profile(&self) -> Profile {
+        Profile::of(self.layout.segments() as u32, self.rho_ppm())
+    }
+
+    /// The blocking keys, in the order of the token file's columns.
+    pub fn blocking_keys(&self) -> &[BlockingKey] {
+        &self.blocking_keys
+    }
+
     /// The exact tokens, in the order of the token file's columns.
     pub fn exact_tokens(&self) -> &[ExactToken] {
         &self.exact_tokens
@@ -257,17 +299,26 @@ impl LinkageSchema {
                 ("optional", Canonical::texts(some(true))),
             ])
         });
-        Canonical::Object(vec![
+        let mut members = vec![
             ("format", Canonical::text(FORMAT)),
             ("name", Canonical::text(&self.name)),
             ("normalisation", Canonical::text(&self.normalisation)),
-            ("layout", self.layout.canonical(self.clk_length)),
+            ("layout", self.layout.canonical(self.filter_length)),
             ("hashing", Canonical::text(self.hashing)),
             ("threshold", Canonical::text(self.threshold)),
             ("fields", Canonical::List(self.fields.iter().map(Field::canonical).collect())),
             ("exact_tokens", Canonical::List(exact_tokens.collect())),
-        ])
-        .write()
+        ];
+        // Lists that came later are there only when they hold something, so that older schemas keep their digest.
+        if !self.hardening.is_empty() {
+            members
+                .push(("hardening", Canonical::List(self.hardening.iter().map(hardening::canonical_step).collect())));
+        }
+        if !self.blocking_keys.is_empty() {
+            let keys = self.blocking_keys.iter().map(|key| key.canonical(&self.fields));
+            members.push(("blocking_keys", Canonical::List(keys.collect())));
+        }
+        Canonical::Object(members).write()
     }
 }
 
@@ -354,6 +405,7 @@ impl fmt::Display for HashingProfile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Blake3 => f.write_str("blake3"),
+            Self::HmacSha256 => f.write_str("hmac-sha256"),
         }
     }
 }

@@ -90,6 +90,20 @@ impl RawBatch {
         (0..self.len()).map(|index| self.record(index))
     }
 
+    /// Hashes everything in the batch, so that the same rows can be known again.
+    pub fn hash_into(&self, hasher: &mut blake3::Hasher) {
+        let mut numbers = Vec::with_capacity(8 * (self.ends.len() + 2 * self.rows.len() + self.malformed.len() + 4));
+        let lengths = [self.bytes.len(), self.ends.len(), self.rows.len(), self.malformed.len()];
+        for number in lengths.into_iter().chain(self.ends.iter().copied()) {
+            numbers.extend_from_slice(&(number as u64).to_le_bytes());
+        }
+        let newness = self.newness.iter().map(|&newness| u64::from(newness));
+        for number in self.rows.iter().copied().chain(newness).chain(self.malformed.iter().copied()) {
+            numbers.extend_from_slice(&number.to_le_bytes());
+        }
+        hasher.update(&numbers).update(&self.bytes);
+    }
+
     fn width(&self) -> usize {
         self.fields + usize::from(self.has_id)
     }

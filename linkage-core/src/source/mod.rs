@@ -11,15 +11,19 @@ mod encoding;
 mod fhir;
 mod kenshin;
 mod limited;
+mod mapping;
 mod person;
+mod shape;
 mod uke;
 
 pub use self::batch::{RawBatch, RawRecord};
-pub use self::csv::{CsvLayout, CsvSource};
+pub use self::csv::{CsvLayout, CsvShape, CsvSource};
 pub use self::encoding::{Decoded, Encoding};
 pub use self::fhir::FhirSource;
 pub use self::kenshin::{KenshinLayout, KenshinSource};
+pub use self::mapping::{MAPPING_FORMAT, MappedColumn, Mapping};
 pub use self::person::PersonLayout;
+pub use self::shape::{DateOrder, Part, ValueShape};
 pub use self::uke::{UkeColumn, UkeColumns, UkeKind, UkeLayout, UkeSource};
 
 use crate::error::SourceError;

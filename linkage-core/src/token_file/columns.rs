@@ -34,9 +34,9 @@ pub(super) fn columns(header: &TokenFileHeader) -> Vec<Column> {
         binary("clk", header.clk_bits as usize / 8),
         Column { name: "presence".to_owned(), width: 2, kind: ColumnKind::UInt16, nullable: false },
     ];
-    columns.extend(
-        header.exact_tokens.iter().map(|name| Column { nullable: true, ..binary(&format!("exact_{name}"), 16) }),
-    );
+    let exact = header.exact_tokens.iter().map(|name| format!("exact_{name}"));
+    let blocking = header.blocking_keys.iter().map(|name| format!("block_{name}"));
+    columns.extend(exact.chain(blocking).map(|name| Column { nullable: true, ..binary(&name, 16) }));
     columns
 }
 
@@ -62,6 +62,7 @@ pub struct TokenBatchBuilder {
     clk: FixedSizeBinaryBuilder,
     presence: UInt16Builder,
     exact: Vec<FixedSizeBinaryBuilder>,
+    blocking: Vec<FixedSizeBinaryBuilder>,
 }
 
 impl TokenBatchBuilder {
@@ -73,6 +74,7 @@ impl TokenBatchBuilder {
             clk: FixedSizeBinaryBuilder::new(header.clk_bits as i32 / 8),
             presence: UInt16Builder::new(),
             exact: header.exact_tokens.iter().map(|_| FixedSizeBinaryBuilder::new(16)).collect(),
+            blocking: header.blocking_keys.iter().map(|_| FixedSizeBinaryBuilder::new(16)).collect(),
         }
     }
 
@@ -86,10 +88,10 @@ impl TokenBatchBuilder {
         self.len() == 0
     }
 
-    /// Adds a row: the bytes of its CLK, lowest bit first, and its exact tokens in the order of the header.
+    /// Adds a row without blocking keys: see [`Self::push_blocked`].
     ///
     /// # Errors
-    /// [`TokenFileError::Row`] when the CLK or the list of exact tokens has another length than the header says.
+    /// As [`Self::push_blocked`].
     pub fn push(
         &mut self,
         record_ref: &RecordRef,
@@ -97,15 +99,35 @@ impl TokenBatchBuilder {
         presence: u16,
         exact: &[Option<[u8; 16]>],
     ) -> Result<(), TokenFileError> {
+        self.push_blocked(record_ref, clk, presence, exact, &[])
+    }
+
+    /// Adds a row: the bytes of its CLK, lowest bit first, its exact tokens and its blocking keys in the order of the
+    /// header.
+    ///
+    /// # Errors
+    /// [`TokenFileError::Row`] when the CLK or one of the lists has another length than the header says.
+    pub fn push_blocked(
+        &mut self,
+        record_ref: &RecordRef,
+        clk: &[u8],
+        presence: u16,
+        exact: &[Option<[u8; 16]>],
+        blocking: &[Option<[u8; 16]>],
+    ) -> Result<(), TokenFileError> {
         if exact.len() != self.exact.len() {
             return Err(TokenFileError::Row { rule: "has another number of exact tokens than the header" });
+        }
+        if blocking.len() != self.blocking.len() {
+            return Err(TokenFileError::Row { rule: "has another number of blocking keys than the header" });
         }
         self.clk
             .append_value(clk)
             .map_err(|_| TokenFileError::Row { rule: "has a CLK of another length than the header" })?;
         self.record_ref.append_value(record_ref.as_bytes()).map_err(TokenFileError::Arrow)?;
         self.presence.append_value(presence);
-        for (builder, value) in self.exact.iter_mut().zip(exact) {
+        let builders = self.exact.iter_mut().zip(exact).chain(self.blocking.iter_mut().zip(blocking));
+        for (builder, value) in builders {
             match value {
                 Some(value) => builder.append_value(value).map_err(TokenFileError::Arrow)?,
                 None => builder.append_null(),
@@ -121,7 +143,8 @@ impl TokenBatchBuilder {
     pub fn finish(&mut self) -> Result<RecordBatch, TokenFileError> {
         let mut columns: Vec<ArrayRef> =
             vec![Arc::new(self.record_ref.finish()), Arc::new(self.clk.finish()), Arc::new(self.presence.finish())];
-        columns.extend(self.exact.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef));
+        let equal = self.exact.iter_mut().chain(&mut self.blocking);
+        columns.extend(equal.map(|builder| Arc::new(builder.finish()) as ArrayRef));
         RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(TokenFileError::Arrow)
     }
 }

@@ -1,16 +1,11 @@
 //! One household: who lives together, how old they are, and what they share.
 
-use crate::date::{Date, days_in_month};
+use super::{Person, REFERENCE_DATE, Sex, World, history};
+use crate::date::Date;
 use crate::insurance;
-use crate::names::{Name, Names};
-use crate::place::Places;
-use crate::population::{Former, Person, REFERENCE_DATE, Sex};
+use crate::names::Name;
 use crate::random::{Random, Weighted};
-
-/// Share of households of foreign residents.
-const FOREIGN_SHARE: f64 = 0.034;
-/// Chance that a child is followed by a twin.
-const TWIN_SHARE: f64 = 0.011;
+use crate::rates::PopulationModel;
 
 /// Kinds of households and their shares, tuned so that the age structure comes out as Japan's (a test checks it).
 const KINDS: [(Kind, f64); 5] = [
@@ -20,6 +15,11 @@ const KINDS: [(Kind, f64); 5] = [
     (Kind::OneParent, 0.09),
     (Kind::ThreeGenerations, 0.07),
 ];
+
+/// The shares, to draw from.
+pub(super) fn kinds() -> Weighted {
+    Weighted::new(KINDS.map(|(_, share)| share))
+}
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -44,53 +44,52 @@ impl Kind {
 }
 
 /// Somebody's place in the household, before names and papers.
-struct Seat {
+pub(super) struct Seat {
     sex: Sex,
     birth: Date,
-    /// Married into the household, so that the family name changed then.
-    took_name: bool,
+    pub(super) role: Role,
+    /// Gave up a family name when marrying.
+    pub(super) took_name: bool,
 }
 
-/// The people of one household; their numbers are for the caller to set.
-pub(crate) fn generate(seed: u64, number: u64, names: &Names, places: &Places) -> Vec<Person> {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Lives with a partner, or did.
+    Married,
+    /// Alone with children.
+    Parent,
+    Child,
+    /// All others.
+    Other,
+}
+
+/// Adds the people of one household; their numbers are for the caller to set.
+pub(super) fn generate(seed: u64, number: u64, world: &World, people: &mut Vec<Person>) {
+    let World { names, places, model, .. } = world;
     let random = &mut Random::new(seed, "household", number);
-    let kind = KINDS[Weighted::new(KINDS.map(|(_, share)| share)).draw(random)].0;
-    let seats = seats(random, kind);
+    let kind = world.kinds.draw(random);
+    let seats = seats(random, KINDS[kind].0, model);
 
-    let foreign = random.chance(FOREIGN_SHARE).then(|| names.foreign_group(random));
-    let new_family = |random: &mut Random| match foreign {
-        Some(group) => names.foreign_family(random, group),
-        None => names.family(random),
-    };
-    let family = new_family(random);
+    // The household of foreign residents is decided by a number that other rates do not move.
+    let foreign = Some(names.foreign_group(random)).filter(|_| random.chance(model.foreign_share));
+    let foreign = foreign.map(|group| (group, random.chance(0.6)));
+    let family = new_family(random, world, foreign);
     let (place, head_age) = (places.draw(random), seats[0].birth.age_on(REFERENCE_DATE));
-    let former_place = places.draw_former(random, &place);
     let card = insurance::of_household(random, place.prefecture, head_age);
-    let former_card = insurance::of_household(random, former_place.prefecture, head_age.min(70));
-    let moved = random.unit();
 
-    let mut given_names: Vec<Name> = Vec::new();
-    let mut people = Vec::with_capacity(seats.len());
+    let first = people.len();
     for (branch, seat) in seats.iter().enumerate() {
         let given = loop {
             let name = match foreign {
-                Some(group) => names.foreign_given(random, group),
-                None => names.given(random, seat.sex, seat.birth.year),
+                Some((group, kanji)) => names.foreign_given(random, group, seat.sex, kanji),
+                None => names.given(random, seat.sex, seat.birth.year, model.variant_share),
             };
             // Nobody gives two of a household the same name.
-            if given_names.len() > 8 || given_names.iter().all(|other| other.kana != name.kana) {
+            if branch > 8 || people[first..].iter().all(|other| other.given.kana != name.kana) {
                 break name;
             }
         };
-        given_names.push(given.clone());
         let age = seat.birth.age_on(REFERENCE_DATE);
-        let former = Former {
-            family: new_family(random),
-            postal_code: former_place.postal_code.clone(),
-            insurance: insurance::of_member(random, &former_card, former_place.prefecture, age.min(74), branch as u32),
-            // A household moves and changes its insurer together; names change one by one, and seldom without marriage.
-            quantiles: [if seat.took_name { random.unit() } else { 0.97 + 0.03 * random.unit() }, moved, random.unit()],
-        };
         people.push(Person {
             number: 0,
             household: number,
@@ -98,41 +97,52 @@ pub(crate) fn generate(seed: u64, number: u64, names: &Names, places: &Places) -
             birth: seat.birth,
             family: family.clone(),
             given,
-            postal_code: place.postal_code.clone(),
-            insurance: insurance::of_member(random, &card, place.prefecture, age, branch as u32),
+            place: place.clone(),
+            insurance: insurance::of_member(random, &card, place.prefecture, age, branch),
             foreign: foreign.is_some(),
-            former,
+            twin: seats.iter().filter(|other| other.birth == seat.birth).count() > 1,
+            past: Vec::new(),
         });
     }
-    people
+    let home = history::Home { seats: &seats, card, place, foreign };
+    home.remember(&mut Random::new(seed, "history", number), world, &mut people[first..]);
 }
 
-fn seats(random: &mut Random, kind: Kind) -> Vec<Seat> {
+/// A family name; of foreign residents one of their group.
+pub(super) fn new_family(random: &mut Random, world: &World, foreign: Option<(usize, bool)>) -> Name {
+    match foreign {
+        Some((group, kanji)) => world.names.foreign_family(random, group, kanji),
+        None => world.names.family(random, world.model.variant_share),
+    }
+}
+
+fn seats(random: &mut Random, kind: Kind, model: &PopulationModel) -> Vec<Seat> {
     let ranges = kind.head_ages();
     let (low, high, _) = ranges[Weighted::new(ranges.iter().map(|range| range.2)).draw(random)];
     let age = random.between(low, high);
     match kind {
         // Women outlive men, so most old people who live alone are women.
         Kind::Single => vec![adult(random, age, if age >= 75 { 0.75 } else { 0.45 })],
-        Kind::Couple => couple(random, age),
+        Kind::Couple => couple(random, age, model),
         Kind::Family => {
-            let mut seats = couple(random, age);
-            children(random, age, &mut seats);
+            let mut seats = couple(random, age, model);
+            children(random, age, model, &mut seats);
             seats
         }
         Kind::OneParent => {
-            let mut seats = vec![adult(random, age, 0.85)];
-            children(random, age, &mut seats);
+            let mut seats = vec![Seat { role: Role::Parent, ..adult(random, age, 0.85) }];
+            children(random, age, model, &mut seats);
             seats
         }
         Kind::ThreeGenerations => {
-            let mut seats = couple(random, age);
-            children(random, age, &mut seats);
+            let mut seats = couple(random, age, model);
+            children(random, age, model, &mut seats);
             let older = age + random.between(23, 34);
             seats.push(adult(random, older, 0.7));
             if random.chance(0.4) {
                 let partner = older + random.between(0, 5);
-                seats.push(Seat { sex: Sex::Male, birth: birth_date(random, partner.min(104)), took_name: false });
+                let birth = birth_date(random, partner.min(104));
+                seats.push(Seat { sex: Sex::Male, birth, role: Role::Other, took_name: false });
             }
             seats
         }
@@ -141,22 +151,20 @@ fn seats(random: &mut Random, kind: Kind) -> Vec<Seat> {
 
 fn adult(random: &mut Random, age: u32, female: f64) -> Seat {
     let sex = if random.chance(female) { Sex::Female } else { Sex::Male };
-    let married = age > 24 && random.chance(0.6);
-    let took_name = married && random.chance(if sex == Sex::Female { 0.95 } else { 0.05 });
-    Seat { sex, birth: birth_date(random, age), took_name }
+    Seat { sex, birth: birth_date(random, age), role: Role::Other, took_name: false }
 }
 
-fn couple(random: &mut Random, husband_age: u32) -> Vec<Seat> {
+fn couple(random: &mut Random, husband_age: u32, model: &PopulationModel) -> Vec<Seat> {
     let wife_age = (husband_age + random.between(0, 3)).saturating_sub(random.between(0, 7)).max(20);
-    let his_name = random.chance(0.947);
+    let his_name = random.chance(model.husbands_name);
     vec![
-        Seat { sex: Sex::Male, birth: birth_date(random, husband_age), took_name: !his_name },
-        Seat { sex: Sex::Female, birth: birth_date(random, wife_age), took_name: his_name },
+        Seat { sex: Sex::Male, birth: birth_date(random, husband_age), role: Role::Married, took_name: !his_name },
+        Seat { sex: Sex::Female, birth: birth_date(random, wife_age), role: Role::Married, took_name: his_name },
     ]
 }
 
 /// Adds the children who still live at home.
-fn children(random: &mut Random, parent_age: u32, seats: &mut Vec<Seat>) {
+fn children(random: &mut Random, parent_age: u32, model: &PopulationModel, seats: &mut Vec<Seat>) {
     let at_birth = random.between(24, 35).min(parent_age);
     let mut age = parent_age - at_birth;
     let mut count = match random.unit() {
@@ -170,9 +178,9 @@ fn children(random: &mut Random, parent_age: u32, seats: &mut Vec<Seat>) {
         let stays = age < 22 || parent_age >= 70 && count == 0 || random.chance(0.45);
         if stays {
             let birth = birth_date(random, age);
-            seats.push(Seat { sex: boy_or_girl(random), birth, took_name: false });
-            if random.chance(TWIN_SHARE) {
-                seats.push(Seat { sex: boy_or_girl(random), birth, took_name: false });
+            seats.push(Seat { sex: boy_or_girl(random), birth, role: Role::Child, took_name: false });
+            if random.chance(model.twin_births) {
+                seats.push(Seat { sex: boy_or_girl(random), birth, role: Role::Child, took_name: false });
             }
         }
         match age.checked_sub(random.between(2, 4)) {
@@ -189,13 +197,6 @@ fn boy_or_girl(random: &mut Random) -> Sex {
 /// A birth date that makes somebody this many years old.
 fn birth_date(random: &mut Random, age: u32) -> Date {
     let today = REFERENCE_DATE;
-    loop {
-        let year = today.year - age as u16 - random.below(2) as u16;
-        let month = random.between(1, 12) as u8;
-        let day = random.between(1, 31) as u8;
-        let date = Date::new(year, month, day);
-        if day <= days_in_month(year, month) && date <= today && u32::from(date.age_on(today)) == age {
-            return date;
-        }
-    }
+    let birthday = Date::new(today.year - age as u16, today.month, today.day);
+    birthday.days_before(random.below(365) as u32)
 }
