@@ -4,5 +4,6 @@
 mod explain;
 mod link;
 mod memory;
+mod slt;
 mod sql;
 mod support;
