@@ -119,7 +119,7 @@ impl Then<'_> {
                 self.each(people, on, |person, branch| {
                     person.past.push(Change { on, before: Former::Place(place.clone()) });
                     let former = match &card {
-                        _ if person.age_on(on) >= ELDERLY_AGE => {
+                        _ if person.was_elderly_before(on) => {
                             far.then(|| insurance::of_elderly(random, place.prefecture))
                         }
                         card => card.as_ref().map(|card| insurance::with_branch(card, branch)),
@@ -183,8 +183,13 @@ impl Then<'_> {
 }
 
 impl Person {
+    /// A change may fall on the 75th birthday, and what was before it was before that.
+    fn was_elderly_before(&self, on: Date) -> bool {
+        self.age_on(on.days_before(1)) >= ELDERLY_AGE
+    }
+
     fn was_insured(&mut self, on: Date, card: &Insurance, branch: usize) {
-        if self.age_on(on) < ELDERLY_AGE {
+        if !self.was_elderly_before(on) {
             self.past.push(Change { on, before: Former::Insurance(insurance::with_branch(card, branch)) });
         }
     }

@@ -15,6 +15,7 @@ mod job;
 mod kernel;
 mod limit;
 mod loops;
+mod rows;
 mod scalar;
 mod score;
 mod screen;
@@ -27,6 +28,7 @@ pub use block::ClkBlock;
 pub use error::{BlockError, KernelError, ThresholdError};
 pub use kernel::Kernel;
 pub use limit::{LIMIT_PAIRS, limit};
+pub use rows::RowKernel;
 pub use score::{score, similarity};
 pub use search::{Match, SearchStats, search, search_self};
 pub use segments::{

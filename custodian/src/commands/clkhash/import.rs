@@ -131,7 +131,13 @@ impl Args {
                 None => record_ref(refs, RecordId::Row(position)),
             };
             row.clear();
-            codec.write(record_ref.as_bytes(), 0, position, &Token { clk, presence: 1, exact: Vec::new(), blocking: Vec::new() }, &mut row);
+            codec.write(
+                record_ref.as_bytes(),
+                0,
+                position,
+                &Token { clk, presence: 1, exact: Vec::new(), blocking: Vec::new() },
+                &mut row,
+            );
             sorter.push(&row).map_err(|error| at(folder, error))?;
         }
         if let Some(ids) = &mut ids {

@@ -7,9 +7,12 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg(target_arch = "x86_64")]
+mod rows;
 
 use super::block::Lanes;
 use super::job::Job;
+use super::rows::Common;
 use super::search::Match;
 
 /// A kernel's function.
@@ -53,6 +56,15 @@ pub(super) fn limit() -> Option<Limit> {
     #[cfg(target_arch = "x86_64")]
     if avx512().is_some() {
         return Some(avx512::limit);
+    }
+    None
+}
+
+/// Counts common bits of rows in one piece, where the AVX-512 kernel runs.
+pub(super) fn common() -> Option<Common> {
+    #[cfg(target_arch = "x86_64")]
+    if avx512().is_some() {
+        return Some(rows::common);
     }
     None
 }
