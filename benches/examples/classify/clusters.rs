@@ -2,20 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use linkage_core::classify::{Candidate, Judged, Model, Tables};
+use linkage_core::classify::{self, Model, Tables};
 use linkage_core::cluster::{
-    Cluster, Member, ScoredPair, assign_optimally, cluster, connected_components, mutual_best, repair,
+    Cluster, Member, ScoredPair, assign_optimally, cluster, connected_components, mutual_best,
 };
 use linkage_core::evaluate::{Quality, cluster_quality};
 use serde_json::{Value, json};
 
 use crate::Study;
 use crate::data::Households;
-
-/// Evidence against is bounded: two records of one person may lack just what the other has.
-const MOST_AGAINST: f64 = -6.0;
-/// Odds of a hundred: less than that goes to review.
-const MARGIN: f64 = 4.6;
 
 /// One way to make clusters, and how it did.
 pub struct Method {
@@ -45,38 +40,12 @@ impl Method {
     }
 }
 
-pub fn compare(
-    study: &Study,
-    run: &Tables<'_>,
-    model: &Model,
-    judged: &[Vec<Judged>],
-    households: &Households,
-) -> Vec<Method> {
-    let mut pairs = Vec::new();
-    for (link, (found, judged)) in study.found.iter().zip(judged).enumerate() {
-        let accepted = |(c, j): &(&Candidate, &Judged)| c.exact || f64::from(j.probability) >= model.cut();
-        pairs.extend(found.candidates.iter().zip(judged).filter(accepted).map(|(c, _)| ScoredPair {
-            left: Member { database: found.left as u16, record: c.left },
-            right: Member { database: found.right as u16, record: c.right },
-            // Optimal assignment wants positive scores; log-odds of accepted pairs are above -1.
-            score: model.log_odds(link, c) + 10.0,
-            exact: c.exact,
-        }));
-    }
-    let greedy = cluster(pairs.clone(), run.deduplicated);
-    let links: HashMap<(u16, u16), usize> =
-        (0..).zip(&study.found).map(|(number, found)| ((found.left as u16, found.right as u16), number)).collect();
-    let exact: HashSet<(Member, Member)> =
-        pairs.iter().filter(|pair| pair.exact).map(|pair| (pair.left, pair.right)).collect();
-    let evidence = |a: Member, b: Member| {
-        let link = *links.get(&(a.database, b.database))?;
-        let (left, right) = (&study.cut[usize::from(a.database)], &study.cut[usize::from(b.database)]);
-        let pattern = left.pattern(a.record, right, b.record);
-        let score = left.score(a.record, right, b.record) as f32;
-        let candidate = Candidate { left: a.record, right: b.record, score, exact: exact.contains(&(a, b)), pattern };
-        (pattern.present() > 0).then(|| model.log_odds(link, &candidate).max(MOST_AGAINST))
-    };
-    let repaired = repair(&greedy, evidence, MARGIN);
+pub fn compare(study: &Study, run: &Tables<'_>, model: &Model, households: &Households) -> Vec<Method> {
+    let decision = classify::decide(run, model);
+    // Optimal assignment wants positive scores; log-odds of accepted pairs are above -10.
+    let positive = |pair: &ScoredPair| ScoredPair { score: pair.score + 10.0, ..*pair };
+    let pairs: Vec<ScoredPair> = decision.pairs.iter().map(positive).collect();
+    let greedy = cluster(decision.pairs.clone(), run.deduplicated);
     let people: HashMap<Member, u64> = (0u16..)
         .zip(&study.tables)
         .flat_map(|(database, table)| {
@@ -88,12 +57,12 @@ pub fn compare(
         quality: cluster_quality(clusters, &people),
         wrong: wrong(clusters, &people, households),
     };
-    let in_review: HashSet<Member> = repaired.review.iter().flat_map(|pair| [pair.left, pair.right]).collect();
+    let in_review: HashSet<Member> = decision.review.iter().flat_map(|pair| [pair.left, pair.right]).collect();
     let certain: Vec<Cluster> =
-        repaired.clusters.iter().filter(|c| !c.members.iter().any(|m| in_review.contains(m))).cloned().collect();
+        decision.clusters.iter().filter(|c| !c.members.iter().any(|m| in_review.contains(m))).cloned().collect();
     vec![
         judge("greedy", &greedy),
-        judge("greedy, repaired", &repaired.clusters),
+        judge("greedy, repaired", &decision.clusters),
         judge("  without those in review", &certain),
         judge("connected components", &connected_components(&pairs)),
         judge("mutual best pairs only", &cluster(mutual_best(&pairs), run.deduplicated)),

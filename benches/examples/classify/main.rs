@@ -12,18 +12,15 @@ mod clusters;
 mod data;
 mod report;
 mod scale;
-mod search;
 
 use std::error::Error;
 use std::path::Path;
 
 use linkage_core::classify::{self, Candidate, Frequencies, Link, SegmentTable, Tables};
+use linkage_core::dice::Kernel;
 use linkage_core::schema::LinkageSchema;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
-
-/// Candidates of each record, on average, that the search floor is chosen for.
-const PER_RECORD: f64 = 10.0;
 
 /// The candidates of two databases.
 pub struct Found {
@@ -77,16 +74,18 @@ fn main() -> Result<()> {
 
 fn prepare(tables: Vec<data::Table>, schema: &LinkageSchema) -> Result<Study> {
     let (clk_bytes, segments) = (schema.clk_length().bytes(), schema.layout().segments());
-    let cut = tables.iter().map(|table| search::segment_table(table, clk_bytes, segments));
-    let mut cut = cut.collect::<Result<Vec<_>>>()?;
+    let cut = tables.iter().map(|table| classify::segment_table(&table.tokens, clk_bytes, segments));
+    let mut cut = cut.collect::<Option<Vec<_>>>().ok_or("the tokens cannot be cut into these segments")?;
+    let kernel = Kernel::detect()?;
     let deduplicated = vec![true; tables.len()];
     let frequencies = classify::count_frequencies(&mut cut, &deduplicated);
     let mut found = Vec::new();
     for right in 0..tables.len() {
         for left in 0..right {
             let sides = [&cut[left], &cut[right]];
-            let floor = search::floor(sides[0], sides[1], PER_RECORD);
-            let candidates = search::candidates([&tables[left], &tables[right]], sides, clk_bytes, floor)?;
+            let floor = classify::search_floor(sides[0], sides[1], classify::CANDIDATES_PER_RECORD);
+            let tokens = [&tables[left].tokens[..], &tables[right].tokens[..]];
+            let candidates = classify::search_candidates(kernel, tokens, sides, floor)?;
             found.push(Found { left, right, candidates });
         }
     }

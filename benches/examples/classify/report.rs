@@ -20,7 +20,7 @@ pub fn report(data: &str, schema: &str, study: &Study, households: &Households, 
     let judged: Vec<Vec<Judged>> = (0..study.found.len()).map(|link| model.judge(&run, link)).collect();
 
     let pairs = pairs(study, &judged, &model);
-    let clusters: Vec<Method> = clusters::compare(study, &run, &model, &judged, households);
+    let clusters: Vec<Method> = clusters::compare(study, &run, &model, households);
     let estimates = model.estimates(model.cut());
     let interval = |e: classify::Estimate| json!({ "value": e.value, "low": e.low, "high": e.high });
     let merged = model.weights().map_or(&[][..], |weights| weights.merged());

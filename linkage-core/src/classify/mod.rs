@@ -12,7 +12,7 @@
 //! 5. [`Model::judge`] gives each candidate its chance, [`Model::zone`] its zone, [`Model::cut`] the chance from which on to
 //!    link when nobody reviews, [`Model::estimates`] precision and recall with intervals and a second opinion.
 //!
-//! With a gold sample, [`learn_from_gold`] counts where EM would infer.
+//! [`decide`] makes clusters of what the model links. With a gold sample, [`learn_from_gold`] counts where EM would infer.
 //!
 //! ```
 //! # use linkage_core::classify::*;
@@ -41,22 +41,26 @@
 mod assign;
 mod background;
 mod curve;
+mod decide;
 mod em;
 mod estimate;
 mod gold;
 mod mixture;
 mod model;
 mod pattern;
+mod search;
 mod segments;
 mod tail;
 #[cfg(test)]
 mod tests;
 
+pub use decide::{Decision, decide};
 pub use em::{Merged, Weights};
 pub use estimate::{Estimate, Estimates};
 pub use gold::{GoldModel, GoldPair, learn_from_gold};
 pub use model::{Judged, Model, Options, Zone, learn};
 pub use pattern::{Candidate, MAX_SEGMENTS, Pattern};
+pub use search::{CANDIDATES_PER_RECORD, search_candidates, search_floor, segment_table};
 pub use segments::{Frequencies, SegmentTable, count_frequencies};
 
 /// What a run compared: the tables, and the candidates of each pair of them.

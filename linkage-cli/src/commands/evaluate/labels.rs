@@ -71,7 +71,10 @@ impl Labels {
             Self::persons(&rows, columns, records, groups)
         } else if let Some(columns) = PairColumns::find(&rows) {
             if !groups.is_empty() {
-                bail!("{}: subgroups need truth by person: database, record_id, person and more columns", path.display());
+                bail!(
+                    "{}: subgroups need truth by person: database, record_id, person and more columns",
+                    path.display()
+                );
             }
             Self::pairs(&rows, columns, records)
         } else {

@@ -108,7 +108,9 @@ fn read_links(rows: &Rows, from: Option<f64>, known: &mut Known) -> anyhow::Resu
     }
     let cluster = rows.column(&["cluster_id", "linkage_key"]).zip(rows.column(&["unique_id", "record_id"]));
     let Some((cluster, id)) = cluster else {
-        bail!("neither pairs nor clusters\nhint: columns are unique_id_l, unique_id_r; or cluster_id, source_dataset, unique_id");
+        bail!(
+            "neither pairs nor clusters\nhint: columns are unique_id_l, unique_id_r; or cluster_id, source_dataset, unique_id"
+        );
     };
     let table = rows.column(&["source_dataset", "database"]);
     let mut clusters: HashMap<&str, Vec<(Option<&str>, u32)>> = HashMap::new();

@@ -1,16 +1,18 @@
 //! The links that one schema proposes, and how good they are.
 
 use anyhow::bail;
+use linkage_core::classify::Decision;
 use linkage_core::cluster::{Cluster, Member, ScoredPair, cluster};
 use linkage_core::dice::{DiceThreshold, Kernel};
 use linkage_core::evaluate::{
-    Candidates, Comparison, LinkedPair, Quality, Spread, bootstrap, by_group, pair_quality, units,
+    Candidates, Comparison, Interval, LinkedPair, Quality, Spread, bootstrap, by_group, pair_quality, units,
 };
 use linkage_core::schema::LinkageSchema;
 
 use super::labels::Labels;
+use super::learnt::{Learnt, learnt};
 use super::results::{About, Measurement};
-use super::study::{Encoded, Study};
+use super::study::{Decide, Encoded, Study};
 
 /// More pairs than this do not help anybody, and would not fit into memory for long.
 const MOST_PAIRS: usize = 50_000_000;
@@ -27,29 +29,56 @@ pub(super) struct Point {
 /// What one schema is worth on one study.
 pub(super) struct Outcome {
     pub(super) schema: LinkageSchema,
+    pub(super) decide: Decide,
     pub(super) encoded: Encoded,
     pub(super) labels: Labels,
     pub(super) exact_pairs: usize,
     pub(super) candidates: Candidates,
+    /// By threshold, where links are chosen by one.
     pub(super) points: Vec<Point>,
-    /// Intervals at the schema's own threshold.
+    /// The quality of the links.
+    pub(super) quality: Quality,
     pub(super) spread: Option<Spread>,
-    /// Column, value and quality at the schema's own threshold.
+    /// Column, value and quality of the links.
     pub(super) groups: Vec<(String, String, Quality)>,
-    /// The links at the schema's own threshold.
     pub(super) links: Vec<LinkedPair>,
     pub(super) clusters: Vec<Cluster>,
+    /// What the tokens alone let expect.
+    pub(super) learnt: Option<Decision>,
 }
 
 impl Outcome {
-    pub(super) fn measure(study: &Study, schema: LinkageSchema) -> anyhow::Result<Self> {
+    pub(super) fn measure(study: &Study, schema: LinkageSchema, decide: Decide) -> anyhow::Result<Self> {
         let mut encoded = study.encode(&schema)?;
         let labels = study.labels(&mut encoded)?;
         let own = schema.threshold();
-        let thresholds = study.thresholds.with(own);
-        let lowest = thresholds.first().copied().unwrap_or(own);
-        let pairs = pairs(&encoded, schema.layout().segments(), lowest)?;
-
+        let (mut points, mut clusters, mut decision) = (Vec::new(), Vec::new(), None);
+        let pairs = match decide {
+            Decide::Learnt => {
+                let Learnt { candidates, decision: learnt } = learnt(&encoded, &schema, study.seed)?;
+                clusters.clone_from(&learnt.clusters);
+                decision = Some(learnt);
+                candidates
+            }
+            Decide::Threshold => {
+                let thresholds = study.thresholds.with(own);
+                let lowest = thresholds.first().copied().unwrap_or(own);
+                let pairs = pairs(&encoded, schema.layout().segments(), lowest)?;
+                for threshold in thresholds {
+                    let accepted = || pairs.iter().filter(|pair| pair.accepted(threshold.as_f64())).copied();
+                    let found = cluster(accepted().map(|pair| scored(&encoded, pair)).collect(), &[]);
+                    points.push(Point {
+                        threshold: threshold.as_f64(),
+                        raw: pair_quality(accepted(), &labels.truth),
+                        linked: pair_quality(links_of(&encoded, &found), &labels.truth),
+                    });
+                    if threshold == own {
+                        clusters = found;
+                    }
+                }
+                pairs
+            }
+        };
         let true_kept = pairs.iter().filter(|pair| labels.truth.contains(pair.left, pair.right)).count() as u64;
         let candidates = Candidates {
             possible: encoded.possible(),
@@ -57,21 +86,8 @@ impl Outcome {
             true_kept,
             true_pairs: labels.truth.len(),
         };
-        let mut points = Vec::new();
-        let (mut links, mut clusters) = (Vec::new(), Vec::new());
-        for threshold in thresholds {
-            let accepted = || pairs.iter().filter(|pair| pair.accepted(threshold.as_f64())).copied();
-            let found = cluster(accepted().map(|pair| scored(&encoded, pair)).collect(), &[]);
-            let linked = links_of(&encoded, &found);
-            points.push(Point {
-                threshold: threshold.as_f64(),
-                raw: pair_quality(accepted(), &labels.truth),
-                linked: pair_quality(linked.iter().copied(), &labels.truth),
-            });
-            if threshold == own {
-                (links, clusters) = (linked, found);
-            }
-        }
+        let mut links = links_of(&encoded, &clusters);
+        let quality = pair_quality(links.iter().copied(), &labels.truth);
         let spread = bootstrap(&units(links.iter().copied(), &labels.truth), study.bootstrap, study.seed);
         let groups = match labels.groups.is_empty() {
             true => Vec::new(),
@@ -85,37 +101,60 @@ impl Outcome {
         };
         let exact_pairs = pairs.iter().filter(|pair| pair.exact).count();
         with_scores(&mut links, &pairs);
-        Ok(Self { schema, encoded, labels, exact_pairs, candidates, points, spread, groups, links, clusters })
+        Ok(Self {
+            schema,
+            decide,
+            encoded,
+            labels,
+            exact_pairs,
+            candidates,
+            points,
+            quality,
+            spread,
+            groups,
+            links,
+            clusters,
+            learnt: decision,
+        })
     }
 
-    /// The point at the schema's own threshold.
-    pub(super) fn own(&self) -> &Point {
-        let own = self.schema.threshold().as_f64();
-        self.points.iter().find(|point| point.threshold == own).expect("the schema's own threshold is measured")
+    /// The threshold that the links were chosen by.
+    pub(super) fn threshold(&self) -> Option<f64> {
+        (self.decide == Decide::Threshold).then(|| self.schema.threshold().as_f64())
     }
 
     /// The point with the highest F1 after linking; among equals the highest threshold, which makes fewer wrong links on
     /// data that were not seen.
-    pub(super) fn best(&self) -> &Point {
-        let by_f1 = |a: &&Point, b: &&Point| a.linked.f1().total_cmp(&b.linked.f1());
-        self.points.iter().max_by(by_f1).expect("the schema's own threshold is measured")
+    pub(super) fn best(&self) -> Option<&Point> {
+        self.points.iter().max_by(|a, b| a.linked.f1().total_cmp(&b.linked.f1()))
     }
 
     pub(super) fn measurements(&self, study: &str) -> Vec<Measurement> {
-        let about = About { study, schema: self.schema.name(), decision: "threshold" };
-        let own = self.schema.threshold().as_f64();
+        let about = About { study, schema: self.schema.name(), decision: self.decide.name() };
         let mut all = vec![
             about.measurement("candidates", None, "reduction_ratio", self.candidates.reduction_ratio(), None),
             about.measurement("candidates", None, "pair_completeness", self.candidates.pair_completeness(), None),
         ];
         for point in &self.points {
-            let spread = self.spread.as_ref().filter(|_| point.threshold == own);
             all.extend(about.quality("pairs", Some(point.threshold), &point.raw, None));
-            all.extend(about.quality("links", Some(point.threshold), &point.linked, spread));
+            // The links' own threshold comes below, with its intervals.
+            if Some(point.threshold) != self.threshold() {
+                all.extend(about.quality("links", Some(point.threshold), &point.linked, None));
+            }
+        }
+        all.extend(about.quality("links", self.threshold(), &self.quality, self.spread.as_ref()));
+        if let Some(learnt) = &self.learnt {
+            let of = &learnt.estimates;
+            for (name, estimate) in [("precision", of.precision), ("recall", of.recall), ("f1", of.f1)] {
+                let interval = Interval { low: estimate.low, high: estimate.high };
+                all.push(about.measurement("estimate", None, name, estimate.value, Some(interval)));
+            }
+            all.push(about.measurement("estimate", None, "review_pairs", learnt.review.len() as f64, None));
+            all.push(about.measurement("estimate", None, "warning", f64::from(u8::from(of.warning)), None));
         }
         for (column, value, quality) in &self.groups {
             let group = format!("{column}={value}");
-            let measures = about.quality("group", Some(own), quality, None);
+            let measures = about.quality("group", self.threshold(), quality, None);
             all.extend(measures.into_iter().map(|one| Measurement { group: Some(group.clone()), ..one }));
         }
         all

@@ -4,6 +4,7 @@
 //! is compared. So a methodologist learns what a linkage schema is worth before any custodian uses it.
 
 mod labels;
+mod learnt;
 mod links;
 mod measure;
 mod read;
@@ -32,7 +33,8 @@ Examples:
   linkage evaluate --left a.csv --right b.csv --schema person-en --truth truth.csv
   linkage evaluate --table ndb=ndb.csv --table dpc=dpc.csv --table kaigo=kaigo.csv --truth truth.csv \\
       --id-column record_id --schema person-ja --groups age_band,sex,foreign
-  linkage evaluate --left a.csv --right b.csv --truth febrl --schema person-en --schema person-en-max-quality
+  linkage evaluate --left a.csv --right b.csv --truth febrl --schema person-en --schema person-en-max-quality \\
+      --decide threshold,learnt
   linkage evaluate links predictions.parquet --truth labels.csv --from 0.9
   linkage evaluate suite study.toml --results study.parquet";
 
@@ -61,10 +63,10 @@ struct OwnArgs {
     /// Print JSON instead of tables
     #[arg(long)]
     json: bool,
-    /// Write the links at the schema's own threshold in Splink's columns: CSV, or Parquet by the ending of the name
+    /// Write the links in Splink's columns: CSV, or Parquet by the ending of the name
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Write the clusters at the schema's own threshold in Splink's columns: CSV, or Parquet by the ending of the name
+    /// Write the clusters in Splink's columns: CSV, or Parquet by the ending of the name
     #[arg(long, value_name = "FILE")]
     clusters: Option<PathBuf>,
     /// Write every measure as a row: Parquet, JSON or CSV by the ending of the name
@@ -98,7 +100,9 @@ fn run_own(args: &OwnArgs) -> anyhow::Result<ExitCode> {
         args.output.iter().try_for_each(|path| write_links(path, outcome))?;
         args.clusters.iter().try_for_each(|path| write_clusters(path, outcome))?;
     } else if args.output.is_some() || args.clusters.is_some() {
-        anyhow::bail!("--output and --clusters are for one schema\nhint: run it again with the schema that you want");
+        anyhow::bail!(
+            "--output and --clusters are for one schema and one way to decide\nhint: run it again with those that you want"
+        );
     }
     if args.json {
         let documents: Vec<_> = outcomes.iter().map(report::json).collect();

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use linkage_core::classify::{Decision, Estimate};
 use linkage_core::evaluate::{Interval, Quality, Spread};
 use serde_json::{Value, json};
 
@@ -44,49 +45,64 @@ pub(super) fn table(outcome: &Outcome) -> io::Result<()> {
         outcome.schema.name(),
         outcome.exact_pairs,
     )?;
-    let lowest = outcome.points.first().map_or(0.0, |point| point.threshold);
+    let kept = &outcome.candidates;
     writeln!(
         out,
-        "candidates from {}: reduction ratio {:.6}, pair completeness {:.4}",
-        trimmed(lowest),
-        outcome.candidates.reduction_ratio(),
-        outcome.candidates.pair_completeness(),
+        "candidates: reduction ratio {:.6}, pair completeness {:.4}",
+        kept.reduction_ratio(),
+        kept.pair_completeness()
     )?;
-    let linked = if outcome.encoded.tables.len() == 2 { "one-to-one" } else { "clusters" };
     writeln!(out)?;
-    writeln!(out, "           all pairs above                       {linked}")?;
-    writeln!(out, "threshold  precision  recall    F1      F*       precision  recall    F1      F*")?;
-    for point in &outcome.points {
-        let mut marks = Vec::new();
-        if point.threshold == outcome.best().threshold {
-            marks.push("best");
-        }
-        if point.threshold == outcome.own().threshold {
-            marks.push("schema");
-        }
-        let (raw, linked) = (cells(&point.raw), cells(&point.linked));
-        let line = format!("{:<9}  {raw}    {linked}  {}", trimmed(point.threshold), marks.join(", "));
-        writeln!(out, "{}", line.trim_end())?;
+    if !outcome.points.is_empty() {
+        curve(outcome, &mut out)?;
     }
-    if let Some(spread) = &outcome.spread {
-        let Spread { precision, recall, f1, .. } = spread;
-        writeln!(out)?;
-        writeln!(
-            out,
-            "95 % at the schema's threshold: precision {}, recall {}, F1 {}",
-            range(precision),
-            range(recall),
-            range(f1)
-        )?;
+    if let Some(learnt) = &outcome.learnt {
+        estimates(learnt, &outcome.quality, &mut out)?;
+    }
+    if let Some(Spread { precision, recall, f1, .. }) = &outcome.spread {
+        let ranges = format!("precision {}, recall {}, F1 {}", range(precision), range(recall), range(f1));
+        writeln!(out, "\n95 % of the links: {ranges}")?;
     }
     groups(outcome, &mut out)
+}
+
+fn curve(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
+    let linked = if outcome.encoded.tables.len() == 2 { "one-to-one" } else { "clusters" };
+    writeln!(out, "           all pairs above                       {linked}")?;
+    writeln!(out, "threshold  precision  recall    F1      F*       precision  recall    F1      F*")?;
+    let best = outcome.best().map(|point| point.threshold);
+    for point in &outcome.points {
+        let marks = [(best, "best"), (outcome.threshold(), "schema")];
+        let marks = marks.iter().filter(|(at, _)| *at == Some(point.threshold)).map(|(_, mark)| *mark);
+        let marks = marks.collect::<Vec<_>>().join(", ");
+        let (raw, linked) = (cells(&point.raw), cells(&point.linked));
+        writeln!(out, "{}", format!("{:<9}  {raw}    {linked}  {marks}", trimmed(point.threshold)).trim_end())?;
+    }
+    Ok(())
+}
+
+/// What the tokens alone let expect, beside what is so.
+fn estimates(learnt: &Decision, quality: &Quality, out: &mut impl Write) -> io::Result<()> {
+    let of = &learnt.estimates;
+    writeln!(out, "learnt without truth: linked from a chance of {:.3}", learnt.cut)?;
+    writeln!(out, "           expected  95 %              is")?;
+    let is = [quality.precision(), quality.recall(), quality.f1()];
+    for ((name, estimate), is) in [("precision", of.precision), ("recall", of.recall), ("F1", of.f1)].iter().zip(is) {
+        let interval = range(&Interval { low: estimate.low, high: estimate.high });
+        writeln!(out, "{name:<9}  {:.4}    {interval}  {is:.4}", estimate.value)?;
+    }
+    writeln!(out, "clusters split by repair: {}; pairs for review: {}", learnt.split, learnt.review.len())?;
+    if of.warning {
+        writeln!(out, "warning: two estimates of precision contradict each other; look at a sample of links")?;
+    }
+    Ok(())
 }
 
 fn groups(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
     if outcome.groups.is_empty() {
         return Ok(());
     }
-    let overall = outcome.own().linked.recall();
+    let overall = outcome.quality.recall();
     writeln!(out)?;
     writeln!(out, "subgroup                        true pairs  recall   95 %             gap      precision")?;
     for (column, value, quality) in &outcome.groups {
@@ -110,13 +126,16 @@ fn groups(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
 /// Several schemas on the same data, side by side.
 pub(super) fn side_by_side(outcomes: &[Outcome]) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "schema                      threshold  precision  recall    F1      F*      F1, 95 %          best in hindsight")?;
+    writeln!(
+        out,
+        "schema                      links by   precision  recall    F1      F*      F1, 95 %          best in hindsight"
+    )?;
     for outcome in outcomes {
-        let (own, best) = (outcome.own(), outcome.best());
         let interval = outcome.spread.as_ref().map_or(String::new(), |spread| range(&spread.f1));
-        let (threshold, cells) = (trimmed(own.threshold), cells(&own.linked));
-        let hindsight = format!("{:.4} at {}", best.linked.f1(), trimmed(best.threshold));
-        writeln!(out, "{:<26}  {threshold:<9}  {cells}  {interval:<16}  {hindsight}", outcome.schema.name())?;
+        let (by, cells) = (outcome.threshold().map_or("learnt".to_owned(), trimmed), cells(&outcome.quality));
+        let hindsight = outcome.best().map(|best| format!("{:.4} at {}", best.linked.f1(), trimmed(best.threshold)));
+        let line = format!("{:<26}  {by:<9}  {cells}  {interval:<16}  ", outcome.schema.name());
+        writeln!(out, "{}", format!("{line}{}", hindsight.unwrap_or_default()).trim_end())?;
     }
     Ok(())
 }
@@ -158,11 +177,21 @@ pub(super) fn json(outcome: &Outcome) -> Value {
         "reduction_ratio": outcome.candidates.reduction_ratio(),
         "pair_completeness": outcome.candidates.pair_completeness(),
         "curve": outcome.points.iter().map(point).collect::<Vec<_>>(),
-        "best": point(outcome.best()),
-        "schema_threshold": point(outcome.own()),
+        "best": outcome.best().map(point),
+        "decision": outcome.decide.name(),
+        "threshold": outcome.threshold(),
+        "links": measures(&outcome.quality),
+        "estimates": outcome.learnt.as_ref().map(estimates_json),
         "intervals": outcome.spread.as_ref().map(intervals),
         "groups": groups,
     })
+}
+
+fn estimates_json(learnt: &Decision) -> Value {
+    let of = &learnt.estimates;
+    let one = |estimate: &Estimate| json!({ "value": estimate.value, "low": estimate.low, "high": estimate.high });
+    json!({ "from_chance": learnt.cut, "precision": one(&of.precision), "recall": one(&of.recall), "f1": one(&of.f1),
+        "matches": one(&of.matches), "warning": of.warning, "review_pairs": learnt.review.len(), "split_clusters": learnt.split })
 }
 
 pub(super) fn intervals(spread: &Spread) -> Value {

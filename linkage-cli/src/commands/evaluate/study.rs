@@ -36,6 +36,10 @@ pub(super) struct Study {
     /// A shipped linkage schema (such as person-en, person-ja) or the path of one; several to compare them
     #[arg(long, value_name = "NAME|PATH", required = true)]
     pub(super) schema: Vec<String>,
+    /// How links are chosen: by the schema's threshold, or by what is learnt from the tokens without truth; both to compare
+    #[arg(long, value_name = "HOW", value_delimiter = ',', default_value = "threshold")]
+    #[serde(default = "by_threshold")]
+    pub(super) decide: Vec<Decide>,
     /// The truth: by pair, by person, in Splink's columns, CSV or Parquet; or `febrl` for ids like rec-7-org and rec-7-dup-0
     #[arg(long, value_name = "FILE|febrl")]
     truth: PathBuf,
@@ -73,6 +77,29 @@ pub(super) struct Study {
     #[arg(long, value_name = "N", default_value_t = 200)]
     #[serde(default = "draws")]
     pub(super) bootstrap: u32,
+}
+
+/// How links are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Decide {
+    /// By the schema's threshold.
+    Threshold,
+    /// By what is learnt from the tokens, without truth.
+    Learnt,
+}
+
+impl Decide {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Threshold => "threshold",
+            Self::Learnt => "learnt",
+        }
+    }
+}
+
+fn by_threshold() -> Vec<Decide> {
+    vec![Decide::Threshold]
 }
 
 fn rec_id() -> String {
@@ -220,7 +247,9 @@ impl Study {
         if self.truth.as_os_str() == "febrl" {
             let truth = encoded.febrl();
             if truth.is_empty() {
-                bail!("no id of the left file is one of FEBRL's that the right file has too, like rec-7-org and rec-7-dup-0");
+                bail!(
+                    "no id of the left file is one of FEBRL's that the right file has too, like rec-7-org and rec-7-dup-0"
+                );
             }
             return Ok(Labels { truth, ..Labels::default() });
         }

@@ -67,11 +67,12 @@ pub(super) fn run(args: &SuiteArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// One outcome for each schema of a study.
+/// One outcome for each schema of a study and each way to choose links.
 pub(super) fn outcomes(study: &Study) -> anyhow::Result<Vec<Outcome>> {
     let schemas = study.schema.iter().map(|schema| Ok(LinkageSchema::load(schema)?));
     let schemas: Vec<LinkageSchema> = schemas.collect::<anyhow::Result<_>>()?;
-    schemas.into_iter().map(|schema| Outcome::measure(study, schema)).collect()
+    let ways = schemas.iter().flat_map(|schema| study.decide.iter().map(move |decide| (schema.clone(), *decide)));
+    ways.map(|(schema, decide)| Outcome::measure(study, schema, decide)).collect()
 }
 
 fn println(line: &str) -> std::io::Result<()> {
