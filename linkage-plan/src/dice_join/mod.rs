@@ -12,6 +12,7 @@ mod planner;
 mod rule;
 mod stream;
 
+pub(crate) use build::for_each_clk;
 pub use exec::DiceJoinExec;
 pub use node::DiceJoinNode;
 pub use planner::DiceJoinPlanner;
