@@ -8,12 +8,15 @@
 //! come as arguments, and nothing is printed.
 
 pub mod block;
+pub mod classify;
 pub mod clk;
+pub mod clkhash;
 pub mod cluster;
 pub mod dice;
 pub mod encode;
 pub mod error;
 pub mod evaluate;
+pub mod harden;
 pub mod linkage_key;
 pub mod normalise;
 pub mod schema;

@@ -13,8 +13,8 @@ mod rule;
 mod stream;
 
 pub(crate) use build::for_each_clk;
-pub use exec::DiceJoinExec;
-pub use node::DiceJoinNode;
+pub use exec::{DiceJoinExec, OutputColumn, RowOrder, Source};
+pub use node::{DiceJoinNode, NodeOrder};
 pub use planner::DiceJoinPlanner;
 pub(crate) use planner::LinkQueryPlanner;
 pub(crate) use rule::declined;

@@ -13,7 +13,7 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, Phy
 use linkage_core::dice::Kernel;
 
 use super::SCORE;
-use super::exec::{DiceJoinExec, OutputColumn, Source};
+use super::exec::{DiceJoinExec, OutputColumn, RowOrder, Source};
 use super::node::DiceJoinNode;
 use crate::error::PlanError;
 use crate::lsh_join::LshJoinPlanner;
@@ -54,6 +54,14 @@ impl ExtensionPlanner for DiceJoinPlanner {
             output,
             kernel,
         )?;
+        let exec = match &node.order {
+            Some(order) => exec.with_order(RowOrder {
+                left: left_schema.index_of_column(&order.left)?,
+                right: right_schema.index_of_column(&order.right)?,
+                left_first: order.left_first,
+            })?,
+            None => exec,
+        };
         Ok(Some(Arc::new(exec)))
     }
 }

@@ -5,5 +5,6 @@ mod explain;
 mod link;
 mod lsh;
 mod memory;
+mod slt;
 mod sql;
 mod support;

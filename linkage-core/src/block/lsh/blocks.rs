@@ -256,7 +256,8 @@ impl<'a> Batch<'a> {
                         && search.bands.is_first(search.band, left_row, &right_rows[offset * *words..][..*words])
                     {
                         let (left, right) = (row(left[l]) as u32, row(right[r.start + offset]) as u32);
-                        found.push(Match { left, right, intersection: *intersection });
+                        let ones = ones[place] + right_ones;
+                        found.push(Match { left, right, intersection: *intersection, ones });
                     }
                 }
             }
