@@ -76,7 +76,7 @@ fn main() -> Result<()> {
 fn by_bands(tables: &Tables, threshold: DiceThreshold, recall: f64, seed: u64, kernel: Kernel) -> Result<()> {
     let Tables { left, right, truth } = tables;
     let never = || false;
-    let began = Instant::now();
+    let (began, cpu_before) = (Instant::now(), process_cpu_seconds()?);
     let plan = LshPlan::solve(left, right, &LshDemand { threshold, recall, most_bands: MAX_BANDS, seed })?;
     let solved = began.elapsed();
     let pairs = left.rows() as f64 * right.rows() as f64;
@@ -89,6 +89,7 @@ fn by_bands(tables: &Tables, threshold: DiceThreshold, recall: f64, seed: u64, k
 
     let sampling = Instant::now();
     let sample = RecallSample::draw(left, right, threshold, kernel, SampleRequest::for_target(recall, seed), &never)?;
+    let pilot = RecallSample::draw(left, right, threshold, kernel, SampleRequest::pilot(recall, seed), &never)?;
     let sampled = sampling.elapsed();
     writeln!(
         stderr(),
@@ -98,7 +99,7 @@ fn by_bands(tables: &Tables, threshold: DiceThreshold, recall: f64, seed: u64, k
         sample.pairs(),
         sample.expected_pairs()
     )?;
-    let mut tally = RecallTally::new(sample);
+    let (mut tally, mut pilot) = (RecallTally::new(sample), RecallTally::new(pilot));
 
     let joining = Instant::now();
     let mut join = LshJoin::new(left, right, plan, kernel, LshLimits::default())?;
@@ -116,39 +117,45 @@ fn by_bands(tables: &Tables, threshold: DiceThreshold, recall: f64, seed: u64, k
         let Some(band) = join.next_band(&mut found, &never, &mut clock)? else { break };
         stats.add(&band);
         tally.observe(&found);
+        pilot.observe(&found);
         right_pairs += found.iter().filter(|pair| truth[pair.left as usize] == pair.right).count() as u64;
         if stats.bands.is_power_of_two() {
             writeln!(stderr(), "band {}: {:.1} s, {stats:?}", stats.bands, joining.elapsed().as_secs_f64())?;
+        }
+        if pilot.suffices(recall) {
+            break;
         }
     }
     let joined = joining.elapsed();
     let certificate = tally.certificate(recall);
     let (people, reachable) = truth_pairs(tables, threshold);
-    let whole = began.elapsed().as_secs_f64();
+    let (whole, cpu) = (began.elapsed().as_secs_f64(), process_cpu_seconds()? - cpu_before);
     writeln!(
         stderr(),
         "{certificate}\ntruth: {right_pairs} of {reachable} true pairs above the threshold ({people} in all)"
     )?;
     writeln!(
         stdout(),
-        "strategy,left,right,threshold,recall,threads,bits,bands,solve_s,sample_s,keys_s,deal_s,blocks_s,bands_s,whole_s,peak_gib,candidates,\
+        "strategy,left,right,threshold,recall,threads,bits,bands,searched,solve_s,sample_s,keys_s,deal_s,blocks_s,bands_s,whole_s,cpu_s,peak_gib,candidates,\
          largest_block,uncompared,pairs,sample_pairs,found,certified_lower,certified_upper,true_pairs_found,true_pairs_above,true_pairs"
     )?;
     writeln!(
         stdout(),
-        "lsh,{},{},{threshold},{recall},{},{},{},{:.2},{:.2},{:.2},{:.2},{:.2},{:.2},{whole:.2},{:.2},{},{},{},{},{},{},{:.5},{:.5},\
+        "lsh,{},{},{threshold},{recall},{},{},{},{},{:.2},{:.2},{:.2},{:.2},{:.2},{:.2},{whole:.2},{:.2},{:.2},{},{},{},{},{},{},{:.5},{:.5},\
          {right_pairs},{reachable},{people}",
         left.rows(),
         right.rows(),
         rayon::current_num_threads(),
         plan.bits(),
         plan.bands(),
+        stats.bands,
         solved.as_secs_f64(),
         sampled.as_secs_f64(),
         times[0].as_secs_f64(),
         times[1].as_secs_f64(),
         times[2].as_secs_f64(),
         joined.as_secs_f64(),
+        cpu,
         peak_gib()?,
         stats.candidates,
         stats.largest_block,
@@ -164,7 +171,7 @@ fn by_bands(tables: &Tables, threshold: DiceThreshold, recall: f64, seed: u64, k
 
 fn all_pairs(tables: &Tables, threshold: DiceThreshold, kernel: Kernel) -> Result<()> {
     let Tables { left, right, truth } = tables;
-    let began = Instant::now();
+    let (began, cpu_before) = (Instant::now(), process_cpu_seconds()?);
     let tiles = |rows: &TokenRows| -> Vec<usize> { (0..rows.rows()).step_by(TILE_ROWS).collect() };
     let blocks: Vec<_> = tiles(right)
         .into_par_iter()
@@ -186,21 +193,21 @@ fn all_pairs(tables: &Tables, threshold: DiceThreshold, kernel: Kernel) -> Resul
             (pairs, right_pairs)
         })
         .reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
-    let whole = began.elapsed().as_secs_f64();
+    let (whole, cpu) = (began.elapsed().as_secs_f64(), process_cpu_seconds()? - cpu_before);
     let (people, reachable) = truth_pairs(tables, threshold);
     let compared = left.rows() as f64 * right.rows() as f64;
     writeln!(
         stdout(),
-        "strategy,left,right,threshold,threads,layout_s,whole_s,pairs_per_s,peak_gib,pairs,true_pairs_found,true_pairs_above,true_pairs"
+        "strategy,left,right,threshold,threads,layout_s,whole_s,cpu_s,pairs_per_cpu_s,peak_gib,pairs,true_pairs_found,true_pairs_above,true_pairs"
     )?;
     writeln!(
         stdout(),
-        "exhaustive,{},{},{threshold},{},{:.2},{whole:.2},{:.3e},{:.2},{pairs},{right_pairs},{reachable},{people}",
+        "exhaustive,{},{},{threshold},{},{:.2},{whole:.2},{cpu:.2},{:.3e},{:.2},{pairs},{right_pairs},{reachable},{people}",
         left.rows(),
         right.rows(),
         rayon::current_num_threads(),
         laid_out.as_secs_f64(),
-        compared / whole,
+        compared / cpu,
         peak_gib()?,
     )?;
     Ok(())
@@ -328,6 +335,16 @@ fn peak_gib() -> Result<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM in /proc/self/status")?;
     let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
     Ok(kib / f64::from(1 << 20))
+}
+
+/// CPU time of all threads of this process: on a shared machine the clock on the wall says little.
+fn process_cpu_seconds() -> Result<f64> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    // The name of the program, in brackets, may hold spaces; user and system time are the 12th and 13th field after it.
+    let (_, fields) = stat.rsplit_once(')').ok_or("no name in /proc/self/stat")?;
+    let ticks: Vec<u64> =
+        fields.split_whitespace().skip(11).take(2).map(str::parse).collect::<std::result::Result<_, _>>()?;
+    Ok(ticks.iter().sum::<u64>() as f64 / 100.0)
 }
 
 /// SplitMix64.

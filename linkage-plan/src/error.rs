@@ -1,6 +1,7 @@
 //! What can go wrong between a table and its pairs.
 
 use datafusion::common::DataFusionError;
+use linkage_core::block::lsh::LshError;
 use linkage_core::dice::KernelError;
 use thiserror::Error;
 
@@ -65,6 +66,9 @@ pub enum PlanError {
         /// What DataFusion says.
         message: String,
     },
+    /// The LSH join cannot be planned for these tokens.
+    #[error(transparent)]
+    Lsh(#[from] LshError),
     /// No kernel could be chosen.
     #[error(transparent)]
     Kernel(#[from] KernelError),

@@ -10,11 +10,13 @@
 pub mod dice_join;
 mod error;
 mod link;
+pub mod lsh_join;
 mod session;
 mod table;
 mod udf;
 
 pub use error::PlanError;
-pub use link::{Candidate, LinkOptions, LinkProgress, LinkReport, LinkStream};
+pub use link::{Candidate, LinkOptions, LinkProgress, LinkReport, LinkStream, Strategy};
+pub use lsh_join::LshReport;
 pub use session::{LinkSession, PlanOptions};
 pub use table::TokenTable;

@@ -15,7 +15,7 @@ use linkage_core::dice::Kernel;
 
 use crate::dice_join::{DiceJoinRule, LinkQueryPlanner, declined};
 use crate::error::PlanError;
-use crate::link::{self, LinkOptions, LinkStream};
+use crate::link::{self, Choice, LinkOptions, LinkStream, Strategy, choose};
 use crate::table::TokenTable;
 use crate::udf::DiceUdf;
 
@@ -107,6 +107,37 @@ impl LinkSession {
         LinkStream::start(&self.context, plan).await
     }
 
+    /// Starts to link two tables as [`link`](Self::link) does, by another [`Strategy`] for the Dice stage.
+    ///
+    /// # Errors
+    /// As `link`; when the link runs, also when bands cannot reach the recall that is asked for.
+    pub async fn link_by(
+        &self,
+        left: &str,
+        right: &str,
+        options: &LinkOptions,
+        strategy: Strategy,
+    ) -> Result<LinkStream, PlanError> {
+        let choice = choose(&self.context, left, right, options, strategy).await?;
+        LinkStream::start(&self.context, choice.plan).await
+    }
+
+    /// How two tables are linked by a strategy, and why by this one, as text: as [`explain`](Self::explain) does.
+    ///
+    /// # Errors
+    /// As `link_by`; with `analyze` also when the run fails.
+    pub async fn explain_by(
+        &self,
+        left: &str,
+        right: &str,
+        options: &LinkOptions,
+        strategy: Strategy,
+        analyze: bool,
+    ) -> Result<String, PlanError> {
+        let Choice { plan, why } = choose(&self.context, left, right, options, strategy).await?;
+        link::explain(&self.context, plan, (left, right), options, &why, analyze).await
+    }
+
     /// How two tables are linked, as text: both stages and DataFusion's physical plan.
     ///
     /// With `analyze` the plan is run, its pairs are counted and dropped, and the text has the counts and every
@@ -122,7 +153,7 @@ impl LinkSession {
         analyze: bool,
     ) -> Result<String, PlanError> {
         let plan = link::plan(&self.context, left, right, options).await?;
-        link::explain(&self.context, plan, (left, right), options, analyze).await
+        link::explain(&self.context, plan, (left, right), options, link::ALL_PAIRS, analyze).await
     }
 
     /// Runs a query and returns its rows. `dice(a, b)` is a function; only queries are allowed.

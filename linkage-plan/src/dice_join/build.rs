@@ -142,7 +142,7 @@ impl Collect {
 
 /// Calls `push` with each row's CLK. A row without one gets an all-zero CLK, which matches nothing, so that a row keeps
 /// its number.
-pub(super) fn for_each_clk(
+pub(crate) fn for_each_clk(
     batch: &RecordBatch,
     column: usize,
     mut push: impl FnMut(&[u8]) -> std::result::Result<(), BlockError>,

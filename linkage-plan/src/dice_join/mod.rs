@@ -12,6 +12,7 @@ mod planner;
 mod rule;
 mod stream;
 
+pub(crate) use build::for_each_clk;
 pub use exec::{DiceJoinExec, OutputColumn, RowOrder, Source};
 pub use node::{DiceJoinNode, NodeOrder};
 pub use planner::DiceJoinPlanner;

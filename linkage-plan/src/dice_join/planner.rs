@@ -16,6 +16,7 @@ use super::SCORE;
 use super::exec::{DiceJoinExec, OutputColumn, RowOrder, Source};
 use super::node::DiceJoinNode;
 use crate::error::PlanError;
+use crate::lsh_join::LshJoinPlanner;
 
 /// Plans a [`DiceJoinNode`] as a [`DiceJoinExec`].
 #[derive(Debug, Default)]
@@ -65,14 +66,15 @@ impl ExtensionPlanner for DiceJoinPlanner {
     }
 }
 
-/// DataFusion's planner, which also knows the Dice join.
+/// DataFusion's planner, which also knows the Dice join and the LSH join.
 #[derive(Debug, Default)]
 pub(crate) struct LinkQueryPlanner;
 
 #[async_trait]
 impl QueryPlanner for LinkQueryPlanner {
     async fn create_physical_plan(&self, plan: &LogicalPlan, session: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
-        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(DiceJoinPlanner)]);
+        let planner =
+            DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(DiceJoinPlanner), Arc::new(LshJoinPlanner)]);
         planner.create_physical_plan(plan, session).await
     }
 }

@@ -2,12 +2,15 @@
 
 mod plan;
 mod report;
+mod strategy;
 mod stream;
 
 use linkage_core::dice::DiceThreshold;
 
 pub(crate) use plan::{explain, plan};
 pub use report::{LinkProgress, LinkReport};
+pub use strategy::Strategy;
+pub(crate) use strategy::{ALL_PAIRS, Choice, choose};
 pub use stream::LinkStream;
 
 /// How two tables are linked.

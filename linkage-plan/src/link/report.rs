@@ -8,9 +8,10 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use crate::dice_join::DiceJoinExec;
 use crate::dice_join::metrics::{BUILD_BYTES, EARLY_ABORTS, PAIRS_COMPARED, total};
+use crate::lsh_join::{CANDIDATES, LshJoinExec, LshReport};
 
 /// Counts of a link, while it runs or when it is done.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct LinkReport {
     /// Pairs handed on that agree in an exact token.
     pub exact_pairs: u64,
@@ -24,6 +25,8 @@ pub struct LinkReport {
     pub bytes: u64,
     /// Time since the start, or until the end.
     pub elapsed: Duration,
+    /// With bands: what they did, and the recall that was measured in the same run.
+    pub lsh: Option<LshReport>,
 }
 
 /// Reads a link's counts while another task runs it. Cheap to clone.
@@ -84,6 +87,13 @@ fn add_dice_joins(plan: &Arc<dyn ExecutionPlan>, report: &mut LinkReport) {
     {
         report.compared += total(&metrics, PAIRS_COMPARED);
         report.aborted += total(&metrics, EARLY_ABORTS);
+        report.bytes += total(&metrics, BUILD_BYTES);
+    }
+    if let Some(join) = plan.downcast_ref::<LshJoinExec>()
+        && let Some(metrics) = plan.metrics()
+    {
+        report.lsh = join.report();
+        report.compared += total(&metrics, CANDIDATES);
         report.bytes += total(&metrics, BUILD_BYTES);
     }
     for child in plan.children() {

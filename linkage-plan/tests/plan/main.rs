@@ -3,6 +3,7 @@
 
 mod explain;
 mod link;
+mod lsh;
 mod memory;
 mod slt;
 mod sql;
