@@ -29,6 +29,9 @@ const CHUNKS_AT_ONCE: u64 = 32;
 /// Rows of a tile of the exhaustive comparison.
 const TILE_ROWS: usize = 8192;
 
+/// Names that people take when they marry.
+const PARTNERS: [(&str, &str); 4] = [("サトウ", "佐藤"), ("スズキ", "鈴木"), ("タカハシ", "高橋"), ("タナカ", "田中")];
+
 /// A left row whose person is not on the right.
 const NOBODY: u32 = u32::MAX;
 
@@ -297,10 +300,15 @@ fn make(
 
 /// What one database knows of a person, as a token: sometimes old, mistyped or missing.
 fn encode(worker: &mut Worker<'_>, person: &Person, fields: usize, draws: &mut Draws) -> linkage_core::clk::Clk {
-    let [renamed, moved, _] = person.former.quantiles;
-    let family = if renamed < 0.03 && draws.chance(2) { &person.former.family } else { &person.family };
-    let postal = if moved < 0.12 && draws.chance(2) { &person.former.postal_code } else { &person.postal_code };
-    let (mut family_kana, mut given_kana) = (family.kana.clone(), person.given.kana.clone());
+    // One in sixty goes by a partner's name, one in sixteen has moved.
+    let partner = PARTNERS[draws.below(PARTNERS.len() as u64) as usize];
+    let own = (person.family.kana.as_str(), person.family.kanji.as_deref());
+    let (family, family_kanji) = if draws.chance(60) { (partner.0, Some(partner.1)) } else { own };
+    let mut postal = person.place.postal_code.clone();
+    if draws.chance(16) {
+        postal.replace_range(3.., &format!("{:04}", draws.below(10_000)));
+    }
+    let (mut family_kana, mut given_kana) = (family.to_owned(), person.given.kana.clone());
     for kana in [&mut family_kana, &mut given_kana] {
         if draws.chance(100) {
             let mut all: Vec<char> = kana.chars().collect();
@@ -318,11 +326,11 @@ fn encode(worker: &mut Worker<'_>, person: &Person, fields: usize, draws: &mut D
     let mut values: Vec<Option<&str>> = vec![
         Some(&family_kana),
         Some(&given_kana),
-        family.kanji.as_deref().filter(|_| kanji),
+        family_kanji.filter(|_| kanji),
         person.given.kanji.as_deref().filter(|_| kanji),
         Some(&birth),
         Some(if person.sex == Sex::Male { "1" } else { "2" }),
-        Some(postal).filter(|_| !draws.chance(33)).map(String::as_str),
+        Some(postal.as_str()).filter(|_| !draws.chance(33)),
     ];
     // The insurance numbers, which are not in the CLK.
     values.resize(fields, None);
