@@ -35,7 +35,7 @@ pub(super) struct Point {
 impl Curve {
     /// Nothing below this bin, everything from it on.
     pub(super) fn step(bin: usize) -> Self {
-        Self { intercept: -1e6 * bin as f64, slope: 1e6 }
+        Self { intercept: -1e6 * (bin as f64 - 0.5), slope: 1e6 }
     }
 
     /// The most likely line, by Newton's method.
