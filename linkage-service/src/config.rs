@@ -27,6 +27,9 @@ pub struct Config {
     /// Bounds on what a run may use.
     #[serde(default)]
     pub limits: Limits,
+    /// Other machines that do parts of runs.
+    #[serde(default)]
+    pub cluster: Cluster,
     /// The audit log.
     #[serde(default)]
     pub audit: Audit,
@@ -109,6 +112,27 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { memory_mib: 4096, partitions: 0, submission_mib: 16384 }
+    }
+}
+
+/// `[cluster]`. Needs a program that was built with the feature `distributed`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cluster {
+    /// Workers, such as `https://worker-1:7444`. None: this machine does everything.
+    pub workers: Vec<String>,
+    /// Folder through which workers get their rows, sealed; they must see it too. A relative path starts at the unit's
+    /// folder.
+    pub objects: PathBuf,
+    /// Most rows of either table in a work unit.
+    pub unit_rows: usize,
+    /// How often a work unit is tried before the run fails.
+    pub attempts: usize,
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Self { workers: Vec::new(), objects: PathBuf::from("shared"), unit_rows: 262_144, attempts: 3 }
     }
 }
 

@@ -199,6 +199,9 @@ pub enum SetupError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// The cluster.
+    #[error("cluster: {0}")]
+    Cluster(#[from] linkage_plan::PlanError),
     /// The protocol's descriptors.
     #[error("the protocol's descriptors cannot be read")]
     Reflection,

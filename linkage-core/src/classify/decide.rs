@@ -30,6 +30,9 @@ pub struct Decision {
 
 /// Links every pair whose chance reaches the model's cut, merges them greedily under "one record of each deduplicated
 /// database per person", and repairs clusters whose parts speak against each other.
+///
+/// Composite tokens are not repaired: their similarity says too little of pairs that no search has found, and repair costs
+/// recall (docs/spec/classification.md has figures). What repair would have looked at still goes to review.
 #[must_use]
 pub fn decide(run: &Tables<'_>, model: &Model) -> Decision {
     let cut = model.cut();
@@ -57,6 +60,9 @@ pub fn decide(run: &Tables<'_>, model: &Model) -> Decision {
         let candidate = Candidate { left: a.record, right: b.record, score, exact: exact.contains(&(a, b)), pattern };
         (pattern.present() > 0).then(|| model.log_odds(link, &candidate).max(MOST_AGAINST))
     };
-    let Repaired { clusters, split, review } = repair(&greedy, evidence, MARGIN);
+    let Repaired { mut clusters, mut split, review } = repair(&greedy, evidence, MARGIN);
+    if model.weights().is_none() {
+        (clusters, split) = (greedy, 0);
+    }
     Decision { pairs, clusters, split, review, cut, estimates: model.estimates(cut) }
 }

@@ -82,6 +82,7 @@ impl Collect {
                 return Err(self.refused(input, rows, needed_so_far).await?.into_datafusion());
             }
             self.metrics.build_bytes.add(wanted);
+            self.metrics.build_batches.add(1);
             self.metrics.build_rows.add(batch.num_rows());
             self.push_clks(&batch, &mut segments)?;
             if let Some(column) = self.numbers {

@@ -115,6 +115,7 @@ impl Probe {
     fn start(&self, batch: RecordBatch) -> Result<Current> {
         let _timer = self.probing.metrics.baseline.elapsed_compute().timer();
         let (column, clk_bytes) = self.probing.clk;
+        self.probing.metrics.probe_batches.add(1);
         self.probing.metrics.probe_rows.add(batch.num_rows());
         self.probing.memory.try_resize(ClkBlock::bytes_for(clk_bytes, batch.num_rows()))?;
         let mut block = ClkBlock::with_capacity(clk_bytes, batch.num_rows())
@@ -135,7 +136,7 @@ impl Probe {
     fn step(&mut self, current: &mut Current) -> Result<()> {
         let began = Instant::now();
         let Probing { metrics, threshold, kernel, memory, .. } = &self.probing;
-        let _timer = metrics.baseline.elapsed_compute().timer();
+        let (_timer, _probe_timer) = (metrics.baseline.elapsed_compute().timer(), metrics.probe_time.timer());
         let segment = &self.build.segments[current.segment];
         let right_rows = current.block.rows();
         let rows = self.step_rows.min(STEP_PAIRS / right_rows.max(1)).max(8) / 8 * 8;

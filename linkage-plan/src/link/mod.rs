@@ -7,6 +7,8 @@ mod stream;
 
 use linkage_core::dice::DiceThreshold;
 
+#[cfg(feature = "distributed")]
+pub(crate) use plan::{candidates, row_and_clk, similar, stages};
 pub(crate) use plan::{explain, plan};
 pub use report::{LinkProgress, LinkReport};
 pub use strategy::Strategy;

@@ -107,6 +107,12 @@ pub(crate) fn similar(threshold: DiceThreshold) -> Expr {
     dice().gt_eq(lit(threshold.as_f64()))
 }
 
+/// What the Dice stage reads of a side.
+#[cfg(feature = "distributed")]
+pub(crate) fn row_and_clk(rows: DataFrame, side: &str) -> Result<DataFrame, DataFusionError> {
+    rows.select(vec![col(format!("{side}.{ROW}")), col(format!("{side}.{CLK}"))])
+}
+
 /// Row numbers and score of joined rows.
 pub(crate) fn candidates(joined: DataFrame) -> Result<DataFrame, DataFusionError> {
     let row = |side: &str, name: &str| col(format!("{side}.{ROW}")).alias(name);
@@ -148,14 +154,15 @@ pub(crate) async fn explain(
             "Dice stage: {} pairs of {} compared, {} given up early",
             report.dice_pairs, report.compared, report.aborted
         );
-        if let Some(lsh) = report.lsh {
-            let _ = writeln!(text, "{stage}\n{}", lsh.certificate);
+        if let Some(plan) = stream.physical_plan() {
+            let _ = write!(text, "{}", DisplayableExecutionPlan::with_metrics(plan).indent(false));
         }
-        let _ = write!(text, "{}", DisplayableExecutionPlan::with_metrics(stream.physical_plan()).indent(false));
     } else {
         let _ = writeln!(text, "Exact stage: {exact}");
-        let _ = writeln!(text, "{stage}");
-        let _ = write!(text, "{}", DisplayableExecutionPlan::new(stream.physical_plan()).indent(false));
+        let _ = writeln!(text, "Dice stage: all pairs of the rows that the exact stage did not match");
+        if let Some(plan) = stream.physical_plan() {
+            let _ = write!(text, "{}", DisplayableExecutionPlan::new(plan).indent(false));
+        }
     }
     Ok(text)
 }

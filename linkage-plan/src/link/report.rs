@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use datafusion::physical_plan::ExecutionPlan;
 
+#[cfg(feature = "distributed")]
+use crate::cluster::RemoteCounts;
 use crate::dice_join::DiceJoinExec;
 use crate::dice_join::metrics::{BUILD_BYTES, EARLY_ABORTS, PAIRS_COMPARED, total};
 use crate::lsh_join::{CANDIDATES, LshJoinExec, LshReport};
@@ -32,8 +34,11 @@ pub struct LinkReport {
 /// Reads a link's counts while another task runs it. Cheap to clone.
 #[derive(Clone)]
 pub struct LinkProgress {
-    plan: Arc<dyn ExecutionPlan>,
+    /// None when the whole link runs elsewhere.
+    plan: Option<Arc<dyn ExecutionPlan>>,
     counts: Arc<Counts>,
+    #[cfg(feature = "distributed")]
+    remote: Option<Arc<RemoteCounts>>,
 }
 
 pub(super) struct Counts {
@@ -43,11 +48,26 @@ pub(super) struct Counts {
     took: OnceLock<Duration>,
 }
 
+impl Counts {
+    fn start() -> Self {
+        Self { exact: AtomicU64::new(0), dice: AtomicU64::new(0), began: Instant::now(), took: OnceLock::new() }
+    }
+}
+
 impl LinkProgress {
     pub(super) fn start(plan: Arc<dyn ExecutionPlan>) -> Self {
-        let counts =
-            Counts { exact: AtomicU64::new(0), dice: AtomicU64::new(0), began: Instant::now(), took: OnceLock::new() };
-        Self { plan, counts: Arc::new(counts) }
+        Self {
+            plan: Some(plan),
+            counts: Arc::new(Counts::start()),
+            #[cfg(feature = "distributed")]
+            remote: None,
+        }
+    }
+
+    /// Progress of a link whose Dice stage runs on workers; `plan` is what runs here.
+    #[cfg(feature = "distributed")]
+    pub(crate) fn start_remote(plan: Option<Arc<dyn ExecutionPlan>>, remote: Arc<RemoteCounts>) -> Self {
+        Self { plan, counts: Arc::new(Counts::start()), remote: Some(remote) }
     }
 
     /// The counts at this moment.
@@ -58,12 +78,20 @@ impl LinkProgress {
             elapsed: self.counts.took.get().copied().unwrap_or_else(|| self.counts.began.elapsed()),
             ..LinkReport::default()
         };
-        add_dice_joins(&self.plan, &mut report);
+        if let Some(plan) = &self.plan {
+            add_dice_joins(plan, &mut report);
+        }
+        #[cfg(feature = "distributed")]
+        if let Some(remote) = &self.remote {
+            report.compared += remote.compared.load(Ordering::Relaxed);
+            report.aborted += remote.aborted.load(Ordering::Relaxed);
+            report.bytes += remote.bytes.load(Ordering::Relaxed);
+        }
         report
     }
 
-    pub(super) fn plan(&self) -> &Arc<dyn ExecutionPlan> {
-        &self.plan
+    pub(super) fn plan(&self) -> Option<&dyn ExecutionPlan> {
+        self.plan.as_deref()
     }
 
     pub(super) fn counts(&self) -> &Counts {

@@ -53,6 +53,8 @@ pub(super) async fn link(
         partitions => partitions,
     };
     let session = LinkSession::new(PlanOptions { memory_bytes, partitions })?;
+    #[cfg(feature = "distributed")]
+    let session = session.with_cluster(unit.cluster().clone());
     let mut refs = Vec::with_capacity(submissions.len());
     let mut exact_tokens = Vec::new();
     for submission in submissions {
