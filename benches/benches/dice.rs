@@ -10,8 +10,8 @@ use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_grou
 use linkage_benches::person_like;
 use linkage_core::dice::{DiceThreshold, Kernel, search};
 
-/// At 0.6 stopping early does not pay on these tokens, so that is the rate of whole comparisons.
-const THRESHOLDS: [&str; 4] = ["0.6", "0.8", "0.85", "0.9"];
+/// At 0.5 stopping early does not pay on these tokens, so that is the rate of whole comparisons.
+const THRESHOLDS: [&str; 4] = ["0.5", "0.8", "0.85", "0.9"];
 
 fn dice(c: &mut Criterion) {
     let (left, right) = (person_like(1, 1024), person_like(2, 8192));

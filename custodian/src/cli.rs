@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{check, inspect, keygen, site_key, tokenise};
+use crate::commands::{check, clkhash, inspect, keygen, manual, map, report, site_key, tokenise};
 #[cfg(feature = "submit")]
 use crate::commands::{receive, submit};
 use crate::output;
@@ -31,13 +31,18 @@ pub struct Cli {
 enum Command {
     Keygen(keygen::Args),
     SiteKey(site_key::Args),
+    Map(map::Args),
     Check(Box<check::Args>),
+    Report(Box<report::Args>),
     Tokenise(Box<tokenise::Args>),
     Inspect(inspect::Args),
+    Clkhash(clkhash::Args),
     #[cfg(feature = "submit")]
     Submit(submit::Args),
     #[cfg(feature = "submit")]
     Receive(Box<receive::Args>),
+    Completions(manual::CompletionsArgs),
+    Man(manual::ManArgs),
 }
 
 /// How a command that did not fail ended.
@@ -51,16 +56,26 @@ pub(crate) enum Done {
 
 /// Carries out a parsed command line. Data goes to stdout, talk and errors to stderr.
 pub fn run(cli: Cli) -> ExitCode {
+    // The text of a panic can quote a value (a slice of a string does), so only its place is shown.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        output::talk(&format!("internal error at {place}"));
+    }));
     let result = match cli.command {
         Command::Keygen(args) => keygen::run(&args),
         Command::SiteKey(args) => site_key::run(&args),
+        Command::Map(args) => map::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Tokenise(args) => tokenise::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Clkhash(args) => clkhash::run(&args),
         #[cfg(feature = "submit")]
         Command::Submit(args) => submit::run(&args),
         #[cfg(feature = "submit")]
         Command::Receive(args) => receive::run(&args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
     };
     match result {
         Ok(Done::Clean) => ExitCode::SUCCESS,

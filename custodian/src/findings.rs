@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use linkage_core::normalise::Rule;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::output::{grouped, suppressed, suppressed_json};
 
@@ -15,10 +15,20 @@ pub(crate) enum SetAside {
     NoRecordId,
     UnreadableRecordId,
     NothingPresent,
+    NoName,
     DuplicateRecordId,
 }
 
 impl SetAside {
+    const ALL: [Self; 6] = [
+        Self::WrongFieldCount,
+        Self::Malformed,
+        Self::NoRecordId,
+        Self::UnreadableRecordId,
+        Self::NothingPresent,
+        Self::DuplicateRecordId,
+    ];
+
     pub(crate) fn code(self) -> &'static str {
         match self {
             Self::WrongFieldCount => "wrong-field-count",
@@ -26,6 +36,7 @@ impl SetAside {
             Self::NoRecordId => "no-record-id",
             Self::UnreadableRecordId => "unreadable-record-id",
             Self::NothingPresent => "nothing-present",
+            Self::NoName => "no-name",
             Self::DuplicateRecordId => "duplicate-record-id",
         }
     }
@@ -37,6 +48,7 @@ impl SetAside {
             Self::NoRecordId => "no record id",
             Self::UnreadableRecordId => "a record id that cannot be decoded",
             Self::NothingPresent => "no field left to encode",
+            Self::NoName => "a person whom the files with the names do not have",
             Self::DuplicateRecordId => "the record id of an earlier row",
         }
     }
@@ -61,6 +73,15 @@ impl Rows {
     fn append(&mut self, other: &Self) {
         self.count += other.count;
         other.first.iter().for_each(|&row| self.keep(row));
+    }
+
+    fn state(&self) -> Value {
+        json!([self.count, self.first])
+    }
+
+    fn from_state(state: &Value) -> Option<Self> {
+        let first = state[1].as_array()?.iter().map(Value::as_u64).collect::<Option<_>>()?;
+        Some(Self { count: state[0].as_u64()?, first })
     }
 
     /// Keeps the smallest row numbers, in whichever order they come.
@@ -127,6 +148,40 @@ impl Findings {
         }
     }
 
+    /// All of it, for a work folder.
+    pub(crate) fn state(&self) -> Value {
+        json!({
+            "rows": self.rows,
+            "opted_out": self.opted_out,
+            "superseded": self.superseded,
+            "present": self.present,
+            "set_aside": self.set_aside.iter().map(|(why, rows)| json!([why.code(), rows.state()])).collect::<Vec<_>>(),
+            "broken": self.broken.iter().map(|((field, rule), rows)| json!([field, rule.code(), rows.state()])).collect::<Vec<_>>(),
+        })
+    }
+
+    /// What [`Self::state`] wrote; `None` when it is something else.
+    pub(crate) fn from_state(state: &Value, fields: usize) -> Option<Self> {
+        let present: Vec<u64> = state["present"].as_array()?.iter().map(Value::as_u64).collect::<Option<_>>()?;
+        let set_aside = state["set_aside"].as_array()?.iter().map(|entry| {
+            let why = SetAside::ALL.into_iter().find(|why| entry[0] == why.code())?;
+            Some((why, Rows::from_state(&entry[1])?))
+        });
+        let broken = state["broken"].as_array()?.iter().map(|entry| {
+            let rule = Rule::ALL.iter().copied().find(|rule| entry[1] == rule.code())?;
+            let field = usize::try_from(entry[0].as_u64()?).ok().filter(|&field| field < fields)?;
+            Some(((field, rule), Rows::from_state(&entry[2])?))
+        });
+        Some(Self {
+            rows: state["rows"].as_u64()?,
+            opted_out: state["opted_out"].as_u64()?,
+            superseded: state["superseded"].as_u64()?,
+            set_aside: set_aside.collect::<Option<_>>()?,
+            present: (present.len() == fields).then_some(present)?,
+            broken: broken.collect::<Option<_>>()?,
+        })
+    }
+
     /// What was taken from the rows that were read, by cause.
     pub(crate) fn taken(&self) -> [u64; 3] {
         [self.set_aside_rows(), self.opted_out, self.superseded]
@@ -134,6 +189,11 @@ impl Findings {
 
     pub(crate) fn set_aside_rows(&self) -> u64 {
         self.set_aside.values().map(|rows| rows.count).sum()
+    }
+
+    /// Rows with the record id of an earlier one.
+    pub(crate) fn duplicate_ids(&self) -> u64 {
+        self.set_aside.get(&SetAside::DuplicateRecordId).map_or(0, |rows| rows.count)
     }
 
     /// Whether more than half of the rows cannot be decoded: then it is not the rows that are wrong.
@@ -145,7 +205,11 @@ impl Findings {
     ///
     /// Counts are exact in a summary for the site alone, and small ones are hidden in what may be passed on.
     pub(crate) fn lines(&self, fields: &[&str], rows: usize, hide_small: bool) -> Vec<String> {
-        let count = |count| if hide_small { suppressed(count) } else { grouped(count) };
+        self.lines_hiding(fields, rows, &|count| if hide_small { suppressed(count) } else { grouped(count) })
+    }
+
+    /// The same with counts as the caller shows them.
+    pub(crate) fn lines_hiding(&self, fields: &[&str], rows: usize, count: &dyn Fn(u64) -> String) -> Vec<String> {
         let describe = |found: &Rows| match rows {
             0 => String::new(),
             _ => format!(" (rows {})", found.listed(rows)),
@@ -162,8 +226,12 @@ impl Findings {
     }
 
     /// The same for a script.
-    pub(crate) fn json(&self, fields: &[&str], rows: usize, hide_small: bool) -> serde_json::Value {
-        let count = |count: u64| if hide_small { suppressed_json(count) } else { count.into() };
+    pub(crate) fn json(&self, fields: &[&str], rows: usize, hide_small: bool) -> Value {
+        self.json_hiding(fields, rows, &|count| if hide_small { suppressed_json(count) } else { count.into() })
+    }
+
+    /// The same with counts as the caller shows them.
+    pub(crate) fn json_hiding(&self, fields: &[&str], rows: usize, count: &dyn Fn(u64) -> Value) -> Value {
         let first = |found: &Rows| found.first[..rows.min(found.first.len())].to_vec();
         json!({
             "rows": count(self.rows),

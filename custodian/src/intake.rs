@@ -1,34 +1,36 @@
 //! From an extract to sorted token rows: what `check` and `tokenise` have in common.
 
+mod pieces;
+
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{anyhow, bail};
-use linkage_core::encode::{Encoder, Worker};
-use linkage_core::normalise::{self, Outcome, Rule};
-use linkage_core::schema::{FieldKind, LinkageSchema};
+use linkage_core::encode::Encoder;
+use linkage_core::normalise::{self, NameRoutes};
+use linkage_core::schema::LinkageSchema;
 use linkage_core::secret::LinkageSecret;
-use linkage_core::source::{Encoding, RawBatch, RawRecord};
+use linkage_core::source::{Encoding, Mapping, RawBatch};
 use linkage_core::types::RecordRef;
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::findings::{Findings, SetAside};
-use crate::inputs::{Format, Inputs};
-use crate::output::{at, grouped, progress, rate};
+use crate::inputs::{Format, Inputs, Register, parse_encoding};
+use crate::output::{at, grouped, progress, rate, talk};
 use crate::refs::{RecordId, RecordRefs, record_ref, trim_id};
-use crate::sort::{RowCodec, Sorted, Sorter};
+use crate::report::survey::Survey;
+use crate::sort::{Remaining, RowCodec, Sorted, Sorter};
+use crate::work::{self, WorkFolder};
+use pieces::{Piece, Pieces};
 
 /// Rows per batch: enough for every core to have several pieces of it.
 const BATCH_ROWS: usize = 16_384;
 
-/// Rows per piece of parallel work.
-const PIECE_ROWS: usize = 1024;
-
 /// The options of every command that reads an extract.
-#[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("identified").args(["id_column", "format"]).multiple(true))]
+#[derive(Debug, Clone, clap::Args)]
+#[command(group = clap::ArgGroup::new("identified").args(["id_column", "format", "mapping"]).multiple(true))]
 pub(crate) struct InputArgs {
     /// The linkage schema: a shipped name (person-ja, person-en) or the path of a file
     #[arg(long, value_name = "NAME|FILE")]
@@ -36,7 +38,7 @@ pub(crate) struct InputArgs {
     /// What the extract is
     #[arg(long, value_name = "FORMAT", default_value = "csv")]
     pub(crate) format: Format,
-    /// How the extract is encoded: utf-8 or cp932 [default: cp932 for uke, utf-8 for the others]
+    /// How the extract is encoded: utf-8 or cp932 [default: cp932 for uke, dpc and kaigo; what MSH-18 says for ssmix2; else utf-8]
     #[arg(long, value_parser = parse_encoding)]
     pub(crate) encoding: Option<Encoding>,
     /// The column that identifies a row; without it, its row number does (csv), or its record_id (other formats)
@@ -45,6 +47,9 @@ pub(crate) struct InputArgs {
     /// Read a field from a column of another name; FIELD= says that there is none
     #[arg(long, value_name = "FIELD=COLUMN", value_parser = parse_mapping)]
     pub(crate) map: Vec<(String, String)>,
+    /// Which column is which field, how they are written and encoded: a file that `custodian map` proposes (csv)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["map", "id_column", "encoding"])]
+    pub(crate) mapping: Option<PathBuf>,
     /// Where receipts of a kind have the reading of the name, such as dpc=38, dpc=detect or dpc=none (uke)
     #[arg(long, value_name = "KIND=COLUMN", requires = "format")]
     pub(crate) kana_column: Vec<String>,
@@ -54,6 +59,15 @@ pub(crate) struct InputArgs {
     /// The root (OID) of the id that is the branch number (kenshin); without it, checkups have none
     #[arg(long, value_name = "OID", requires = "format")]
     pub(crate) branch_root: Option<String>,
+    /// Where the names are, when the extract has none: the register beside claims (kaigo), the receipts beside 様式1 (dpc)
+    #[arg(long, value_name = "FILE", requires = "format")]
+    pub(crate) names: Vec<PathBuf>,
+    /// How the register is laid out [default: ledger] (kaigo)
+    #[arg(long, value_name = "LAYOUT", requires = "format")]
+    pub(crate) register: Option<Register>,
+    /// Where a value is, by number or by its name in the first row, such as register.number=10 (kaigo)
+    #[arg(long, value_name = "PART.NAME=COLUMN", requires = "format")]
+    pub(crate) column: Vec<String>,
     /// Leave out the rows whose record ids this file lists, one per line, in UTF-8
     #[arg(long, value_name = "FILE", requires = "identified")]
     opt_out: Option<PathBuf>,
@@ -66,13 +80,9 @@ pub(crate) struct InputArgs {
     /// Memory for sorting, in bytes: for tests, which want many runs
     #[arg(long, hide = true)]
     sort_bytes: Option<usize>,
-    /// The extract, in one file or several; - for stdin; a folder for all of its files (not csv)
+    /// The extract, in one file or several; - for stdin; a folder for all of its files (not csv); 'part-*.csv' for all that fit
     #[arg(value_name = "IN", required = true)]
     pub(crate) inputs: Vec<PathBuf>,
-}
-
-fn parse_encoding(text: &str) -> Result<Encoding, String> {
-    text.parse().map_err(|error| format!("{error}"))
 }
 
 fn parse_mapping(text: &str) -> Result<(String, String), String> {
@@ -83,9 +93,9 @@ fn parse_mapping(text: &str) -> Result<(String, String), String> {
 }
 
 /// What the extract came to.
-pub(crate) struct Intake {
+pub(crate) struct Intake<'a> {
     pub(crate) findings: Findings,
-    pub(crate) sorted: Sorted,
+    pub(crate) sorted: Sorted<'a>,
     /// Rows that remain, and the bits set in their CLKs.
     pub(crate) records: u64,
     pub(crate) bits_set: u64,
@@ -108,6 +118,58 @@ impl InputArgs {
         Ok(schema)
     }
 
+    /// Refuses options that the format does not have, so that none is without effect.
+    ///
+    /// # Errors
+    /// When there is one, or one that the format needs is missing.
+    pub(crate) fn refuse_options_of_other_formats(&self) -> anyhow::Result<()> {
+        let of_receipts = matches!(self.format, Format::Uke | Format::Dpc);
+        if !(of_receipts || self.kana_column.is_empty() && self.chart_column.is_empty()) {
+            bail!("--kana-column and --chart-column are for receipts\nhint: say --format uke, or leave them out");
+        }
+        if self.format != Format::Kenshin && self.branch_root.is_some() {
+            bail!("--branch-root is for checkups\nhint: say --format kenshin, or leave it out");
+        }
+        if self.format != Format::Kaigo && (self.register.is_some() || !self.column.is_empty()) {
+            bail!("--register and --column are for long-term care\nhint: say --format kaigo, or leave them out");
+        }
+        match (self.format, self.names.is_empty()) {
+            (Format::Kaigo, _) | (Format::Dpc, false) => Ok(()),
+            (Format::Dpc, true) => bail!("様式1 has no names\nhint: give the DPC receipts with --names"),
+            (_, true) => Ok(()),
+            (_, false) => {
+                bail!("--names is for extracts without names\nhint: say --format kaigo or dpc, or leave it out")
+            }
+        }
+    }
+
+    /// The mapping file, when one is named.
+    ///
+    /// # Errors
+    /// When it cannot be read, does not fit the schema, or belongs to another format.
+    pub(crate) fn load_mapping(&self, schema: &LinkageSchema) -> anyhow::Result<Option<Mapping>> {
+        let Some(path) = &self.mapping else { return Ok(None) };
+        if self.format != Format::Csv {
+            bail!("--mapping is for csv\nhint: the other formats have columns of fixed names; use --map for them");
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| at(path, error))?;
+        Mapping::parse(&text, schema).map(Some).map_err(|error| at(path, error))
+    }
+
+    /// Refuses a mapping that no person has confirmed: a wrong column makes tokens that nobody can tell from right ones.
+    ///
+    /// # Errors
+    /// As [`InputArgs::load_mapping`], and when the mapping does not say that it is confirmed.
+    pub(crate) fn require_confirmed(&self, schema: &LinkageSchema) -> anyhow::Result<()> {
+        match (&self.mapping, self.load_mapping(schema)?) {
+            (Some(path), Some(mapping)) if !mapping.confirmed() => Err(at(
+                path,
+                "nobody has confirmed this mapping\nhint: read it, try it with `custodian check --mapping`, then set confirmed = true in it",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// The extract, for a message about all of it: the first of its files.
     pub(crate) fn first(&self) -> &Path {
         // The command line asks for at least one.
@@ -118,53 +180,127 @@ impl InputArgs {
     ///
     /// # Errors
     /// When the extract cannot be read to its end, or the sorted runs cannot be written to `spill_folder`.
-    pub(crate) fn run(
+    pub(crate) fn run<'a>(
         &self,
         schema: &LinkageSchema,
         secret: &LinkageSecret,
-        refs: &RecordRefs,
+        refs: &'a RecordRefs,
         spill_folder: &Path,
-    ) -> anyhow::Result<Intake> {
-        let threads = self.threads.map_or(0, usize::from);
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-        pool.install(|| self.run_in_pool(schema, secret, refs, spill_folder))
+    ) -> anyhow::Result<Intake<'a>> {
+        self.in_pool(|| self.run_in_pool(schema, secret, refs, spill_folder, None, None))
     }
 
-    fn run_in_pool(
+    /// The same in a work folder, from which a later process can go on; `about` says what else the work depends on.
+    ///
+    /// # Errors
+    /// As [`InputArgs::run`], and when the folder cannot be used or holds other work.
+    pub(crate) fn run_in_work<'a>(
         &self,
         schema: &LinkageSchema,
         secret: &LinkageSecret,
-        refs: &RecordRefs,
+        refs: &'a RecordRefs,
+        folder: &Path,
+        about: &str,
+    ) -> anyhow::Result<Intake<'a>> {
+        self.in_pool(|| self.run_in_pool(schema, secret, refs, folder, None, Some((folder, about))))
+    }
+
+    /// The same, and counts on the way what a report says.
+    ///
+    /// # Errors
+    /// As [`InputArgs::run`].
+    pub(crate) fn run_surveyed<'a>(
+        &self,
+        schema: &LinkageSchema,
+        secret: &LinkageSecret,
+        refs: &'a RecordRefs,
         spill_folder: &Path,
-    ) -> anyhow::Result<Intake> {
+        survey: &mut Survey,
+    ) -> anyhow::Result<Intake<'a>> {
+        self.in_pool(|| self.run_in_pool(schema, secret, refs, spill_folder, Some(survey), None))
+    }
+
+    /// Whether more than one thread may be used.
+    pub(crate) fn is_parallel(&self) -> bool {
+        self.threads != Some(1)
+    }
+
+    fn in_pool<T: Send>(&self, work: impl FnOnce() -> anyhow::Result<T> + Send) -> anyhow::Result<T> {
+        let threads = self.threads.map_or(0, usize::from);
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build()?.install(work)
+    }
+
+    fn run_in_pool<'a>(
+        &self,
+        schema: &LinkageSchema,
+        secret: &LinkageSecret,
+        refs: &'a RecordRefs,
+        spill_folder: &Path,
+        survey: Option<&mut Survey>,
+        work: Option<(&Path, &str)>,
+    ) -> anyhow::Result<Intake<'a>> {
         let started = Instant::now();
         let pieces = Pieces {
             encoder: Encoder::new(schema, secret),
             kinds: schema.fields().iter().map(|field| field.kind()).collect(),
-            codec: RowCodec::new(schema.clk_bits(), schema.exact_tokens().len()),
+            codec: RowCodec::new(schema.clk_bits(), schema.exact_tokens().len() + schema.blocking_keys().len()),
             refs,
-            opted_out: self.load_opt_outs(refs)?,
-            malformed: if self.format == Format::Csv { SetAside::WrongFieldCount } else { SetAside::Malformed },
+            routes: NameRoutes::new(schema),
+            plan: survey.as_ref().map(|survey| Arc::clone(&survey.plan)),
+            opted_out: self.load_opt_outs(schema, refs)?,
+            malformed: if self.format.is_table() { SetAside::WrongFieldCount } else { SetAside::Malformed },
         };
         let mut source = Inputs::open(self, schema)?;
         let sort_bytes = self.sort_bytes.unwrap_or(self.memory as usize * 1024 * 1024);
-        let mut sorter = Sorter::new(pieces.codec, spill_folder, sort_bytes);
-        let mut findings = Findings::new(schema.fields().len());
+        let (sorter, begun) = match work {
+            None => (Sorter::new(pieces.codec, spill_folder, sort_bytes), None),
+            Some((folder, about)) => {
+                let job = self.job(schema, about, &pieces)?;
+                let (work, runs, begun) = WorkFolder::open(folder, job, refs, schema.fields().len())?;
+                if let Some(begun) = &begun {
+                    let rows = grouped(begun.findings.rows);
+                    talk(&format!("going on after {rows} rows, which an earlier process has encoded"));
+                }
+                (Sorter::in_work(pieces.codec, work, runs, sort_bytes), begun)
+            }
+        };
+        // What an earlier process has done is read again and hashed, but not encoded.
+        let (done_batches, done_chain) = begun.as_ref().map_or((0, [0; 32]), |begun| (begun.batches, begun.chain));
+        let findings = begun.map_or_else(|| Findings::new(schema.fields().len()), |begun| begun.findings);
+        let mut sink = Sink { sorter, findings, survey };
         let bar = progress(source.total_bytes());
-        let (mut current, mut next) = (RawBatch::new(), RawBatch::new());
+        let (mut current, mut next, mut waiting) = (RawBatch::new(), RawBatch::new(), None);
+        let (mut batches, mut chain) = (0, [0; 32]);
         let mut more = source.read_batch(&mut current, BATCH_ROWS)?;
         while more {
-            // The next batch is read while this one is encoded.
-            let (read, done) = rayon::join(|| source.read_batch(&mut next, BATCH_ROWS), || pieces.run(&current));
-            for piece in &done {
-                findings.append(&piece.findings);
-                sorter.push(&piece.rows).map_err(|error| at(spill_folder, error))?;
+            batches += 1;
+            let skipped = batches <= done_batches;
+            let encode = || {
+                let hash = work.is_some().then(|| link(refs, &chain, &current));
+                (hash.unwrap_or_default(), if skipped { Vec::new() } else { pieces.run(&current) })
+            };
+            // The next batch is read and the last one goes to the sorter while this one is encoded.
+            let (read, ((hash, done), taken)) = rayon::join(
+                || source.read_batch(&mut next, BATCH_ROWS),
+                || rayon::join(encode, || waiting.take().map_or(Ok(()), |last| sink.take(last))),
+            );
+            taken.map_err(|error| at(work.map_or(spill_folder, |(folder, _)| folder), error))?;
+            chain = hash;
+            if batches == done_batches && chain != done_chain {
+                return Err(work::changed(work.map_or(spill_folder, |(folder, _)| folder)));
             }
+            waiting = (!skipped).then_some(Encoded { pieces: done, batches, chain });
             bar.set_position(source.read_bytes());
-            bar.set_message(format!("{} rows/s", grouped(rate(findings.rows, started.elapsed()))));
+            bar.set_message(format!("{} rows/s", grouped(rate(sink.findings.rows, started.elapsed()))));
             more = read?;
             std::mem::swap(&mut current, &mut next);
         }
+        if batches < done_batches {
+            return Err(work::changed(work.map_or(spill_folder, |(folder, _)| folder)));
+        }
+        let finished = waiting.take().map_or(Ok(()), |last| sink.take(last));
+        finished.map_err(|error| at(work.map_or(spill_folder, |(folder, _)| folder), error))?;
+        let Sink { mut sorter, mut findings, .. } = sink;
         bar.finish_and_clear();
         if findings.rows == 0 {
             return Err(at(self.first(), self.format.nothing_found()));
@@ -174,26 +310,45 @@ impl InputArgs {
             let what = format!("more than half of the rows are not in the declared encoding\n{advice}");
             return Err(at(self.first(), what));
         }
+        if work.is_some() && batches > done_batches {
+            let folder = work.map_or(spill_folder, |(folder, _)| folder);
+            sorter.checkpoint(batches, &chain, &findings).map_err(|error| at(folder, error))?;
+        }
         let sorted = sorter.finish().map_err(|error| at(spill_folder, error))?;
-        let (mut records, mut bits_set) = (0, 0);
-        let keep = |row: crate::sort::Row<'_>| {
-            records += 1;
-            bits_set += u64::from(row.clk_ones());
-            Ok(())
-        };
-        sorted.for_each(keep, |row| match self.format {
-            Format::Csv => findings.set_aside(SetAside::DuplicateRecordId, row.row()),
-            // These formats have a record per visit or month: older ones are no fault.
-            _ => findings.superseded += 1,
-        })?;
+        let Remaining { records, bits_set, duplicates } = sorted.count()?;
+        if self.format.is_table() {
+            duplicates.iter().for_each(|&row| findings.set_aside(SetAside::DuplicateRecordId, row));
+        } else {
+            // The other formats have a record per visit or month: older ones are no fault.
+            findings.superseded += duplicates.len() as u64;
+        }
         Ok(Intake { findings, sorted, records, bits_set })
     }
 
-    fn load_opt_outs(&self, refs: &RecordRefs) -> anyhow::Result<HashSet<RecordRef>> {
+    /// What the work in a folder depends on: whoever goes on from there must have said the same.
+    fn job(&self, schema: &LinkageSchema, about: &str, pieces: &Pieces<'_>) -> anyhow::Result<[u8; 32]> {
+        // Neither threads nor memory change a bit.
+        let options = Self { threads: None, memory: 0, sort_bytes: None, ..self.clone() };
+        let mapping = match &self.mapping {
+            Some(path) => std::fs::read(path).map_err(|error| at(path, error))?,
+            None => Vec::new(),
+        };
+        let mut opted_out: Vec<[u8; 16]> = pieces.opted_out.iter().map(|opted_out| opted_out.0).collect();
+        opted_out.sort_unstable();
+        let mut hasher = pieces.refs.work_hasher();
+        let texts = [format!("{options:?}"), schema.digest().to_string(), about.to_owned()];
+        for part in texts.iter().map(String::as_bytes).chain([&mapping[..], opted_out.as_flattened()]) {
+            hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+        }
+        Ok(*hasher.finalize().as_bytes())
+    }
+
+    fn load_opt_outs(&self, schema: &LinkageSchema, refs: &RecordRefs) -> anyhow::Result<HashSet<RecordRef>> {
         let Some(path) = &self.opt_out else { return Ok(HashSet::new()) };
-        if self.format == Format::Csv && self.id_column.is_none() {
+        let mapped = self.load_mapping(schema)?.is_some_and(|mapping| mapping.id_column().is_some());
+        if self.format.is_table() && self.id_column.is_none() && !mapped {
             bail!(
-                "rows without record ids cannot be left out by them\nhint: name the column of the ids with --id-column"
+                "rows without record ids cannot be left out by them\nhint: name the column of the ids: --id-column, or id_column in the mapping"
             );
         }
         let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
@@ -205,135 +360,42 @@ impl InputArgs {
     }
 }
 
-/// What every piece of a batch needs.
-struct Pieces<'a> {
-    encoder: Encoder,
-    kinds: Vec<FieldKind>,
-    codec: RowCodec,
-    refs: &'a RecordRefs,
-    opted_out: HashSet<RecordRef>,
-    /// Why a row that the reader could not use is set aside.
-    malformed: SetAside,
+/// The keyed hash of all batches so far.
+fn link(refs: &RecordRefs, chain: &[u8; 32], batch: &RawBatch) -> [u8; 32] {
+    let mut hasher = refs.work_hasher();
+    hasher.update(chain);
+    batch.hash_into(&mut hasher);
+    *hasher.finalize().as_bytes()
 }
 
-/// What came of a piece of a batch.
-struct Piece {
+/// A batch that has been encoded.
+struct Encoded {
+    pieces: Vec<Piece>,
+    /// How many batches there are up to this one, and their hash.
+    batches: u64,
+    chain: [u8; 32],
+}
+
+/// Where encoded batches go, one after the other in the order of the extract.
+struct Sink<'a, 's> {
+    sorter: Sorter<'a>,
     findings: Findings,
-    rows: Vec<u8>,
+    survey: Option<&'s mut Survey>,
 }
 
-impl Pieces<'_> {
-    /// Encodes a batch, piece by piece in parallel; the pieces come back in the order of the file.
-    fn run(&self, batch: &RawBatch) -> Vec<Piece> {
-        let mut done: Vec<Piece> = (0..batch.len().div_ceil(PIECE_ROWS))
-            .into_par_iter()
-            .map(|piece| self.encode(batch, piece * PIECE_ROWS..batch.len().min((piece + 1) * PIECE_ROWS)))
-            .collect();
-        let mut malformed = Findings::new(self.kinds.len());
-        for &row in batch.malformed_rows() {
-            malformed.rows += 1;
-            malformed.set_aside(self.malformed, row);
-        }
-        done.push(Piece { findings: malformed, rows: Vec::new() });
-        done
-    }
-
-    fn encode(&self, batch: &RawBatch, range: std::ops::Range<usize>) -> Piece {
-        let mut hand = Hand {
-            pieces: self,
-            worker: self.encoder.worker(),
-            values: Values::new(self.kinds.len()),
-            decoded: String::new(),
-            piece: Piece {
-                findings: Findings::new(self.kinds.len()),
-                rows: Vec::with_capacity(range.len() * self.codec.width()),
-            },
-        };
-        for index in range {
-            let record = batch.record(index);
-            hand.piece.findings.rows += 1;
-            if let Err(why) = hand.row(record) {
-                hand.piece.findings.set_aside(why, record.row());
+impl Sink<'_, '_> {
+    fn take(&mut self, batch: Encoded) -> io::Result<()> {
+        for piece in &batch.pieces {
+            self.findings.append(&piece.findings);
+            if let (Some(survey), Some(tally)) = (&mut self.survey, &piece.tally) {
+                survey.append(tally);
             }
+            self.sorter.push(&piece.rows)?;
         }
-        hand.piece
-    }
-}
-
-/// The canonical values of one record; their memory is used again for the next.
-struct Values {
-    record: Vec<Option<String>>,
-    spare: Vec<String>,
-}
-
-impl Values {
-    fn new(fields: usize) -> Self {
-        Self { record: vec![None; fields], spare: Vec::new() }
-    }
-
-    fn set(&mut self, field: usize, kind: FieldKind, text: &str) -> Result<Outcome, Rule> {
-        let mut value = self.record[field].take().or_else(|| self.spare.pop()).unwrap_or_default();
-        let outcome = normalise::normalise_into(kind, text, &mut value);
-        match outcome {
-            Ok(Outcome::Value | Outcome::Flagged(_)) => self.record[field] = Some(value),
-            _ => self.spare.push(value),
+        if self.sorter.checkpoint_is_due(BATCH_ROWS) {
+            self.sorter.checkpoint(batch.batches, &batch.chain, &self.findings)?;
         }
-        outcome
-    }
-}
-
-/// One thread's work on one piece.
-struct Hand<'a> {
-    pieces: &'a Pieces<'a>,
-    worker: Worker<'a>,
-    values: Values,
-    decoded: String,
-    piece: Piece,
-}
-
-impl Hand<'_> {
-    /// Encodes one row, unless its person has opted out.
-    fn row(&mut self, record: RawRecord<'_>) -> Result<(), SetAside> {
-        let record_ref = self.record_ref(record)?;
-        let Self { pieces, worker, values, decoded, piece } = self;
-        if pieces.opted_out.contains(&record_ref) {
-            piece.findings.opted_out += 1;
-            return Ok(());
-        }
-        for (field, &kind) in pieces.kinds.iter().enumerate() {
-            let raw = record.encoding().decode(record.field(field), decoded);
-            if raw.damaged {
-                piece.findings.break_rule(field, Rule::UndecodableBytes, record.row());
-            }
-            match values.set(field, kind, raw.text) {
-                Ok(Outcome::Missing) => {}
-                Ok(Outcome::Value) => piece.findings.present[field] += 1,
-                Ok(Outcome::Flagged(rule)) => {
-                    piece.findings.present[field] += 1;
-                    piece.findings.break_rule(field, rule, record.row());
-                }
-                Err(rule) => piece.findings.break_rule(field, rule, record.row()),
-            }
-        }
-        let token = worker.encode(&values.record);
-        if token.presence == 0 && token.exact.iter().all(Option::is_none) {
-            return Err(SetAside::NothingPresent);
-        }
-        pieces.codec.write(record_ref.as_bytes(), record.newness(), record.row(), &token, &mut piece.rows);
         Ok(())
-    }
-
-    fn record_ref(&mut self, record: RawRecord<'_>) -> Result<RecordRef, SetAside> {
-        let Some(id) = record.id() else {
-            return Ok(record_ref(self.pieces.refs, RecordId::Row(record.row())));
-        };
-        let id = record.encoding().decode(id, &mut self.decoded);
-        match (id.damaged, trim_id(id.text)) {
-            // Two damaged ids may look the same and be different people.
-            (true, _) => Err(SetAside::UnreadableRecordId),
-            (false, "") => Err(SetAside::NoRecordId),
-            (false, id) => Ok(record_ref(self.pieces.refs, RecordId::Column(id))),
-        }
     }
 }
 

@@ -6,8 +6,11 @@
 pub mod cli;
 mod commands;
 mod findings;
+mod guess;
 mod inputs;
 mod intake;
 mod output;
 pub mod refs;
+mod report;
 mod sort;
+mod work;

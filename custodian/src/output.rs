@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use linkage_core::harden::Step;
+use linkage_core::token_file::TokenFileHeader;
 
 /// Counts below this are not shown: a small cell can point at a person.
 pub(crate) const SMALL_CELL: u64 = 10;
@@ -30,6 +32,18 @@ pub(crate) fn data(text: &str) -> anyhow::Result<()> {
 /// An error about a file, with its path before it.
 pub(crate) fn at(path: &Path, error: impl std::fmt::Display) -> anyhow::Error {
     anyhow!("`{}`: {error}", path.display())
+}
+
+/// What was done to the tokens of a file, a line per step; noise with its ε.
+pub(crate) fn hardening(header: &TokenFileHeader) -> Vec<String> {
+    let line = |step: &Step| match step.epsilon_per_bit() {
+        Some(epsilon) => {
+            let total = epsilon * f64::from(header.clk_bits);
+            format!("{step}: ε {epsilon:.2} per bit, {total:.0} per record; noise, not anonymity")
+        }
+        None => step.to_string(),
+    };
+    header.hardening_steps().iter().map(line).collect()
 }
 
 /// A count, or `<10` when it is small but not zero.
@@ -82,7 +96,7 @@ pub(crate) fn progress(total_bytes: Option<u64>) -> ProgressBar {
     }
     let bar = ProgressBar::with_draw_target(total_bytes, ProgressDrawTarget::stderr());
     let template = match total_bytes {
-        Some(_) => "{bar:30} {percent:>3} %  {msg}  {eta} left",
+        Some(_) => "{bar:30} {percent:>3} %  {bytes} of {total_bytes}  {msg}  {eta} left",
         None => "{spinner} {bytes}  {msg}",
     };
     if let Ok(style) = ProgressStyle::with_template(template) {

@@ -16,6 +16,7 @@ use linkage_core::types::{DatabaseId, RecordRef};
 use zeroize::Zeroizing;
 
 use crate::output::at;
+use crate::sort::SpillKey;
 
 const REF_KEY_CONTEXT: &str = "linkage-engine 2026-11-22 custodian/1 record ref key";
 
@@ -40,7 +41,7 @@ impl SiteKey {
     /// hint and nothing of the file's contents.
     pub fn load(path: &Path) -> anyhow::Result<Self> {
         let file = File::open(path).map_err(|error| at(path, error))?;
-        refuse_open_permissions(&file, path)?;
+        refuse_open_permissions(&file, path, "site key")?;
         let mut text = Zeroizing::new(String::with_capacity(MAX_FILE_BYTES as usize + 1));
         let not_a_key = || at(path, "not a site key\nhint: `custodian site-key -o FILE` makes one");
         file.take(MAX_FILE_BYTES).read_to_string(&mut text).map_err(|_| not_a_key())?;
@@ -120,6 +121,20 @@ pub struct RecordRefs {
     key: Zeroizing<[u8; 32]>,
 }
 
+impl RecordRefs {
+    /// The key of a run in a work folder: nobody without the site key can read it.
+    pub(crate) fn spill_key(&self, nonce: &[u8; 16]) -> SpillKey {
+        Zeroizing::new(*blake3::keyed_hash(&self.key, &[&b"spill run"[..], nonce].concat()).as_bytes())
+    }
+
+    /// A hasher for what a work folder states about the extract and the job; without the key it tells nothing.
+    pub(crate) fn work_hasher(&self) -> blake3::Hasher {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        hasher.update(b"work folder");
+        hasher
+    }
+}
+
 impl fmt::Debug for RecordRefs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RecordRefs(..)")
@@ -164,12 +179,12 @@ pub(crate) fn load_recipient(path: &Path) -> anyhow::Result<age::x25519::Recipie
 
 /// Looks at the open file, not at the path, so that nobody can swap it in between.
 #[cfg(unix)]
-fn refuse_open_permissions(file: &File, path: &Path) -> anyhow::Result<()> {
+pub(crate) fn refuse_open_permissions(file: &File, path: &Path, what: &str) -> anyhow::Result<()> {
     let metadata = file.metadata().map_err(|error| at(path, error))?;
     let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777;
     if mode & 0o077 != 0 {
         return Err(anyhow!(
-            "`{0}`: others can read this site key (mode {mode:03o})\nhint: chmod 600 {0}",
+            "`{0}`: others can read this {what} (mode {mode:03o})\nhint: chmod 600 {0}",
             path.display()
         ));
     }
@@ -178,7 +193,7 @@ fn refuse_open_permissions(file: &File, path: &Path) -> anyhow::Result<()> {
 
 /// Without Unix permissions there is nothing to look at.
 #[cfg(not(unix))]
-fn refuse_open_permissions(_: &File, _: &Path) -> anyhow::Result<()> {
+pub(crate) fn refuse_open_permissions(_: &File, _: &Path, _: &str) -> anyhow::Result<()> {
     Ok(())
 }
 

@@ -27,7 +27,53 @@ impl Date {
     #[must_use]
     pub fn age_on(self, later: Date) -> u16 {
         let had_birthday = (later.month, later.day) >= (self.month, self.day);
-        (later.year - self.year) - u16::from(!had_birthday)
+        // Before the birth the age is 0.
+        later.year.saturating_sub(self.year).saturating_sub(u16::from(!had_birthday))
+    }
+
+    /// Reads `YYYY-MM-DD`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('-');
+        let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+        let shape = (year.len(), month.len(), day.len()) == (4, 2, 2) && parts.next().is_none();
+        let digits = [year, month, day].iter().all(|part| part.bytes().all(|b| b.is_ascii_digit()));
+        let date = Self::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?);
+        (shape && digits && date.is_valid()).then_some(date)
+    }
+
+    /// The date this many days earlier (Hinnant's algorithm for civil dates).
+    #[must_use]
+    pub fn days_before(self, days: u32) -> Self {
+        Self::from_day_number(self.day_number() - i64::from(days))
+    }
+
+    /// The same day this many years later; 28 February for 29 February.
+    #[must_use]
+    pub(crate) fn years_later(self, years: u16) -> Self {
+        let year = self.year + years;
+        Self { year, day: self.day.min(days_in_month(year, self.month)), ..self }
+    }
+
+    /// Days since 1 March of the year 0.
+    pub(crate) fn day_number(self) -> i64 {
+        let (year, month) = (i64::from(self.year) - i64::from(self.month <= 2), i64::from(self.month));
+        let (era, year_of_era) = (year / 400, year % 400);
+        let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + i64::from(self.day) - 1;
+        era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year
+    }
+
+    fn from_day_number(days: i64) -> Self {
+        let (era, day_of_era) = (days / 146_097, days % 146_097);
+        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let shifted = (5 * day_of_year + 2) / 153;
+        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+        Self {
+            year: (era * 400 + year_of_era + i64::from(month <= 2)) as u16,
+            month: month as u8,
+            day: (day_of_year - (153 * shifted + 2) / 5 + 1) as u8,
+        }
     }
 
     /// The Japanese era in which the date lies: its letter, its name, and the year within it.
@@ -72,6 +118,29 @@ mod tests {
         for ((year, month, day), expected) in cases {
             let (letter, _, n) = Date::new(year, month, day).era();
             assert_eq!((letter, n), expected);
+        }
+    }
+
+    #[test]
+    fn days_can_be_counted_back_over_leap_years() {
+        let mut date = Date::new(2026, 4, 1);
+        for days in 0..20_000 {
+            assert_eq!(Date::new(2026, 4, 1).days_before(days), date);
+            assert!(date.is_valid());
+            date = match (date.month, date.day) {
+                (1, 1) => Date::new(date.year - 1, 12, 31),
+                (month, 1) => Date::new(date.year, month - 1, days_in_month(date.year, month - 1)),
+                (month, day) => Date::new(date.year, month, day - 1),
+            };
+        }
+        assert_eq!(Date::new(1948, 2, 29).years_later(75), Date::new(2023, 2, 28));
+    }
+
+    #[test]
+    fn dates_are_read_in_one_form_only() {
+        assert_eq!(Date::parse("2024-02-29"), Some(Date::new(2024, 2, 29)));
+        for text in ["2023-02-29", "2024-2-29", "20240229", "2024-02-29-1", "", "+024-02-09"] {
+            assert_eq!(Date::parse(text), None, "{text}");
         }
     }
 

@@ -1,17 +1,19 @@
-//! The five extracts of the demo, and the truth.
+//! The five extracts of the demo, and the truth. All are CSV, for the demo is about the way of a token and not about
+//! formats; `extract` writes those.
+
+mod habits;
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::corrupt::ErrorModel;
 use crate::error::DatasetError;
-use crate::notation::{COLUMNS, DATABASES, Encoding, Habits};
+use crate::output::{Encoding, Table};
 use crate::population::{Population, REFERENCE_DATE};
 use crate::random::Random;
+use crate::rates::ErrorModel;
+use habits::{COLUMNS, DATABASES, Habits};
 
 /// What [`write_demo`] wrote.
 #[derive(Debug, Clone, Serialize)]
@@ -67,23 +69,28 @@ pub fn write_demo(dir: &Path, people: u64, seed: u64, errors: &ErrorModel) -> Re
     }
     let mut names = BTreeSet::new();
 
-    for person in &Population::new(seed, people) {
-        let age = person.birth.age_on(REFERENCE_DATE);
-        for extract in &mut extracts {
-            let habits = extract.habits;
-            let random = &mut Random::new(seed ^ 0x5EED, habits.name, person.number);
-            if !habits.covers(random, age) {
-                continue;
+    let population = Population::new(seed, people);
+    for block in 0..population.blocks() {
+        let people = population.block(block);
+        for (at, person) in people.iter().enumerate() {
+            let another = &people[(at + people.len() / 2) % people.len()];
+            for extract in &mut extracts {
+                let habits = extract.habits;
+                let random = &mut Random::new(seed ^ 0x5EED, habits.name, person.number);
+                if !habits.covers(random, person.age_on(REFERENCE_DATE)) {
+                    continue;
+                }
+                let days_old = random.unit() * habits.years_old * errors.staleness * 365.25;
+                let day = REFERENCE_DATE.days_before(days_old as u32);
+                let seen = habits.view(errors).observe(random, person, another, day);
+                let row = habits.write(random, &seen);
+                for name in row[..4].iter().chain([&seen.family.kana, &seen.given.kana]) {
+                    remember(&mut names, name);
+                }
+                let record_id = habits.record_id.of(person.number);
+                truth.write(&[habits.name.to_owned(), record_id.clone(), person.number.to_string()])?;
+                extract.add([vec![record_id], row.to_vec()].concat())?;
             }
-            let years_old = random.unit() * habits.years_old;
-            let seen = errors.observe(random, &person, years_old);
-            let row = habits.write(random, &seen, errors);
-            for name in row[..4].iter().chain([&seen.family.kana, &seen.given.kana]) {
-                remember(&mut names, name);
-            }
-            let record_id = habits.record_id.of(person.number);
-            truth.write(&[habits.name.to_owned(), record_id.clone(), person.number.to_string()])?;
-            extract.add([vec![record_id], row.to_vec()].concat())?;
         }
     }
 
@@ -129,67 +136,10 @@ impl Extract<'_> {
         while !self.window.is_empty() {
             self.release()?;
         }
-        let encoding = match self.habits.encoding {
-            Encoding::Utf8 => "utf-8",
-            Encoding::Cp932 => "cp932",
-        };
+        let encoding = self.habits.encoding.name();
         let path = self.table.finish()?;
         Ok(DemoDatabase { name: self.habits.name.into(), path, encoding: encoding.into(), records: self.records })
     }
-}
-
-/// A CSV file in its encoding.
-struct Table {
-    path: PathBuf,
-    encoding: Encoding,
-    writer: csv::Writer<BufWriter<File>>,
-}
-
-impl Table {
-    fn create(path: PathBuf, encoding: Encoding, header: &[&str]) -> Result<Self, DatasetError> {
-        let file = File::create(&path).map_err(|source| DatasetError::Write { path: path.clone(), source })?;
-        let writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(BufWriter::new(file));
-        let mut table = Self { path, encoding, writer };
-        table.write(header)?;
-        Ok(table)
-    }
-
-    fn write<S: AsRef<str>>(&mut self, row: &[S]) -> Result<(), DatasetError> {
-        for cell in row {
-            // In CP932 no second byte of a character is a comma, a quote or a line end, so bytes can be quoted as they are.
-            let written = match self.encoding {
-                Encoding::Utf8 => self.writer.write_field(cell.as_ref()),
-                Encoding::Cp932 => self.writer.write_field(cp932(cell.as_ref())),
-            };
-            written.map_err(|error| self.failed(error.into()))?;
-        }
-        self.writer.write_record(None::<&[u8]>).map_err(|error| self.failed(error.into()))
-    }
-
-    fn finish(self) -> Result<PathBuf, DatasetError> {
-        let path = self.path;
-        let mut file = self
-            .writer
-            .into_inner()
-            .map_err(|error| DatasetError::Write { path: path.clone(), source: error.into_error() })?;
-        file.flush().map_err(|source| DatasetError::Write { path: path.clone(), source })?;
-        Ok(path)
-    }
-
-    fn failed(&self, source: std::io::Error) -> DatasetError {
-        DatasetError::Write { path: self.path.clone(), source }
-    }
-}
-
-/// CP932 bytes; a character outside it becomes 〓, as mainframes print it.
-fn cp932(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(2 * text.len());
-    let mut buffer = [0; 4];
-    for c in text.chars() {
-        let (encoded, _, failed) = encoding_rs::SHIFT_JIS.encode(c.encode_utf8(&mut buffer));
-        bytes.extend_from_slice(if failed { b"\x81\xAC" } else { &encoded });
-    }
-    bytes
 }
 
 #[cfg(test)]

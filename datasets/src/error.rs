@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// Why extracts could not be written.
+/// Why data could not be made or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DatasetError {
@@ -14,10 +14,78 @@ pub enum DatasetError {
         /// Why.
         source: std::io::Error,
     },
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}\nhint: is the path right, and the file readable?", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The output is there already.
+    #[error("{} exists\nhint: nothing is overwritten; give another name or remove it", path.display())]
+    Exists {
+        /// Which file or folder.
+        path: PathBuf,
+    },
     /// A rate of the error model is not usable.
     #[error("error model, `{name}`: not a rate\nhint: give a number from 0 to 1")]
     Rate {
         /// Which rate.
-        name: &'static str,
+        name: String,
+    },
+    /// The model has no such rate.
+    #[error("error model: no rate is called `{name}`\nhint: `linkage generate model` prints all of them")]
+    UnknownRate {
+        /// What was asked for.
+        name: String,
+    },
+    /// There is no such database.
+    #[error("no database is called `{name}`\nhint: there are {known}")]
+    UnknownDatabase {
+        /// What was asked for.
+        name: String,
+        /// All names.
+        known: String,
+    },
+    /// The model's text is not one.
+    #[error("error model: {reason}\nhint: `linkage generate model` prints a whole one to begin with")]
+    Model {
+        /// What the parser says; a model holds no person's value.
+        reason: String,
+    },
+    /// A date of the model is none, or lies after the population's.
+    #[error(
+        "error model, database `{database}`: `as_of` is not a usable date\nhint: write YYYY-MM-DD, not after {latest}"
+    )]
+    AsOf {
+        /// Whose date.
+        database: String,
+        /// The last day of the population.
+        latest: String,
+    },
+    /// A table to be damaged does not have this column.
+    #[error("no column is called `{column}`\nhint: the header has {header}")]
+    UnknownColumn {
+        /// Which column.
+        column: String,
+        /// The header.
+        header: String,
+    },
+    /// A column was given a kind that there is none of.
+    #[error("`{text}`: not a column and its kind\nhint: write COLUMN=KIND with one of {kinds}")]
+    ColumnKind {
+        /// What was given.
+        text: String,
+        /// All kinds.
+        kinds: String,
+    },
+    /// A row of a table cannot be read.
+    #[error("row {row}: {rule}\nhint: every row needs as many cells as the header, in the declared encoding")]
+    Row {
+        /// The row's number after the header, from 1.
+        row: u64,
+        /// What is wrong, without a value.
+        rule: &'static str,
     },
 }

@@ -1,27 +1,51 @@
 //! Names in proportion to how often they occur: tables for the frequent ones, plausible combinations for the rest.
+//!
+//! Family names: the 2,000 most frequent with their bearers (`data/surnames.tsv`), and a tail put together from parts, for
+//! Japan has more than 100,000 kinds of which most have few bearers. Given names: lists with the birth years in which each
+//! was frequent, and combinations of characters that have their fashions too.
+
+mod foreign;
+mod given;
+
+use std::collections::HashSet;
 
 use crate::population::Sex;
 use crate::random::{Random, Weighted};
 use crate::table::{number, rows};
+use foreign::Foreign;
+use given::GivenNames;
 
 /// A family or a given name, as the register has it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Name {
-    /// In kanji (or as registered otherwise); none for most foreign residents.
+    /// In kanji, or as registered otherwise; foreign residents without kanji have Latin letters here.
     pub kanji: Option<String>,
-    /// Reading in full-width katakana.
+    /// Reading in full-width katakana; of foreign residents a usual one, for no register holds any. Several given names
+    /// have a space between them.
     pub kana: String,
 }
 
-/// Share of people whose family name stands in the table is what the table's counts add up to, of 125 million.
+/// The number of people among whom the table counts bearers.
 const POPULATION_THOUSANDS: f64 = 125_000.0;
-/// Share of people whose given name stands in the table. Chosen so that the chance that two people of one sex and birth
-/// year share a reading is near the 0.003 to 0.008 from which the national collision figures follow; a test checks it.
-const FREQUENT_GIVEN_SHARE: f64 = 0.26;
-/// Share of households with the older or variant form of a character that has one.
-const VARIANT_SHARE: f64 = 0.06;
-const FIRST_YEAR: u16 = 1910;
-const LAST_YEAR: u16 = 2026;
+/// Share of the names outside the table that have three characters. Chosen, so that the rarest names are as many as published.
+const THREE_CHARACTERS: f64 = 0.3;
+/// What names of three characters begin with.
+const PREFIXES: [(&str, &str, f64); 14] = [
+    ("小", "コ", 10.0),
+    ("大", "オオ", 10.0),
+    ("上", "カミ", 5.0),
+    ("下", "シモ", 4.0),
+    ("東", "ヒガシ", 5.0),
+    ("西", "ニシ", 5.0),
+    ("南", "ミナミ", 3.0),
+    ("北", "キタ", 4.0),
+    ("中", "ナカ", 4.0),
+    ("新", "シン", 3.0),
+    ("奥", "オク", 2.0),
+    ("前", "マエ", 2.0),
+    ("三", "ミ", 3.0),
+    ("宇", "ウ", 2.0),
+];
 
 /// Characters with a form that registers hold and many systems lack or replace.
 pub(crate) const VARIANTS: [(char, char); 16] = [
@@ -44,55 +68,29 @@ pub(crate) const VARIANTS: [(char, char); 16] = [
 ];
 
 pub(crate) struct Names {
-    frequent_families: (Vec<Part>, Weighted),
-    frequent_family_share: f64,
-    family_parts: [(Vec<Part>, Weighted); 2],
+    families: Families,
     given: [GivenNames; 2],
     foreign: Foreign,
 }
 
-struct Part {
-    kanji: &'static str,
-    kana: &'static str,
+struct Families {
+    frequent: (Vec<Family>, Weighted),
+    frequent_share: f64,
+    rare: (Vec<Family>, Weighted),
+    prefixes: Weighted,
 }
 
-struct Cohort {
-    peak: f64,
-    spread: f64,
-    weight: f64,
-}
-
-/// Names of one sex, with the weights of every birth year worked out beforehand.
-struct GivenNames {
-    frequent: ByYear,
-    first: ByYear,
-    last: ByYear,
-}
-
-struct ByYear {
-    parts: Vec<Part>,
-    years: Vec<Weighted>,
-}
-
-struct Foreign {
-    groups: Weighted,
-    names: Vec<[(Vec<Name>, Weighted); 2]>,
+/// A family name, and the form with a variant character where there is one.
+struct Family {
+    kanji: String,
+    variant: Option<String>,
+    kana: String,
 }
 
 impl Names {
     pub(crate) fn load() -> Self {
-        let frequent: Vec<[&str; 3]> = rows(include_str!("../data/surnames.tsv")).collect();
-        let weights = Weighted::new(frequent.iter().map(|row| number(row[2])));
-        let parts: Vec<[&str; 4]> = rows(include_str!("../data/surname_parts.tsv")).collect();
-        let position = |wanted: &str| {
-            let chosen: Vec<_> = parts.iter().filter(|row| row[0] == wanted).collect();
-            let weights = Weighted::new(chosen.iter().map(|row| number(row[3])));
-            (chosen.iter().map(|row| Part { kanji: row[1], kana: row[2] }).collect(), weights)
-        };
         Self {
-            frequent_family_share: weights.total() / POPULATION_THOUSANDS,
-            frequent_families: (frequent.iter().map(|row| Part { kanji: row[0], kana: row[1] }).collect(), weights),
-            family_parts: [position("first"), position("last")],
+            families: Families::load(),
             given: [
                 GivenNames::load("male", include_str!("../data/given_male.tsv")),
                 GivenNames::load("female", include_str!("../data/given_female.tsv")),
@@ -101,127 +99,79 @@ impl Names {
         }
     }
 
-    pub(crate) fn family(&self, random: &mut Random) -> Name {
-        if random.chance(self.frequent_family_share) {
-            let (names, weights) = &self.frequent_families;
-            let part = &names[weights.draw(random)];
-            return registered(random, part.kanji.to_owned(), part.kana.to_owned());
-        }
-        let [(first, first_weights), (last, last_weights)] = &self.family_parts;
-        loop {
-            let (a, b) = (&first[first_weights.draw(random)], &last[last_weights.draw(random)]);
-            if a.kanji != b.kanji {
-                return registered(random, format!("{}{}", a.kanji, b.kanji), format!("{}{}", a.kana, b.kana));
-            }
-        }
+    /// A family name; `variant_share` of the names that could be registered with a variant character are.
+    pub(crate) fn family(&self, random: &mut Random, variant_share: f64) -> Name {
+        self.families.draw(random, variant_share)
     }
 
-    pub(crate) fn given(&self, random: &mut Random, sex: Sex, birth_year: u16) -> Name {
-        let names = &self.given[sex as usize];
-        if random.chance(FREQUENT_GIVEN_SHARE) {
-            let part = names.frequent.draw(random, birth_year);
-            return registered(random, part.kanji.to_owned(), part.kana.to_owned());
-        }
-        loop {
-            let (a, b) = (names.first.draw(random, birth_year), names.last.draw(random, birth_year));
-            if a.kanji != b.kanji && !a.kana.ends_with(b.kana) {
-                return registered(random, format!("{}{}", a.kanji, b.kanji), format!("{}{}", a.kana, b.kana));
-            }
-        }
+    pub(crate) fn given(&self, random: &mut Random, sex: Sex, birth_year: u16, variant_share: f64) -> Name {
+        let (kanji, kana) = self.given[sex as usize].draw(random, birth_year);
+        let variant = if random.chance(variant_share) { variant(&kanji) } else { None };
+        Name { kanji: Some(variant.unwrap_or(kanji)), kana }
     }
 
     /// The index of a group of foreign residents, for the two calls below.
     pub(crate) fn foreign_group(&self, random: &mut Random) -> usize {
-        self.foreign.groups.draw(random)
+        self.foreign.group(random)
     }
 
-    pub(crate) fn foreign_family(&self, random: &mut Random, group: usize) -> Name {
-        let (names, weights) = &self.foreign.names[group][0];
-        names[weights.draw(random)].clone()
+    pub(crate) fn foreign_family(&self, random: &mut Random, group: usize, in_kanji: bool) -> Name {
+        self.foreign.family(random, group, in_kanji)
     }
 
-    pub(crate) fn foreign_given(&self, random: &mut Random, group: usize) -> Name {
-        let (names, weights) = &self.foreign.names[group][1];
-        names[weights.draw(random)].clone()
+    pub(crate) fn foreign_given(&self, random: &mut Random, group: usize, sex: Sex, in_kanji: bool) -> Name {
+        self.foreign.given(random, group, sex, in_kanji)
     }
 }
 
-/// The name as the register has it: now and then with a variant form of a character.
-fn registered(random: &mut Random, mut kanji: String, kana: String) -> Name {
-    if random.chance(VARIANT_SHARE)
-        && let Some((plain, variant)) = VARIANTS.iter().find(|(plain, _)| kanji.contains(*plain))
-    {
-        kanji = kanji.replace(*plain, &variant.to_string());
-    }
-    Name { kanji: Some(kanji), kana }
-}
-
-impl GivenNames {
-    fn load(sex: &str, frequent: &'static str) -> Self {
-        let cohort =
-            |peak, spread, weight| Cohort { peak: number(peak), spread: number(spread), weight: number(weight) };
-        let parts: Vec<[&str; 7]> =
-            rows(include_str!("../data/given_parts.tsv")).filter(|row: &[&str; 7]| row[0] == sex).collect();
-        let position = |wanted: &str| {
-            ByYear::new(
-                parts
-                    .iter()
-                    .filter(|row| row[1] == wanted)
-                    .map(|row| (Part { kanji: row[2], kana: row[3] }, cohort(row[4], row[5], row[6]))),
-            )
-        };
-        Self {
-            frequent: ByYear::new(
-                rows(frequent)
-                    .map(|[kanji, kana, peak, spread, weight]| (Part { kanji, kana }, cohort(peak, spread, weight))),
-            ),
-            first: position("first"),
-            last: position("last"),
-        }
-    }
-}
-
-impl ByYear {
-    fn new(entries: impl Iterator<Item = (Part, Cohort)>) -> Self {
-        let (parts, cohorts): (Vec<Part>, Vec<Cohort>) = entries.unzip();
-        let years = (FIRST_YEAR..=LAST_YEAR)
-            .map(|year| Weighted::new(cohorts.iter().map(|cohort| cohort.weight_in(f64::from(year)))))
-            .collect();
-        Self { parts, years }
-    }
-
-    fn draw(&self, random: &mut Random, year: u16) -> &Part {
-        let year = year.clamp(FIRST_YEAR, LAST_YEAR) - FIRST_YEAR;
-        &self.parts[self.years[usize::from(year)].draw(random)]
-    }
-}
-
-impl Cohort {
-    /// A bell over birth years, with a floor: no name ever dies out.
-    fn weight_in(&self, year: f64) -> f64 {
-        let distance = (year - self.peak) / self.spread;
-        self.weight * ((-0.5 * distance * distance).exp() + 0.02)
-    }
-}
-
-impl Foreign {
+impl Families {
     fn load() -> Self {
-        // Shares after the resident statistics at the end of 2024; "xx" stands for all other countries.
-        const GROUPS: [(&str, f64); 4] = [("cn", 0.26), ("kr", 0.16), ("vn", 0.18), ("xx", 0.40)];
-        let table: Vec<[&str; 5]> = rows(include_str!("../data/foreign.tsv")).collect();
-        let part = |group: &str, position: &str| {
-            let chosen: Vec<_> = table.iter().filter(|row| row[0] == group && row[1] == position).collect();
-            let names = chosen
-                .iter()
-                .map(|row| Name { kanji: (row[2] != "-").then(|| row[2].to_owned()), kana: row[3].to_owned() })
-                .collect();
-            (names, Weighted::new(chosen.iter().map(|row| number(row[4]))))
+        let table: Vec<[&str; 3]> = rows(include_str!("../data/surnames.tsv")).collect();
+        let listed: HashSet<&str> = table.iter().map(|row| row[0]).collect();
+        // A variant that the table counts as a name of its own (渡邊) must not be counted twice.
+        let family = |kanji: String, kana: String| {
+            let variant = variant(&kanji).filter(|variant| !listed.contains(variant.as_str()));
+            Family { variant, kanji, kana }
         };
+        let counts = Weighted::new(table.iter().map(|row| number(row[2])));
+        let parts: Vec<[&str; 4]> = rows(include_str!("../data/surname_parts.tsv")).collect();
+        let position = |wanted: &'static str| parts.iter().filter(move |row| row[0] == wanted);
+        let mut rare = Vec::new();
+        let mut weights = Vec::new();
+        for a in position("first") {
+            for b in position("last").filter(|b| b[1] != a[1]) {
+                let kanji = format!("{}{}", a[1], b[1]);
+                if !listed.contains(kanji.as_str()) {
+                    rare.push(family(kanji, format!("{}{}", a[2], b[2])));
+                    weights.push(number(a[3]) * number(b[3]));
+                }
+            }
+        }
         Self {
-            groups: Weighted::new(GROUPS.map(|(_, share)| share)),
-            names: GROUPS.iter().map(|(group, _)| [part(group, "family"), part(group, "given")]).collect(),
+            frequent_share: counts.total() / POPULATION_THOUSANDS,
+            frequent: (table.iter().map(|row| family(row[0].to_owned(), row[1].to_owned())).collect(), counts),
+            rare: (rare, Weighted::new(weights)),
+            prefixes: Weighted::new(PREFIXES.map(|(.., weight)| weight)),
         }
     }
+
+    fn draw(&self, random: &mut Random, variant_share: f64) -> Name {
+        let frequent = random.chance(self.frequent_share);
+        let (names, weights) = if frequent { &self.frequent } else { &self.rare };
+        let family = &names[weights.draw(random)];
+        if !frequent && random.chance(THREE_CHARACTERS) {
+            let (kanji, kana, _) = PREFIXES[self.prefixes.draw(random)];
+            return Name { kanji: Some(format!("{kanji}{}", family.kanji)), kana: format!("{kana}{}", family.kana) };
+        }
+        let variant = family.variant.as_ref().filter(|_| random.chance(variant_share));
+        Name { kanji: Some(variant.unwrap_or(&family.kanji).clone()), kana: family.kana.clone() }
+    }
+}
+
+/// The name with a variant form of the first of its characters that has one.
+fn variant(kanji: &str) -> Option<String> {
+    let (plain, variant) = VARIANTS.iter().find(|(plain, _)| kanji.contains(*plain))?;
+    Some(kanji.replace(*plain, variant.encode_utf8(&mut [0; 4])))
 }
 
 #[cfg(test)]
@@ -231,9 +181,8 @@ mod tests {
     #[test]
     fn the_embedded_tables_can_be_read() {
         let names = Names::load();
-        assert!(names.frequent_families.0.len() >= 200);
-        assert!(names.given.iter().all(|given| given.frequent.parts.len() >= 200));
-        assert!((0.3..0.6).contains(&names.frequent_family_share), "{}", names.frequent_family_share);
+        assert!(names.families.frequent.0.len() > 2000 && names.families.rare.0.len() > 10_000);
+        assert!((0.79..0.80).contains(&names.families.frequent_share), "{}", names.families.frequent_share);
     }
 
     #[test]
@@ -241,9 +190,19 @@ mod tests {
         let names = Names::load();
         let count = |wanted: &str, year| {
             let mut random = Random::new(1, "cohort", u64::from(year));
-            (0..20_000).filter(|_| names.given(&mut random, Sex::Female, year).kanji.as_deref() == Some(wanted)).count()
+            (0..20_000)
+                .filter(|_| names.given(&mut random, Sex::Female, year, 0.0).kanji.as_deref() == Some(wanted))
+                .count()
         };
         assert!(count("和子", 1934) > 20 * count("和子", 2010).max(1));
         assert!(count("結衣", 2009) > 20 * count("結衣", 1950).max(1));
+    }
+
+    #[test]
+    fn a_name_is_not_made_a_variant_that_the_table_counts_by_itself() {
+        let families = Families::load();
+        let variant_of = |kanji: &str| families.frequent.0.iter().find(|f| f.kanji == kanji).unwrap().variant.clone();
+        assert_eq!(variant_of("高橋"), Some("髙橋".to_owned()));
+        assert_eq!(variant_of("渡辺"), None);
     }
 }

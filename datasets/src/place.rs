@@ -14,10 +14,12 @@ struct Prefecture {
 }
 
 /// A postal code and the prefecture it lies in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) prefecture: u8,
-    pub(crate) postal_code: String,
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// Number of the prefecture (JIS X 0401), from 1 to 47.
+    pub prefecture: u8,
+    /// Seven digits without a hyphen.
+    pub postal_code: String,
 }
 
 /// About 120,000 postal codes over 950 areas.
@@ -37,18 +39,33 @@ impl Places {
     }
 
     pub(crate) fn draw(&self, random: &mut Random) -> Place {
-        let prefecture = &self.prefectures[self.by_population.draw(random)];
+        let at = self.by_population.draw(random);
+        self.draw_in(random, at)
+    }
+
+    fn draw_in(&self, random: &mut Random, at: usize) -> Place {
+        let prefecture = &self.prefectures[at];
         let area = random.between(prefecture.areas.0, prefecture.areas.1);
         // Squaring crowds people into the first towns of an area, as towns differ in size.
         let town = (random.unit().powi(2) * TOWNS_PER_AREA) as u32 + 1;
-        Place { prefecture: prefecture.code, postal_code: format!("{area:03}{town:04}") }
+        let mut digits = [b'0'; 7];
+        for (power, digit) in digits.iter_mut().rev().enumerate() {
+            *digit += ((area * 10_000 + town) / 10u32.pow(power as u32) % 10) as u8;
+        }
+        Place { prefecture: prefecture.code, postal_code: digits.iter().map(|&digit| char::from(digit)).collect() }
     }
 
-    /// Where somebody lived before: in the same prefecture about half the time, as with real moves.
+    /// Where somebody lived before: in the same prefecture for about half of the moves between municipalities
+    /// (2024: 5.2 million moves, of them 2.5 million between prefectures).
     pub(crate) fn draw_former(&self, random: &mut Random, now: &Place) -> Place {
+        let here = self.prefectures.iter().position(|prefecture| prefecture.code == now.prefecture);
+        let at = here.filter(|_| random.chance(0.51));
         loop {
-            let place = self.draw(random);
-            if place.postal_code != now.postal_code && (place.prefecture == now.prefecture || random.chance(0.03)) {
+            let place = match at {
+                Some(at) => self.draw_in(random, at),
+                None => self.draw(random),
+            };
+            if place.postal_code != now.postal_code {
                 return place;
             }
         }

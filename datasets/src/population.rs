@@ -1,15 +1,28 @@
 //! People, streamed household by household.
+//!
+//! The population comes in blocks of [`BLOCK_PEOPLE`] people. Every household draws from streams of numbers of its own, which
+//! follow from the seed and the household's number alone, so blocks can be made in any order and by any number of threads
+//! and hold the same people. A block takes a megabyte or two, whatever the size of the population.
+
+mod history;
+mod household;
 
 use std::collections::VecDeque;
 
 use crate::date::Date;
-use crate::household;
 use crate::insurance::Insurance;
 use crate::names::{Name, Names};
-use crate::place::Places;
+use crate::place::{Place, Places};
+use crate::random::Weighted;
+use crate::rates::PopulationModel;
+
+pub use history::HISTORY_YEARS;
 
 /// The day on which the population is looked at.
 pub const REFERENCE_DATE: Date = Date::new(2026, 4, 1);
+
+/// How many people a block has; the last one may have fewer.
+pub const BLOCK_PEOPLE: u64 = 4096;
 
 /// Sex as the register has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,12 +33,12 @@ pub enum Sex {
     Female,
 }
 
-/// Somebody who does not exist.
+/// Somebody who does not exist, as of [`REFERENCE_DATE`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Person {
     /// Number within the population, from 0.
     pub number: u64,
-    /// Number of the household, from 0.
+    /// Number of the household; not every number is taken.
     pub household: u64,
     /// Sex.
     pub sex: Sex,
@@ -35,45 +48,105 @@ pub struct Person {
     pub family: Name,
     /// Given name.
     pub given: Name,
-    /// Postal code without a hyphen, now.
-    pub postal_code: String,
+    /// Where the person lives, now.
+    pub place: Place,
     /// Health insurance, now.
     pub insurance: Insurance,
     /// Whether the person is a foreign resident.
     pub foreign: bool,
-    /// What was true before the last change of each kind.
-    pub former: Former,
+    /// Whether a brother or sister of the household was born on the same day.
+    pub twin: bool,
+    /// What changed in the last [`HISTORY_YEARS`] years, newest first.
+    pub past: Vec<Change>,
 }
 
-/// A person's state before the last change, and how early in a row of equal persons that change came.
-///
-/// How long ago a change was depends on its yearly rate, which is the error model's to say: at rate r the last change
-/// was `-ln(1 - quantile) / r` years ago.
+/// Something in a person's life that changed.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Former {
-    /// Family name before the last marriage or divorce.
-    pub family: Name,
-    /// Postal code before the last move.
-    pub postal_code: String,
-    /// Insurance before the last change of insurer.
-    pub insurance: Insurance,
-    /// Quantiles in [0, 1) of the years since: change of name, move, change of insurer.
-    pub quantiles: [f64; 3],
+pub struct Change {
+    /// The day of the change.
+    pub on: Date,
+    /// What was so until then.
+    pub before: Former,
+}
+
+/// What was true until a change.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Former {
+    /// The family name before a marriage or divorce.
+    Family(Name),
+    /// The place before a move.
+    Place(Place),
+    /// The insurance before a change of insurer.
+    Insurance(Insurance),
+}
+
+/// What was true of a person on some day.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct State<'a> {
+    /// Family name.
+    pub family: &'a Name,
+    /// Where the person lived.
+    pub place: &'a Place,
+    /// Health insurance.
+    pub insurance: &'a Insurance,
+}
+
+impl Person {
+    /// What was true of the person on a day; of days before the history the oldest that is known.
+    #[must_use]
+    pub fn on(&self, day: Date) -> State<'_> {
+        let mut state = State { family: &self.family, place: &self.place, insurance: &self.insurance };
+        for change in self.past.iter().take_while(|change| change.on > day) {
+            match &change.before {
+                Former::Family(family) => state.family = family,
+                Former::Place(place) => state.place = place,
+                Former::Insurance(insurance) => state.insurance = insurance,
+            }
+        }
+        state
+    }
+
+    /// Full years of age on a day.
+    #[must_use]
+    pub fn age_on(&self, day: Date) -> u16 {
+        self.birth.age_on(day)
+    }
+
+    /// Whether the family name has changed within the history.
+    #[must_use]
+    pub fn changed_name(&self) -> bool {
+        self.past.iter().any(|change| matches!(change.before, Former::Family(_)))
+    }
 }
 
 /// A population that follows from its seed.
 pub struct Population {
     seed: u64,
     people: u64,
+    world: World,
+}
+
+/// What all households are drawn from.
+struct World {
     names: Names,
     places: Places,
+    model: PopulationModel,
+    kinds: Weighted,
 }
 
 impl Population {
     /// `people` people of the population with this seed. A smaller population is the beginning of a larger one.
     #[must_use]
     pub fn new(seed: u64, people: u64) -> Self {
-        Self { seed, people, names: Names::load(), places: Places::load() }
+        Self::with_model(seed, people, &PopulationModel::default())
+    }
+
+    /// The same under other rates. Who lives together does not depend on the rates of changes, so that populations which
+    /// differ in those have the same people today.
+    #[must_use]
+    pub fn with_model(seed: u64, people: u64, model: &PopulationModel) -> Self {
+        let (names, places) = (Names::load(), Places::load());
+        Self { seed, people, world: World { names, places, model: model.clone(), kinds: household::kinds() } }
     }
 
     /// Number of people.
@@ -88,10 +161,39 @@ impl Population {
         self.people == 0
     }
 
+    /// Number of blocks.
+    #[must_use]
+    pub fn blocks(&self) -> u64 {
+        self.people.div_ceil(BLOCK_PEOPLE)
+    }
+
+    /// The people of one block, numbered from `block` × [`BLOCK_PEOPLE`]; none beyond the last block.
+    ///
+    /// The last household of a block may have moved out in part.
+    #[must_use]
+    pub fn block(&self, block: u64) -> Vec<Person> {
+        let first = block.saturating_mul(BLOCK_PEOPLE);
+        let size = BLOCK_PEOPLE.min(self.people.saturating_sub(first)) as usize;
+        if size == 0 {
+            return Vec::new();
+        }
+        let mut people = Vec::with_capacity(size + 8);
+        let mut household = first;
+        while people.len() < size {
+            household::generate(self.seed, household, &self.world, &mut people);
+            household += 1;
+        }
+        people.truncate(size);
+        for (number, person) in (first..).zip(&mut people) {
+            person.number = number;
+        }
+        people
+    }
+
     /// The people, in the order of their households.
     #[must_use]
     pub fn iter(&self) -> People<'_> {
-        People { population: self, household: 0, person: 0, waiting: VecDeque::new() }
+        People { population: self, block: 0, waiting: VecDeque::new(), left: self.people }
     }
 }
 
@@ -107,31 +209,26 @@ impl<'a> IntoIterator for &'a Population {
 /// Iterates over the people of a [`Population`].
 pub struct People<'a> {
     population: &'a Population,
-    household: u64,
-    person: u64,
+    block: u64,
     waiting: VecDeque<Person>,
+    left: u64,
 }
 
 impl Iterator for People<'_> {
     type Item = Person;
 
     fn next(&mut self) -> Option<Person> {
-        if self.person == self.population.people {
-            return None;
+        if self.waiting.is_empty() {
+            self.waiting = self.population.block(self.block).into();
+            self.block += 1;
         }
-        while self.waiting.is_empty() {
-            let Population { seed, names, places, .. } = self.population;
-            self.waiting.extend(household::generate(*seed, self.household, names, places));
-            self.household += 1;
-        }
-        let mut person = self.waiting.pop_front()?;
-        person.number = self.person;
-        self.person += 1;
+        let person = self.waiting.pop_front()?;
+        self.left -= 1;
         Some(person)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = (self.population.people - self.person) as usize;
+        let left = self.left as usize;
         (left, Some(left))
     }
 }

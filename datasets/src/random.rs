@@ -13,6 +13,11 @@ impl Random {
         Self(mix(mix(mix(seed) ^ domain) ^ index))
     }
 
+    /// A stream of its own, that begins where this one stands.
+    pub(crate) fn fork(&mut self) -> Self {
+        Self(mix(self.next_u64() ^ 0x666F_726B))
+    }
+
     pub(crate) fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         mix(self.0)
@@ -31,6 +36,17 @@ impl Random {
     /// Uniform in [low, high].
     pub(crate) fn between(&mut self, low: u32, high: u32) -> u32 {
         low + self.below(u64::from(high - low) + 1) as u32
+    }
+
+    /// Exponentially distributed with this rate; infinite when the rate is 0.
+    pub(crate) fn exponential(&mut self, rate: f64) -> f64 {
+        let unit = 1.0 - self.unit();
+        if rate > 0.0 { -unit.ln() / rate } else { f64::INFINITY }
+    }
+
+    /// One of several.
+    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.below(from.len() as u64) as usize]
     }
 
     pub(crate) fn chance(&mut self, probability: f64) -> bool {

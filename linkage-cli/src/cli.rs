@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{audit, catalogue, evaluate, keys, permit, run};
+use crate::commands::{audit, catalogue, evaluate, generate, keys, permit, run};
 use crate::demo;
 
 const EXAMPLES: &str = "\
@@ -12,6 +12,7 @@ Examples:
   linkage demo                                  five custodians, one linkage unit, one permit, on this machine
   linkage permit new --help                     draw up a permit
   linkage run start --permit p-2026-001 --watch start the run that a permit allows
+  linkage generate extracts -o study            what nine databases hold of people who do not exist
   linkage audit verify audit.jsonl --key audit.pub
   linkage evaluate --left a.csv --right b.csv --schema person-en --truth truth.csv";
 
@@ -35,6 +36,8 @@ enum Command {
     Catalogue(catalogue::CatalogueArgs),
     /// Export the audit log and verify it offline
     Audit(audit::AuditArgs),
+    /// Make a population, the extracts of databases with their truth, or errors in a table of your own
+    Generate(generate::GenerateArgs),
     /// Measure linkage quality against known truth
     Evaluate(evaluate::EvaluateArgs),
     /// Run everything for real on this machine: custodians, linkage unit, permit, keys
@@ -57,6 +60,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Keys(args) => keys::run(args),
         Command::Catalogue(args) => catalogue::run(args),
         Command::Audit(args) => audit::run(args),
+        Command::Generate(args) => generate::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Custodian(cli) => Ok(custodian::cli::run(cli)),

@@ -227,11 +227,65 @@ pub enum SourceError {
         /// The row.
         row: u64,
     },
-    /// A line of a file of receipts does not end.
-    #[error("line {row} is longer than 64 KiB\nhint: no record of a receipt is; is this a file of receipts?")]
+    /// A line does not end.
+    #[error("line {row} is longer than 64 KiB\nhint: no record of this format is; is it the format that you named?")]
     LineTooLong {
         /// The line.
         row: u64,
+    },
+    /// The position of a value in a file without a header is not well given.
+    #[error(
+        "not a position of a value\nhint: give NAME=COLUMN; NAME is one of {names}; COLUMN a number from 1, the name of a column in the first row, or `none`"
+    )]
+    Position {
+        /// The values that have positions.
+        names: String,
+    },
+    /// The file has no column of a name that was given as a position.
+    #[error(
+        "no column `{column}` in the first row\nhint: give the name as it stands there, or the number of the column"
+    )]
+    NoSuchColumn {
+        /// The name.
+        column: String,
+    },
+    /// No row has the columns that say whom it is about.
+    #[error("no record of the expected form\nhint: {hint}")]
+    NoSuchRecord {
+        /// What to look at.
+        hint: &'static str,
+    },
+    /// A file is not Parquet, or is written in a manner that is not read.
+    #[cfg(feature = "parquet")]
+    #[error(
+        "not a Parquet file that can be read\nhint: was it cut off? Columns may be plain or compressed with snappy or zstd, and not enciphered"
+    )]
+    NotParquet,
+    /// A Parquet file is damaged, or compressed in a manner that is not read.
+    #[cfg(feature = "parquet")]
+    #[error(
+        "row {row} or one of those after it cannot be decoded\nhint: the file is damaged, or compressed otherwise than with snappy or zstd"
+    )]
+    DamagedParquet {
+        /// The first row of the batch.
+        row: u64,
+    },
+    /// A column has a type that no value of a person has.
+    #[cfg(feature = "parquet")]
+    #[error(
+        "column `{column}` is of type {kind}\nhint: write it as text, whole numbers or dates; map the field to another column, or to none"
+    )]
+    ColumnType {
+        /// The column.
+        column: String,
+        /// Its type.
+        kind: String,
+    },
+    /// More people than can be kept in memory.
+    #[error("more than {most} people in the records without names\nhint: tokenise them in parts")]
+    TooManyPeople {
+        /// The bound.
+        most: usize,
     },
     /// The file cannot be read.
     #[error("row {row} cannot be read: {source}")]
@@ -240,6 +294,77 @@ pub enum SourceError {
         row: u64,
         /// What the operating system said.
         source: std::io::Error,
+    },
+}
+
+/// Why a mapping file cannot be used. Its texts name keys and columns, never a value of an extract.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum MappingError {
+    /// Not TOML, or a key that a mapping does not have.
+    #[error(
+        "line {line}: {message}\nhint: `custodian map --guess` writes a mapping; docs/spec/mapping.md lists every key"
+    )]
+    Toml {
+        /// The line, from 1.
+        line: usize,
+        /// What the parser said.
+        message: String,
+    },
+    /// Another format or version.
+    #[error("not a mapping of this version\nhint: it must say format = \"linkage-mapping/1\"")]
+    Format,
+    /// Made for another schema.
+    #[error(
+        "the mapping is for schema {mapping:?}, not for {schema:?}\nhint: use that schema, or make another mapping"
+    )]
+    OtherSchema {
+        /// What the mapping names.
+        mapping: String,
+        /// What the command line names.
+        schema: String,
+    },
+    /// The name of an encoding is not known.
+    #[error("not a known encoding\nhint: use encoding = \"utf-8\" or \"cp932\"")]
+    Encoding,
+    /// A delimiter that could be part of a value.
+    #[error("not a delimiter\nhint: use \",\", \"\\t\", \";\" or, in UTF-8 alone, \"|\"")]
+    Delimiter,
+    /// A mark for missing values that is blank or not in the encoding.
+    #[error(
+        "{mark:?} cannot mark a missing value\nhint: empty values are missing anyway; others must exist in the encoding"
+    )]
+    MissingMark {
+        /// The mark.
+        mark: String,
+    },
+    /// A field of the mapping does not exist.
+    #[error("the schema has no field `{field}`\nhint: its fields are {fields}")]
+    UnknownField {
+        /// The name in the mapping.
+        field: String,
+        /// The names of the schema.
+        fields: String,
+    },
+    /// A field has neither a column nor the statement that there is none.
+    #[error(
+        "field `{field}` is left open\nhint: [fields.{field}] says either column = … or absent = true, and nothing else with absent"
+    )]
+    Open {
+        /// The field.
+        field: String,
+    },
+    /// A column is named where only positions can be, or the other way round.
+    #[error("`{what}`: not a column\nhint: with header = true a name in quotes, with header = false a number from 1")]
+    Column {
+        /// The field, or `id_column`.
+        what: String,
+    },
+    /// An order of dates for something that is no date.
+    #[error("field `{field}` is no date\nhint: leave `date` out")]
+    NoDate {
+        /// The field.
+        field: String,
     },
 }
 
@@ -324,6 +449,16 @@ pub enum TokenFileError {
     Order {
         /// The row, counted from 0 in the order of the file.
         row: u64,
+    },
+    /// The presence mask and the bits of a segment contradict each other.
+    #[error(
+        "row {row}: the presence mask and the bits disagree on segment {segment}\nhint: a segment has bits if and only if it is present; tokenise again"
+    )]
+    Segment {
+        /// The row, counted from 0 in the order of the file.
+        row: u64,
+        /// The segment, counted from 0.
+        segment: usize,
     },
     /// The file holds another number of records than it states.
     #[error("the token file states {stated} records and holds {found}\nhint: tokenise again")]

@@ -6,9 +6,12 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use bech32::{Bech32m, Hrp};
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::SecretError;
+use crate::schema::HashingProfile;
 use crate::types::{KeyCheck, SchemaDigest};
 
 /// What every secret's text starts with, before bech32's separator `1`.
@@ -18,8 +21,19 @@ const PREFIX: Hrp = Hrp::parse_unchecked("linkage-secret");
 const MAX_FILE_BYTES: u64 = 4096;
 
 const KEY_CHECK_CONTEXT: &str = "linkage-engine 2026-11-22 linkage-secret/1 key check";
-const FIELD_KEY_CONTEXT: &str = "linkage-engine 2026-11-22 encoding/1 field key";
-const EXACT_KEY_CONTEXT: &str = "linkage-engine 2026-11-22 encoding/1 exact token key";
+
+/// What a derived key is for; each use has a context of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyUse {
+    /// The positions of an encoded field.
+    Field,
+    /// An exact token.
+    ExactToken,
+    /// A blocking key.
+    BlockingKey,
+    /// A step of hardening, named by its kind.
+    Hardening,
+}
 
 /// A key that is wiped when it is dropped.
 pub(crate) type Key = Zeroizing<[u8; 32]>;
@@ -127,7 +141,7 @@ impl LinkageSecret {
 
     /// The public key-check value: equal for equal secrets, and useless for finding one.
     pub fn key_check(&self) -> KeyCheck {
-        let key = self.derive(KEY_CHECK_CONTEXT, &[]);
+        let key = self.derive_blake3(KEY_CHECK_CONTEXT, &[]);
         let mut check = [0; 8];
         check.copy_from_slice(&key[..8]);
         KeyCheck::from_bytes(check)
@@ -139,18 +153,35 @@ impl LinkageSecret {
         Zeroizing::new(text.expect("32 bytes and this prefix are far below the length limit of bech32m"))
     }
 
-    /// The key of one encoded field, bound to the schema: other schemas and other fields share no hash positions.
-    pub(crate) fn field_key(&self, schema: &SchemaDigest, field: &str) -> Key {
-        self.derive(FIELD_KEY_CONTEXT, &[schema.as_bytes(), field.as_bytes()])
+    /// The key of one use and name, bound to the schema: other schemas and other fields share no hash positions.
+    pub(crate) fn key(&self, hashing: HashingProfile, usage: KeyUse, schema: &SchemaDigest, name: &str) -> Key {
+        let parts = [&schema.as_bytes()[..], name.as_bytes()];
+        match hashing {
+            HashingProfile::Blake3 => self.derive_blake3(usage.context(), &parts),
+            HashingProfile::HmacSha256 => self.derive_hmac(usage.context(), &parts),
+        }
     }
 
-    /// The key of one exact token, bound to the schema.
-    pub(crate) fn exact_token_key(&self, schema: &SchemaDigest, token: &str) -> Key {
-        self.derive(EXACT_KEY_CONTEXT, &[schema.as_bytes(), token.as_bytes()])
+    /// NIST SP 800-108 in counter mode with HMAC-SHA-256, one block: the context is the label, the parts, each with its
+    /// length before it, are the context.
+    fn derive_hmac(&self, context: &str, parts: &[&[u8]]) -> Key {
+        let mut mac: Hmac<Sha256> = Hmac::new_from_slice(&self.bytes[..]).expect("HMAC takes keys of any length");
+        mac.update(&1u32.to_be_bytes());
+        mac.update(context.as_bytes());
+        mac.update(&[0]);
+        for part in parts {
+            mac.update(&(part.len() as u32).to_le_bytes());
+            mac.update(part);
+        }
+        mac.update(&256u32.to_be_bytes());
+        let mut block = mac.finalize().into_bytes();
+        let key = Zeroizing::new(block.into());
+        block.as_mut_slice().zeroize();
+        key
     }
 
     /// BLAKE3 derive_key over the secret and the parts, each with its length before it so that no two lists collide.
-    fn derive(&self, context: &str, parts: &[&[u8]]) -> Key {
+    fn derive_blake3(&self, context: &str, parts: &[&[u8]]) -> Key {
         let mut hasher = blake3::Hasher::new_derive_key(context);
         for part in std::iter::once(&self.bytes[..]).chain(parts.iter().copied()) {
             hasher.update(&(part.len() as u32).to_le_bytes());
@@ -161,6 +192,17 @@ impl LinkageSecret {
         hash.zeroize();
         hasher.zeroize();
         key
+    }
+}
+
+impl KeyUse {
+    fn context(self) -> &'static str {
+        match self {
+            Self::Field => "linkage-engine 2026-11-22 encoding/1 field key",
+            Self::ExactToken => "linkage-engine 2026-11-22 encoding/1 exact token key",
+            Self::BlockingKey => "linkage-engine 2026-11-22 encoding/1 blocking key",
+            Self::Hardening => "linkage-engine 2026-11-22 encoding/1 hardening key",
+        }
     }
 }
 

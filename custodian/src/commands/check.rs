@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
 }
 
 impl Args {
-    fn text(&self, schema: &LinkageSchema, intake: &Intake) -> String {
+    fn text(&self, schema: &LinkageSchema, intake: &Intake<'_>) -> String {
         let findings = &intake.findings;
         let fields: Vec<&str> = schema.fields().iter().map(|field| field.name()).collect();
         let widest = fields.iter().map(|name| name.len()).max().unwrap_or(0).max("field".len());
@@ -73,7 +73,7 @@ impl Args {
         lines.join("\n")
     }
 
-    fn json(&self, schema: &LinkageSchema, intake: &Intake) -> String {
+    fn json(&self, schema: &LinkageSchema, intake: &Intake<'_>) -> String {
         let findings = &intake.findings;
         let fields: Vec<&str> = schema.fields().iter().map(|field| field.name()).collect();
         let report = json!({

@@ -105,7 +105,7 @@ fn hex_row(batch: &RecordBatch, row: usize) -> Vec<String> {
     batch.columns().iter().map(|column| cell(column.as_ref())).collect()
 }
 
-/// The fields that own the bits of the presence mask; numbers where the schema is not known.
+/// The fields or segments that own the bits of the presence mask; numbers where the schema is not known.
 fn field_names(args: &Args, header: &TokenFileHeader) -> anyhow::Result<Vec<String>> {
     let schema = match &args.schema {
         Some(name) => {
@@ -118,7 +118,8 @@ fn field_names(args: &Args, header: &TokenFileHeader) -> anyhow::Result<Vec<Stri
         None => LinkageSchema::shipped(&header.schema_name).filter(|schema| schema.digest() == header.schema_digest),
     };
     Ok(match schema {
-        Some(schema) => schema.encoded_fields().map(|(_, field, _)| field.name().to_owned()).collect(),
+        Some(schema) => schema.presence_names(),
+        None if header.segments > 1 => (0..header.segments).map(|bit| format!("segment {bit}")).collect(),
         None => (0..16).map(|bit| format!("field {bit}")).collect(),
     })
 }
@@ -152,6 +153,10 @@ fn text_report(seen: &Seen, names: &[String]) -> String {
     let mut lines = vec![
         format!("database       {}", header.database),
         format!("schema         {} ({})", header.schema_name, header.schema_digest),
+        format!("profile        {}", header.profile()),
+    ];
+    lines.extend(output::hardening(header).iter().map(|step| format!("hardening      {step}")));
+    lines.extend([
         format!("key check      {}", header.key_check),
         format!("normalisation  {}", header.normalisation),
         format!("records        {}{}", grouped(stats.records), if header.deduplicated { ", deduplicated" } else { "" }),
@@ -160,7 +165,7 @@ fn text_report(seen: &Seen, names: &[String]) -> String {
         format!("payload        blake3 {}", blake3::Hash::from_bytes(stats.payload_blake3).to_hex()),
         String::new(),
         "column                bytes  filled".to_owned(),
-    ];
+    ]);
     for (name, width, filled) in &seen.columns {
         lines.push(format!("{name:20}  {width:>5}  {}", share(*filled, stats.records)));
     }
@@ -186,6 +191,8 @@ fn text_report(seen: &Seen, names: &[String]) -> String {
 fn json_report(seen: &Seen, names: &[String]) -> String {
     let report = json!({
         "header": seen.header,
+        "profile": seen.header.profile().to_string(),
+        "hardening": output::hardening(&seen.header),
         "payload_blake3": blake3::Hash::from_bytes(seen.stats.payload_blake3).to_hex().as_str(),
         "file_bytes": seen.file_bytes,
         "columns": seen.columns.iter().map(|(name, width, filled)| json!({

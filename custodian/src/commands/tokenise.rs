@@ -1,9 +1,13 @@
 //! `custodian tokenise`: from an extract to a sealed token file.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
+use arrow::array::RecordBatch;
+use linkage_core::harden::Profile;
 use linkage_core::schema::LinkageSchema;
 use linkage_core::secret::LinkageSecret;
 use linkage_core::token_file::{
@@ -14,10 +18,11 @@ use serde_json::json;
 
 use crate::cli::Done;
 use crate::findings::Findings;
+use crate::inputs::expand;
 use crate::intake::{InputArgs, Intake, folder_of};
 use crate::output::{self, at, grouped, rate};
 use crate::refs::{SiteKey, load_recipient};
-use crate::sort::Row;
+use crate::sort::{Row, Sorted};
 
 /// Rows of a batch of the token file.
 const FILE_BATCH_ROWS: usize = 8192;
@@ -29,7 +34,11 @@ Examples:
   custodian tokenise --database dpc --schema person-ja --secret linkage.secret --to unit.pub \\
       --encoding cp932 --id-column 患者番号 --map birth_date=生年月日 --map given_kanji= patients.csv -o dpc.tokens
   custodian tokenise --database ndb --schema person-ja --secret linkage.secret --to unit.pub \\
-      --format uke receipts/ -o ndb.tokens";
+      --format uke receipts/ -o ndb.tokens
+  custodian tokenise --database kaigo --schema person-ja --secret linkage.secret --to unit.pub \\
+      --format kaigo --names ledger.csv claims/ -o kaigo.tokens
+  custodian tokenise --database ndb --schema person-ja --secret linkage.secret --to unit.pub \\
+      --mapping mapping.toml 'extract/part-*.csv' -o ndb.tokens";
 
 /// Turn an extract into a token file that only the linkage unit (and you) can open
 ///
@@ -50,6 +59,9 @@ pub(crate) struct Args {
     /// Your site key [default: OUTPUT with the ending .site-key, made if it is not there]
     #[arg(long, value_name = "FILE")]
     site_key: Option<PathBuf>,
+    /// Keep finished work in this folder, so that the same command goes on from there when it is killed
+    #[arg(long, value_name = "DIR")]
+    work: Option<PathBuf>,
     /// State that no person has two rows in the extract
     #[arg(long)]
     deduplicated: bool,
@@ -69,12 +81,22 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
     let started = Instant::now();
     let schema = args.input.load_schema()?;
+    args.input.require_confirmed(&schema)?;
     let secret = LinkageSecret::load(&args.secret)?;
     let unit = load_recipient(&args.to)?;
     let folder = folder_of(&args.output)?;
-    args.refuse_output(folder)?;
-    let site_key = args.load_or_make_site_key()?;
-    let intake = args.input.run(&schema, &secret, &site_key.key.refs(&args.database), folder)?;
+    refuse_output(&args.output, folder, args.force, &expand(&args.input.inputs)?)?;
+    let site_key = SiteKeyFile::load_or_make(args.site_key.as_deref(), &args.output)?;
+    remove_stale(folder);
+    let refs = site_key.key.refs(&args.database);
+    let intake = match &args.work {
+        None => args.input.run(&schema, &secret, &refs, folder)?,
+        Some(work) => {
+            // The key first: the work is enciphered with what comes from it.
+            site_key.save()?;
+            args.input.run_in_work(&schema, &secret, &refs, work, &secret.key_check().to_string())?
+        }
+    };
     if intake.records == 0 {
         let advice = "hint: `custodian check` shows why rows are set aside; nothing has been written";
         return Err(at(args.input.first(), format!("no row is left to write\n{advice}")));
@@ -83,26 +105,57 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
     header.records = intake.records;
     header.density_ppm = density_ppm(intake.bits_set, intake.records, header.clk_bits);
     // The key first: a token file without it could never be mapped back.
-    site_key.save()?;
-    let stats = write(args, header.clone(), &intake, &unit, &site_key.key).inspect_err(|_| site_key.forget())?;
-    args.report(&schema, &header, &intake.findings, &stats, &site_key, started.elapsed())?;
-    Ok(if intake.findings.set_aside_rows() > 0 { Done::RowsSetAside } else { Done::Clean })
+    if args.work.is_none() {
+        site_key.save()?;
+    }
+    let output = Output { path: &args.output, force: args.force, parallel: args.input.is_parallel() };
+    let written = write(output, header.clone(), &intake.sorted, &unit, &site_key.key);
+    // The work that is left in its folder needs the key.
+    let stats = written.inspect_err(|_| {
+        if args.work.is_none() {
+            site_key.forget()
+        }
+    })?;
+    let Intake { findings, sorted, .. } = intake;
+    sorted.forget_work()?;
+    args.report(&schema, &header, &findings, &stats, &site_key, started.elapsed())?;
+    Ok(if findings.set_aside_rows() > 0 { Done::RowsSetAside } else { Done::Clean })
 }
 
 /// A site key, and the file that it came from or will go to.
-struct SiteKeyFile {
-    key: SiteKey,
+pub(super) struct SiteKeyFile {
+    pub(super) key: SiteKey,
     path: PathBuf,
     is_new: bool,
 }
 
 impl SiteKeyFile {
-    fn save(&self) -> anyhow::Result<()> {
+    /// The key of this file, or else the one beside the output, which is new when there is none.
+    pub(super) fn load_or_make(named: Option<&Path>, output: &Path) -> anyhow::Result<Self> {
+        let path = named.map_or_else(|| output.with_extension("site-key"), Path::to_owned);
+        let exists = path.try_exists().map_err(|error| at(&path, error))?;
+        match (exists, named) {
+            (true, _) => Ok(Self { key: SiteKey::load(&path)?, path, is_new: false }),
+            (false, None) => Ok(Self { key: SiteKey::generate(), path, is_new: true }),
+            (false, Some(_)) => {
+                Err(at(&path, "no such file\nhint: `custodian site-key -o FILE` makes one; or leave out --site-key"))
+            }
+        }
+    }
+
+    pub(super) fn save(&self) -> anyhow::Result<()> {
         if self.is_new { self.key.create_file(&self.path) } else { Ok(()) }
     }
 
+    pub(super) fn say_if_new(&self) {
+        if self.is_new {
+            let path = self.path.display();
+            output::talk(&format!("wrote `{path}`: your site key; keep it, without it no result can be mapped back"));
+        }
+    }
+
     /// Takes back a new key when there is no token file that needs it.
-    fn forget(&self) {
+    pub(super) fn forget(&self) {
         if self.is_new {
             // Best effort: the error that led here is the one to report.
             let _ = std::fs::remove_file(&self.path);
@@ -111,37 +164,6 @@ impl SiteKeyFile {
 }
 
 impl Args {
-    /// Refuses an output that must not be written, before any work is done.
-    fn refuse_output(&self, folder: &Path) -> anyhow::Result<()> {
-        if !folder.is_dir() {
-            return Err(at(folder, "no such folder\nhint: make it, or write the output elsewhere"));
-        }
-        let exists = self.output.try_exists().map_err(|error| at(&self.output, error))?;
-        if exists && !self.force {
-            return Err(at(&self.output, "there is a file of this name\nhint: --force replaces it"));
-        }
-        if exists {
-            let real = |path: &Path| path.canonicalize().ok();
-            let output = real(&self.output);
-            if output.is_some() && self.input.inputs.iter().any(|input| real(input) == output) {
-                bail!("{}", at(&self.output, "this is the extract itself\nhint: write the output to another file"));
-            }
-        }
-        Ok(())
-    }
-
-    fn load_or_make_site_key(&self) -> anyhow::Result<SiteKeyFile> {
-        let path = self.site_key.clone().unwrap_or_else(|| self.output.with_extension("site-key"));
-        let exists = path.try_exists().map_err(|error| at(&path, error))?;
-        match (exists, &self.site_key) {
-            (true, _) => Ok(SiteKeyFile { key: SiteKey::load(&path)?, path, is_new: false }),
-            (false, None) => Ok(SiteKeyFile { key: SiteKey::generate(), path, is_new: true }),
-            (false, Some(_)) => {
-                Err(at(&path, "no such file\nhint: `custodian site-key -o FILE` makes one; or leave out --site-key"))
-            }
-        }
-    }
-
     fn report(
         &self,
         schema: &LinkageSchema,
@@ -161,11 +183,12 @@ impl Args {
         if findings.superseded > 0 {
             output::talk(&format!("merged: older records of the same person: {}", grouped(findings.superseded)));
         }
-        if site_key.is_new {
-            output::talk(&format!(
-                "wrote `{}`: your site key; keep it, without it no result can be mapped back",
-                site_key.path.display()
-            ));
+        site_key.say_if_new();
+        if header.profile() == Profile::MaxQuality {
+            output::talk("profile: max-quality; the permit must sign off its risk, see docs/disclosure.md");
+        }
+        for step in output::hardening(header) {
+            output::talk(&format!("hardening: {step}"));
         }
         let file_bytes = std::fs::metadata(&self.output).map_or(0, |metadata| metadata.len());
         output::talk(&format!(
@@ -182,6 +205,8 @@ impl Args {
                 "output": self.output,
                 "site_key": site_key.path,
                 "header": header,
+                "profile": header.profile().to_string(),
+                "hardening": output::hardening(header),
                 "payload_blake3": blake3::Hash::from_bytes(stats.payload_blake3).to_hex().as_str(),
                 "file_bytes": file_bytes,
                 "written_rows": stats.records,
@@ -196,33 +221,100 @@ impl Args {
     }
 }
 
+/// Refuses an output that must not be written, before any work is done.
+pub(super) fn refuse_output(output: &Path, folder: &Path, force: bool, inputs: &[PathBuf]) -> anyhow::Result<()> {
+    if !folder.is_dir() {
+        return Err(at(folder, "no such folder\nhint: make it, or write the output elsewhere"));
+    }
+    let exists = output.try_exists().map_err(|error| at(output, error))?;
+    if exists && !force {
+        return Err(at(output, "there is a file of this name\nhint: --force replaces it"));
+    }
+    if exists {
+        let real = |path: &Path| path.canonicalize().ok();
+        if real(output).is_some() && inputs.iter().any(|input| real(input) == real(output)) {
+            bail!("{}", at(output, "this is the extract itself\nhint: write the output to another file"));
+        }
+    }
+    Ok(())
+}
+
+/// Where a token file goes.
+#[derive(Clone, Copy)]
+pub(super) struct Output<'a> {
+    pub(super) path: &'a Path,
+    pub(super) force: bool,
+    /// Whether sealing may have a thread of its own.
+    pub(super) parallel: bool,
+}
+
 /// Writes the token file: under its name it is whole, or not there.
-fn write(
-    args: &Args,
+pub(super) fn write(
+    output: Output<'_>,
     header: TokenFileHeader,
-    intake: &Intake,
+    sorted: &Sorted<'_>,
     unit: &age::x25519::Recipient,
     site_key: &SiteKey,
 ) -> anyhow::Result<TokenFileStats> {
-    let existing = if args.force { Existing::Replace } else { Existing::Refuse };
-    let failed = |error| at(&args.output, error);
-    let mut builder = TokenBatchBuilder::new(&header);
-    let mut exact = vec![None; header.exact_tokens.len()];
+    let existing = if output.force { Existing::Replace } else { Existing::Refuse };
+    let failed = |error| at(output.path, error);
     let site = site_key.recipient();
-    let mut writer = TokenFileWriter::create(&args.output, header, &[unit, &site], existing).map_err(failed)?;
+    let mut writer = TokenFileWriter::create(output.path, header.clone(), &[unit, &site], existing).map_err(failed)?;
+    if !output.parallel {
+        batches(&header, sorted, |batch| writer.write(&batch).map_err(failed))?;
+        return writer.finish().map_err(failed);
+    }
+    // One thread merges and builds batches, the other seals them.
+    std::thread::scope(|scope| {
+        let (sender, receiver) = mpsc::sync_channel::<RecordBatch>(2);
+        let sealing = scope.spawn(move || -> anyhow::Result<TokenFileWriter> {
+            receiver.iter().try_for_each(|batch| writer.write(&batch).map_err(failed))?;
+            Ok(writer)
+        });
+        // The other thread has gone when it failed, and its error is the one to report.
+        let built = batches(&header, sorted, |batch| sender.send(batch).map_err(|_| anyhow!("sealing has failed")));
+        drop(sender);
+        let writer = sealing.join().map_err(|_| anyhow!("sealing has failed"))??;
+        built?;
+        writer.finish().map_err(failed)
+    })
+}
+
+/// Builds the batches of the token file, one after the other.
+fn batches(
+    header: &TokenFileHeader,
+    sorted: &Sorted<'_>,
+    mut each: impl FnMut(RecordBatch) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut builder = TokenBatchBuilder::new(header);
+    let exact = header.exact_tokens.len();
+    let mut equal = vec![None; exact + header.blocking_keys.len()];
     let keep = |row: Row<'_>| {
-        for (index, value) in exact.iter_mut().enumerate() {
-            *value = row.exact(index);
+        for (index, value) in equal.iter_mut().enumerate() {
+            *value = row.equal(index);
         }
-        builder.push(&RecordRef(row.record_ref()), row.clk(), row.presence(), &exact).map_err(failed)?;
+        let (exact, blocking) = equal.split_at(exact);
+        let record_ref = RecordRef(row.record_ref());
+        builder.push_blocked(&record_ref, row.clk(), row.presence(), exact, blocking)?;
         if builder.len() == FILE_BATCH_ROWS {
-            writer.write(&builder.finish().map_err(failed)?).map_err(failed)?;
+            each(builder.finish()?)?;
         }
         Ok(())
     };
-    intake.sorted.for_each(keep, |_| {})?;
-    if !builder.is_empty() {
-        writer.write(&builder.finish().map_err(failed)?).map_err(failed)?;
+    sorted.for_each(keep)?;
+    if builder.is_empty() { Ok(()) } else { each(builder.finish()?) }
+}
+
+/// Removes what a killed process has left of a token file: sealed, incomplete, and locked by nobody any more.
+fn remove_stale(folder: &Path) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for path in entries.map(|entry| entry.path()) {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let is_partial = name.starts_with(".tokens-") && name.ends_with(".partial");
+        let unused = |file: File| file.try_lock().is_ok();
+        if is_partial && File::open(&path).is_ok_and(unused) {
+            // Best effort: what cannot be removed does no harm but to the disk.
+            let _ = std::fs::remove_file(&path);
+        }
     }
-    writer.finish().map_err(failed)
 }

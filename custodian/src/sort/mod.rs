@@ -11,9 +11,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use linkage_core::encode::Token;
-use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
+use rayon::iter::{IntoParallelRefIterator, IntoParallelRefMutIterator, ParallelIterator};
 
-use spill::{Run, Spill};
+use spill::Nameless;
+pub(crate) use spill::{Run, SpillKey, write_run};
+
+use crate::findings::Findings;
+use crate::work::WorkFolder;
 
 /// The record ref, then how old the row is, then its number: of the rows of one ref the newest comes first, and the
 /// order of the file decides between equally new ones.
@@ -32,7 +36,7 @@ const MAX_AGE: u32 = (1 << (64 - ROW_BITS)) - 1;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RowCodec {
     clk_bytes: usize,
-    exact: usize,
+    equal: usize,
 }
 
 /// A token as it stands in a sorted row.
@@ -43,13 +47,14 @@ pub(crate) struct Row<'a> {
 }
 
 impl RowCodec {
-    pub(crate) fn new(clk_bits: usize, exact: usize) -> Self {
-        Self { clk_bytes: clk_bits / 8, exact }
+    /// Rows with `equal` exact tokens and blocking keys in all.
+    pub(crate) fn new(clk_bits: usize, equal: usize) -> Self {
+        Self { clk_bytes: clk_bits / 8, equal }
     }
 
     /// The bytes of a row.
     pub(crate) fn width(self) -> usize {
-        KEY + 2 + self.clk_bytes + 17 * self.exact
+        KEY + 2 + self.clk_bytes + 17 * self.equal
     }
 
     /// Appends one row.
@@ -60,9 +65,9 @@ impl RowCodec {
         out.extend_from_slice(&order.to_be_bytes());
         out.extend_from_slice(&token.presence.to_le_bytes());
         token.clk.words().iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
-        for exact in &token.exact {
-            out.push(u8::from(exact.is_some()));
-            out.extend_from_slice(&exact.unwrap_or_default());
+        for value in token.exact.iter().chain(&token.blocking) {
+            out.push(u8::from(value.is_some()));
+            out.extend_from_slice(&value.unwrap_or_default());
         }
     }
 }
@@ -90,7 +95,8 @@ impl<'a> Row<'a> {
         self.clk().as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word).count_ones()).sum()
     }
 
-    pub(crate) fn exact(self, index: usize) -> Option<[u8; 16]> {
+    /// An exact token, or after all of those a blocking key.
+    pub(crate) fn equal(self, index: usize) -> Option<[u8; 16]> {
         let at = KEY + 2 + self.codec.clk_bytes + 17 * index;
         (self.bytes[at] == 1).then(|| self.array(at + 1))
     }
@@ -106,21 +112,54 @@ impl<'a> Row<'a> {
 ///
 /// They are kept in buckets by the first byte of their refs, which fall evenly: a bucket of a million rows in all fits
 /// the processor's caches, so that putting it in order does not wait for memory at every row.
-pub(crate) struct Sorter {
+pub(crate) struct Sorter<'a> {
     codec: RowCodec,
-    folder: PathBuf,
+    place: Place<'a>,
     budget_bytes: usize,
     buckets: Vec<Vec<u8>>,
     rows: usize,
-    spill: Option<Spill>,
     runs: Vec<Run>,
 }
 
-impl Sorter {
+/// Where runs go.
+enum Place<'a> {
+    /// Into a file without a name in this folder, made when it is needed.
+    Nameless(PathBuf, Option<Nameless>),
+    /// Into a work folder, from which a later process can go on.
+    Work(WorkFolder<'a>),
+}
+
+impl<'a> Sorter<'a> {
     /// A sorter that keeps about `budget_bytes` in memory and spills into an anonymous file in `folder`.
     pub(crate) fn new(codec: RowCodec, folder: &Path, budget_bytes: usize) -> Self {
         let buckets = vec![Vec::new(); 256];
-        Self { codec, folder: folder.to_owned(), budget_bytes, buckets, rows: 0, spill: None, runs: Vec::new() }
+        let place = Place::Nameless(folder.to_owned(), None);
+        Self { codec, place, budget_bytes, buckets, rows: 0, runs: Vec::new() }
+    }
+
+    /// A sorter that goes on from the runs of a work folder, and spills into it at checkpoints alone.
+    pub(crate) fn in_work(codec: RowCodec, work: WorkFolder<'a>, runs: Vec<Run>, budget_bytes: usize) -> Self {
+        let buckets = vec![Vec::new(); 256];
+        Self { codec, place: Place::Work(work), budget_bytes, buckets, rows: 0, runs }
+    }
+
+    /// The work folder, when there is one and its next run is due: when a batch of this size would exceed the budget.
+    pub(crate) fn checkpoint_is_due(&self, batch_rows: usize) -> bool {
+        matches!(self.place, Place::Work(_)) && (self.rows + batch_rows) * self.codec.width() > self.budget_bytes
+    }
+
+    /// Writes what is in memory as a run and makes it last that everything up to here has been done.
+    ///
+    /// # Errors
+    /// When the work folder cannot be written.
+    pub(crate) fn checkpoint(&mut self, batches: u64, chain: &[u8; 32], findings: &Findings) -> io::Result<()> {
+        if self.rows > 0 {
+            self.spill()?;
+        }
+        match &self.place {
+            Place::Work(work) => work.commit(batches, chain, findings),
+            Place::Nameless(..) => Ok(()),
+        }
     }
 
     /// Takes rows that [`RowCodec::write`] has written.
@@ -130,7 +169,8 @@ impl Sorter {
     pub(crate) fn push(&mut self, rows: &[u8]) -> io::Result<()> {
         let per_row = self.codec.width();
         for row in rows.chunks_exact(self.codec.width()) {
-            if (self.rows + 1) * per_row > self.budget_bytes && self.rows > 0 {
+            let full = (self.rows + 1) * per_row > self.budget_bytes && self.rows > 0;
+            if full && matches!(self.place, Place::Nameless(..)) {
                 self.spill()?;
             }
             self.buckets[usize::from(row[0])].extend_from_slice(row);
@@ -146,12 +186,13 @@ impl Sorter {
 
     fn spill(&mut self) -> io::Result<()> {
         self.sort();
-        let spill = match &mut self.spill {
-            Some(spill) => spill,
-            None => self.spill.insert(Spill::create(&self.folder)?),
-        };
         let width = self.codec.width();
-        self.runs.push(spill.write_run(self.buckets.iter().flat_map(|bucket| bucket.chunks_exact(width)))?);
+        let rows = self.buckets.iter().flat_map(|bucket| bucket.chunks_exact(width));
+        self.runs.push(match &mut self.place {
+            Place::Nameless(_, Some(file)) => file.write_run(rows)?,
+            Place::Nameless(folder, none) => none.insert(Nameless::create(folder)?).write_run(rows)?,
+            Place::Work(work) => work.write_run(rows)?,
+        });
         self.buckets.iter_mut().for_each(Vec::clear);
         self.rows = 0;
         Ok(())
@@ -161,13 +202,17 @@ impl Sorter {
     ///
     /// # Errors
     /// When the last run cannot be written.
-    pub(crate) fn finish(mut self) -> io::Result<Sorted> {
-        if self.spill.is_some() && self.rows > 0 {
+    pub(crate) fn finish(mut self) -> io::Result<Sorted<'a>> {
+        if !self.runs.is_empty() && self.rows > 0 {
             self.spill()?;
         }
         self.sort();
-        let Self { codec, budget_bytes, buckets, spill, runs, .. } = self;
-        Ok(Sorted { codec, budget_bytes, buckets, spill, runs })
+        let Self { codec, budget_bytes, buckets, place, runs, .. } = self;
+        let work = match place {
+            Place::Work(work) => Some(work),
+            Place::Nameless(..) => None,
+        };
+        Ok(Sorted { codec, budget_bytes, buckets, runs, work })
     }
 }
 
@@ -188,29 +233,84 @@ fn key_of(row: &[u8]) -> (u128, u64) {
 }
 
 /// All rows, in the order of their refs.
-pub(crate) struct Sorted {
+pub(crate) struct Sorted<'a> {
     codec: RowCodec,
     budget_bytes: usize,
     buckets: Vec<Vec<u8>>,
-    spill: Option<Spill>,
     runs: Vec<Run>,
+    work: Option<WorkFolder<'a>>,
 }
 
-impl Sorted {
-    /// Passes every row in order: the first of each record ref (the newest) to `keep`, the others to `duplicate`.
+/// What remains of all rows.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Remaining {
+    pub(crate) records: u64,
+    /// Bits set in their CLKs.
+    pub(crate) bits_set: u64,
+    /// The numbers of the rows that went, for a newer or an earlier one of the same record ref.
+    pub(crate) duplicates: Vec<u64>,
+}
+
+impl Remaining {
+    fn count(&mut self, row: Row<'_>, is_first: bool) {
+        if is_first {
+            self.records += 1;
+            self.bits_set += u64::from(row.clk_ones());
+        } else {
+            self.duplicates.push(row.row());
+        }
+    }
+}
+
+impl<'a> Sorted<'a> {
+    /// Removes the work folder, when there is one: the work is done.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub(crate) fn forget_work(self) -> anyhow::Result<()> {
+        self.work.map_or(Ok(()), WorkFolder::remove)
+    }
+
+    /// Counts what remains: in parallel while all is in memory, as equal record refs lie in one bucket.
+    ///
+    /// # Errors
+    /// An error of the file that holds the runs.
+    pub(crate) fn count(&self) -> anyhow::Result<Remaining> {
+        if !self.runs.is_empty() {
+            let mut remaining = Remaining::default();
+            let mut last = None;
+            self.in_order(|bytes| {
+                let row = Row { codec: self.codec, bytes };
+                remaining.count(row, last.replace(row.record_ref()) != Some(row.record_ref()));
+                Ok(())
+            })?;
+            return Ok(remaining);
+        }
+        let counted = self.buckets.par_iter().map(|bucket| {
+            let (mut remaining, mut last) = (Remaining::default(), None);
+            for bytes in bucket.chunks_exact(self.codec.width()) {
+                let row = Row { codec: self.codec, bytes };
+                remaining.count(row, last.replace(row.record_ref()) != Some(row.record_ref()));
+            }
+            remaining
+        });
+        Ok(counted.reduce(Remaining::default, |mut all, mut more| {
+            all.records += more.records;
+            all.bits_set += more.bits_set;
+            all.duplicates.append(&mut more.duplicates);
+            all
+        }))
+    }
+
+    /// Passes the rows that remain, in order: the first of each record ref, which is the newest.
     ///
     /// # Errors
     /// What `keep` fails with, or an error of the file that holds the runs.
-    pub(crate) fn for_each(
-        &self,
-        mut keep: impl FnMut(Row<'_>) -> anyhow::Result<()>,
-        mut duplicate: impl FnMut(Row<'_>),
-    ) -> anyhow::Result<()> {
+    pub(crate) fn for_each(&self, mut keep: impl FnMut(Row<'_>) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let mut last: Option<[u8; 16]> = None;
         self.in_order(|bytes| {
             let row = Row { codec: self.codec, bytes };
             if last.replace(row.record_ref()) == Some(row.record_ref()) {
-                duplicate(row);
                 return Ok(());
             }
             keep(row)
@@ -219,11 +319,11 @@ impl Sorted {
 
     fn in_order(&self, mut each: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let width = self.codec.width();
-        let Some(spill) = &self.spill else {
+        if self.runs.is_empty() {
             return self.buckets.iter().flat_map(|bucket| bucket.chunks_exact(width)).try_for_each(each);
-        };
+        }
         let rows_each = (self.budget_bytes / self.runs.len() / width).clamp(1, 4096);
-        let mut readers: Vec<_> = self.runs.iter().map(|run| spill.read_run(*run, width, rows_each)).collect();
+        let mut readers: Vec<_> = self.runs.iter().map(|run| run.read(width, rows_each)).collect();
         let mut heap = BinaryHeap::with_capacity(readers.len());
         for (index, reader) in readers.iter_mut().enumerate() {
             if let Some(row) = reader.current()? {

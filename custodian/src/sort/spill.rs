@@ -1,71 +1,85 @@
-//! Sorted runs in one anonymous, enciphered file.
+//! Sorted runs on disk, enciphered.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-/// A file without a name, whose content only this process can read: XOR with the keyed BLAKE3 stream of a key that
-/// lives no longer than the process. No byte of the stream is used twice, as the file only grows.
-pub(super) struct Spill {
-    file: File,
-    key: Zeroizing<[u8; 32]>,
+/// How much is enciphered and written at a time: enough for the cipher's wide form, little enough for the caches.
+const CHUNK_BYTES: usize = 1 << 17;
+
+/// A key of the stream with which a run is enciphered: XOR with keyed BLAKE3. No byte of a stream is used twice.
+pub(crate) type SpillKey = Zeroizing<[u8; 32]>;
+
+/// A file without a name that only this process can read, by a key that lives no longer than the process. It only grows.
+pub(super) struct Nameless {
+    file: Arc<File>,
+    key: SpillKey,
     written_bytes: u64,
 }
 
-/// Where a run lies in the file.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Run {
-    start: u64,
-    end: u64,
+/// A sorted run: where it lies in which file, and its key.
+pub(crate) struct Run {
+    pub(crate) file: Arc<File>,
+    pub(crate) key: SpillKey,
+    pub(crate) start: u64,
+    pub(crate) end: u64,
 }
 
-impl Spill {
+impl Nameless {
     pub(super) fn create(folder: &Path) -> io::Result<Self> {
         let mut key = Zeroizing::new([0; 32]);
         getrandom::fill(key.as_mut_slice()).map_err(io::Error::other)?;
-        Ok(Self { file: tempfile::tempfile_in(folder)?, key, written_bytes: 0 })
-    }
-
-    fn stream(&self, position: u64) -> blake3::OutputReader {
-        let mut stream = blake3::Hasher::new_keyed(&self.key).finalize_xof();
-        stream.set_position(position);
-        stream
+        Ok(Self { file: Arc::new(tempfile::tempfile_in(folder)?), key, written_bytes: 0 })
     }
 
     pub(super) fn write_run<'a>(&mut self, rows: impl Iterator<Item = &'a [u8]>) -> io::Result<Run> {
-        let start = self.written_bytes;
-        let mut stream = self.stream(start);
-        let mut file = BufWriter::with_capacity(1 << 18, &self.file);
-        let (mut row_buffer, mut mask) = (Vec::new(), Vec::new());
-        let mut end = start;
-        for row in rows {
-            row_buffer.clear();
-            row_buffer.extend_from_slice(row);
-            apply(&mut stream, &mut row_buffer, &mut mask);
-            file.write_all(&row_buffer)?;
-            end += row.len() as u64;
-        }
-        file.flush()?;
-        drop(file);
-        self.written_bytes = end;
-        Ok(Run { start, end })
+        let run = write_run(Arc::clone(&self.file), self.key.clone(), self.written_bytes, rows)?;
+        self.written_bytes = run.end;
+        Ok(run)
     }
+}
 
-    /// Reads a run, `rows` rows of `width` bytes at a time.
-    pub(super) fn read_run(&self, run: Run, width: usize, rows: usize) -> RunReader<'_> {
-        RunReader {
-            spill: self,
-            next: run.start,
-            end: run.end,
-            width,
-            rows,
-            buffer: Vec::new(),
-            mask: Vec::new(),
-            at: 0,
+/// Writes rows to the end of a file, which is at `start`.
+pub(crate) fn write_run<'a>(
+    file: Arc<File>,
+    key: SpillKey,
+    start: u64,
+    rows: impl Iterator<Item = &'a [u8]>,
+) -> io::Result<Run> {
+    let mut stream = stream(&key, start);
+    let (mut chunk, mut mask) = (Vec::with_capacity(CHUNK_BYTES), Vec::new());
+    let mut end = start;
+    let mut write = |chunk: &mut Vec<u8>| {
+        apply(&mut stream, chunk, &mut mask);
+        end += chunk.len() as u64;
+        let written = (&*file).write_all(chunk);
+        chunk.clear();
+        written
+    };
+    for row in rows {
+        chunk.extend_from_slice(row);
+        if chunk.len() >= CHUNK_BYTES {
+            write(&mut chunk)?;
         }
     }
+    write(&mut chunk)?;
+    Ok(Run { file, key, start, end })
+}
+
+impl Run {
+    /// Reads the run, `rows` rows of `width` bytes at a time.
+    pub(super) fn read(&self, width: usize, rows: usize) -> RunReader<'_> {
+        RunReader { run: self, next: self.start, width, rows, buffer: Vec::new(), mask: Vec::new(), at: 0 }
+    }
+}
+
+fn stream(key: &SpillKey, position: u64) -> blake3::OutputReader {
+    let mut stream = blake3::Hasher::new_keyed(key).finalize_xof();
+    stream.set_position(position);
+    stream
 }
 
 fn apply(stream: &mut blake3::OutputReader, bytes: &mut [u8], mask: &mut Vec<u8>) {
@@ -76,9 +90,8 @@ fn apply(stream: &mut blake3::OutputReader, bytes: &mut [u8], mask: &mut Vec<u8>
 
 /// Reads the rows of one run in order.
 pub(super) struct RunReader<'a> {
-    spill: &'a Spill,
+    run: &'a Run,
     next: u64,
-    end: u64,
     width: usize,
     rows: usize,
     buffer: Vec<u8>,
@@ -90,13 +103,13 @@ impl RunReader<'_> {
     /// The row to take next; `None` at the end of the run.
     pub(super) fn current(&mut self) -> io::Result<Option<&[u8]>> {
         if self.at == self.buffer.len() {
-            let bytes = ((self.end - self.next) as usize).min(self.rows * self.width);
+            let bytes = ((self.run.end - self.next) as usize).min(self.rows * self.width);
             if bytes == 0 {
                 return Ok(None);
             }
             self.buffer.resize(bytes, 0);
-            read_exact_at(&self.spill.file, &mut self.buffer, self.next)?;
-            apply(&mut self.spill.stream(self.next), &mut self.buffer, &mut self.mask);
+            read_exact_at(&self.run.file, &mut self.buffer, self.next)?;
+            apply(&mut stream(&self.run.key, self.next), &mut self.buffer, &mut self.mask);
             self.next += bytes as u64;
             self.at = 0;
         }
@@ -121,7 +134,7 @@ fn read_exact_at(mut file: &File, buffer: &mut [u8], offset: u64) -> io::Result<
 }
 
 #[cfg(test)]
-impl Spill {
+impl Nameless {
     pub(super) fn file_for_tests(&self) -> &File {
         &self.file
     }

@@ -23,15 +23,17 @@ fn sorted(budget: usize, count: u64) -> (Vec<([u8; 16], u64)>, Vec<u64>) {
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the spill file has no name");
     let sorted = sorter.finish().unwrap();
-    let (mut kept, mut duplicates) = (Vec::new(), Vec::new());
+    let remaining = sorted.count().unwrap();
+    let mut kept = Vec::new();
     let keep = |row: Row<'_>| {
         assert_eq!(row.presence(), row.row() as u16);
         assert!(row.clk().iter().all(|&byte| byte == row.row() as u8));
         kept.push((row.record_ref(), row.row()));
         Ok(())
     };
-    sorted.for_each(keep, |row| duplicates.push(row.row())).unwrap();
-    (kept, duplicates)
+    sorted.for_each(keep).unwrap();
+    assert_eq!(remaining.records, kept.len() as u64);
+    (kept, remaining.duplicates)
 }
 
 #[test]
@@ -52,10 +54,10 @@ fn nothing_sorts_to_nothing() {
 #[test]
 fn what_is_spilled_cannot_be_read_on_the_disk() {
     let folder = tempfile::tempdir().unwrap();
-    let mut spill = Spill::create(folder.path()).unwrap();
+    let mut spill = Nameless::create(folder.path()).unwrap();
     let plain = [0x41; 4096];
     let run = spill.write_run([&plain[..]].into_iter()).unwrap();
-    assert_eq!(spill.read_run(run, 4096, 1).current().unwrap().unwrap(), plain);
+    assert_eq!(run.read(4096, 1).current().unwrap().unwrap(), plain);
     use std::io::{Read, Seek};
     let mut raw = Vec::new();
     let mut file = spill.file_for_tests();

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod catalogue;
 pub mod evaluate;
+pub mod generate;
 pub mod keys;
 pub mod permit;
 pub mod run;

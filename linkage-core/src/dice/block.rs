@@ -1,8 +1,10 @@
 //! CLKs laid out for comparison.
 
 use std::mem::size_of;
+use std::ops::Range;
 
 use super::error::BlockError;
+use super::segments::MAX_SEGMENTS;
 
 /// Rows that are compared side by side: one 64-bit lane each.
 pub(super) const LANES: usize = 8;
@@ -22,16 +24,37 @@ pub(super) type Counts = [u16; LANES];
 ///
 /// Rows are kept in groups of eight; within a group lie word 0 of all eight rows, then word 1, and so on, so that one
 /// aligned load brings one word of eight rows. The last group is filled up with zeros, which match nothing. Beside the
-/// words are the popcounts of whole rows and of what remains after each checkpoint, which bound what
-/// a half-finished comparison can still reach.
+/// words are the popcounts of rows and of words, which bound what a half-finished comparison can still reach.
+///
+/// Rows of segmented tokens are grouped by their presence pattern, see [`segmented`](Self::segmented): a block's *order*
+/// then differs from the rows' numbers. Searches take ranges of the order and report numbers.
 pub struct ClkBlock {
     words: usize,
+    segments: usize,
     rows: usize,
-    checkpoints: Vec<usize>,
     /// `words` per group.
     lanes: Vec<Lanes>,
-    /// Per group: the whole rows' popcounts, then one entry per checkpoint.
+    /// Popcounts of whole rows, per group.
     counts: Vec<Counts>,
+    /// Popcounts of words, `words` per group.
+    word_ones: Vec<[u8; LANES]>,
+    /// Rows of one presence pattern each. Empty in composite blocks, where order, place and number are one.
+    classes: Vec<Class>,
+    /// The row's number, by place.
+    number: Vec<u32>,
+    /// The row's place, by number.
+    place: Vec<u32>,
+}
+
+/// The rows of one presence pattern.
+#[derive(Clone, Debug)]
+pub(super) struct Class {
+    /// Bit `s` when the rows have segment `s`.
+    pub(super) pattern: u16,
+    /// Where the rows lie in the block's order.
+    pub(super) order: Range<usize>,
+    /// The first row's place: eight times its group.
+    pub(super) first: usize,
 }
 
 impl ClkBlock {
@@ -44,14 +67,17 @@ impl ClkBlock {
         if !clk_bytes.is_multiple_of(8) || !(1..=MAX_WORDS).contains(&words) {
             return Err(BlockError::Length { clk_bytes });
         }
-        let checkpoints = checkpoints(words);
         let groups = capacity.div_ceil(LANES);
         Ok(Self {
             words,
+            segments: 1,
             rows: 0,
             lanes: Vec::with_capacity(groups * words),
-            counts: Vec::with_capacity(groups * (1 + checkpoints.len())),
-            checkpoints,
+            counts: Vec::with_capacity(groups),
+            word_ones: Vec::with_capacity(groups * words),
+            classes: Vec::new(),
+            number: Vec::new(),
+            place: Vec::new(),
         })
     }
 
@@ -68,15 +94,67 @@ impl ClkBlock {
         Ok(block)
     }
 
+    /// A block of segmented tokens: CLKs of `segments` equal parts, each with its presence pattern, in which bit `s` says
+    /// whether the row has segment `s`.
+    ///
+    /// Pairs are then scored over the segments that both rows have. So that this costs nothing when pairs are compared,
+    /// rows of one pattern lie together: the block's order is by pattern, then by number.
+    ///
+    /// # Errors
+    /// When the length is no CLK length or does not divide into 1 to [`MAX_SEGMENTS`] segments of whole words, when a row has another
+    /// length, or bits in a segment that its pattern says is absent.
+    pub fn segmented<'a>(
+        clk_bytes: usize,
+        segments: usize,
+        rows: impl IntoIterator<Item = (&'a [u8], u16)>,
+    ) -> Result<Self, BlockError> {
+        let mut block = Self::with_capacity(clk_bytes, 0)?;
+        if !(1..=MAX_SEGMENTS).contains(&segments) || !block.words.is_multiple_of(segments) {
+            return Err(BlockError::Segments { clk_bytes, segments });
+        }
+        block.segments = segments;
+        let rows: Vec<(&[u8], u16)> = rows.into_iter().collect();
+        let mut order: Vec<u32> = (0..).take(rows.len()).collect();
+        order.sort_by_key(|row| rows[*row as usize].1);
+        let classes = || order.chunk_by(|a, b| rows[*a as usize].1 == rows[*b as usize].1);
+        let groups: usize = classes().map(|class| class.len().div_ceil(LANES)).sum();
+        block.reserve(groups * LANES);
+        block.classes.reserve_exact(classes().count());
+        block.number.reserve_exact(groups * LANES);
+        block.place = vec![0; rows.len()];
+        let mut done = 0;
+        for class in classes() {
+            let (first, pattern) = (block.number.len(), rows[class[0] as usize].1);
+            // The group before is full of rows or zeros: this class begins the next.
+            block.rows = first;
+            for number in class {
+                let (clk, _) = rows[*number as usize];
+                block.push(clk).map_err(|error| error.at_row(*number as usize))?;
+                if let Some(segment) = (0..segments).find(|segment| {
+                    pattern & 1 << segment == 0 && clk.chunks(clk_bytes / segments).nth(*segment).is_some_and(any_bit)
+                }) {
+                    return Err(BlockError::Absent { row: *number as usize, segment });
+                }
+                block.place[*number as usize] = block.number.len() as u32;
+                block.number.push(*number);
+            }
+            block.number.resize(block.number.len().next_multiple_of(LANES), u32::MAX);
+            block.classes.push(Class { pattern, order: done..done + class.len(), first });
+            done += class.len();
+        }
+        block.rows = rows.len();
+        Ok(block)
+    }
+
     /// Makes room for `rows` more CLKs and no more than that, so that [`bytes_for`](Self::bytes_for) stays true.
     pub fn reserve(&mut self, rows: usize) {
         let groups = (self.rows + rows).div_ceil(LANES);
-        let (lanes, counts) = (groups * self.words, groups * (1 + self.checkpoints.len()));
-        self.lanes.reserve_exact(lanes.saturating_sub(self.lanes.len()));
-        self.counts.reserve_exact(counts.saturating_sub(self.counts.len()));
+        self.lanes.reserve_exact((groups * self.words).saturating_sub(self.lanes.len()));
+        self.counts.reserve_exact(groups.saturating_sub(self.counts.len()));
+        self.word_ones.reserve_exact((groups * self.words).saturating_sub(self.word_ones.len()));
     }
 
-    /// Appends a CLK. An all-zero CLK matches nothing, so it also stands for a row that has none.
+    /// Appends a CLK to a composite block. An all-zero CLK matches nothing, so it also stands for a row that has none.
     ///
     /// # Errors
     /// When it is not of the block's length.
@@ -85,25 +163,21 @@ impl ClkBlock {
             return Err(BlockError::Ragged { row: self.rows, clk_bytes: clk.len(), expected: self.words * 8 });
         }
         let lane = self.rows % LANES;
-        let per_group = 1 + self.checkpoints.len();
         if lane == 0 {
             self.lanes.resize(self.lanes.len() + self.words, Lanes::default());
-            self.counts.resize(self.counts.len() + per_group, [0; LANES]);
+            self.counts.push([0; LANES]);
+            self.word_ones.resize(self.word_ones.len() + self.words, [0; LANES]);
         }
-        let lanes_from = self.lanes.len() - self.words;
-        let counts_from = self.counts.len() - per_group;
-        let (lanes, counts) = (&mut self.lanes[lanes_from..], &mut self.counts[counts_from..]);
-        for (word, bytes) in clk.as_chunks::<8>().0.iter().enumerate() {
+        let from = self.rows / LANES * self.words;
+        let mut all = 0;
+        let words = self.lanes[from..].iter_mut().zip(&mut self.word_ones[from..]);
+        for ((lanes, ones), bytes) in words.zip(clk.as_chunks::<8>().0) {
             let bits = u64::from_le_bytes(*bytes);
-            lanes[word].0[lane] = bits;
-            let ones = bits.count_ones() as u16;
-            counts[0][lane] += ones;
-            for (entry, checkpoint) in counts[1..].iter_mut().zip(&self.checkpoints) {
-                if word >= *checkpoint {
-                    entry[lane] += ones;
-                }
-            }
+            lanes.0[lane] = bits;
+            ones[lane] = bits.count_ones() as u8;
+            all += bits.count_ones() as u16;
         }
+        self.counts[self.rows / LANES][lane] = all;
         self.rows += 1;
         Ok(())
     }
@@ -118,30 +192,60 @@ impl ClkBlock {
         self.words
     }
 
+    /// Segments per row; 1 for composite tokens.
+    pub fn segments(&self) -> usize {
+        self.segments
+    }
+
     /// The number of bits set in a row.
     ///
     /// # Panics
     /// When there is no such row.
     pub fn popcount(&self, row: usize) -> u32 {
         assert!(row < self.rows, "row {row} of {}", self.rows);
-        self.counts(row / LANES, 0)[row % LANES].into()
+        let place = self.place.get(row).map_or(row, |place| *place as usize);
+        self.counts(place / LANES)[place % LANES].into()
     }
 
     /// Memory that the block holds.
     pub fn bytes(&self) -> usize {
-        self.lanes.capacity() * size_of::<Lanes>() + self.counts.capacity() * size_of::<Counts>()
+        self.lanes.capacity() * size_of::<Lanes>()
+            + self.counts.capacity() * size_of::<Counts>()
+            + self.word_ones.capacity() * LANES
+            + self.classes.capacity() * size_of::<Class>()
+            + (self.number.capacity() + self.place.capacity()) * size_of::<u32>()
     }
 
-    /// Memory that a block of `rows` rows of `clk_bytes` bytes takes, to be reserved before it is built.
+    /// Memory that a composite block of `rows` rows of `clk_bytes` bytes takes, to be reserved before it is built.
     pub fn bytes_for(clk_bytes: usize, rows: usize) -> usize {
         let words = clk_bytes.div_ceil(8);
-        let per_group = words * size_of::<Lanes>() + (1 + checkpoints(words).len()) * size_of::<Counts>();
-        rows.div_ceil(LANES) * per_group
+        rows.div_ceil(LANES) * (words * (size_of::<Lanes>() + LANES) + size_of::<Counts>())
     }
 
-    /// Words after which a comparison may stop, ascending; all below [`words`](Self::words).
-    pub(super) fn checkpoints(&self) -> &[usize] {
-        &self.checkpoints
+    /// The most memory that a block of `rows` segmented tokens takes, to be reserved before it is built: up to a group of rows more
+    /// for each presence pattern, and the rows' numbers.
+    pub fn bytes_for_segmented(clk_bytes: usize, segments: usize, rows: usize) -> usize {
+        let classes = rows.min(1 << segments.min(MAX_SEGMENTS));
+        let places = (rows.div_ceil(LANES) + classes) * LANES;
+        Self::bytes_for(clk_bytes, places) + classes * size_of::<Class>() + (places + rows) * size_of::<u32>()
+    }
+
+    /// The parts of a range of the order that lie in one class: its pattern, and their places.
+    pub(super) fn parts(&self, order: &Range<usize>) -> Vec<(u16, Range<usize>)> {
+        if self.classes.is_empty() {
+            return vec![(u16::MAX, order.clone())];
+        }
+        let parts = self.classes.iter().map(|class| {
+            let (start, end) = (order.start.max(class.order.start), order.end.min(class.order.end));
+            let place = |at: usize| class.first + (at - class.order.start);
+            (class.pattern, if start < end { place(start)..place(end) } else { 0..0 })
+        });
+        parts.filter(|(_, places)| !places.is_empty()).collect()
+    }
+
+    /// The number of the row at a place.
+    pub(super) fn number(&self, place: u32) -> u32 {
+        self.number.get(place as usize).copied().unwrap_or(place)
     }
 
     /// The words of a group of eight rows.
@@ -149,29 +253,30 @@ impl ClkBlock {
         &self.lanes[group * self.words..][..self.words]
     }
 
-    /// A group's popcounts: entry 0 those of whole rows, entry `k + 1` those of the words from checkpoint `k` on.
-    pub(super) fn counts(&self, group: usize, entry: usize) -> &Counts {
-        &self.counts[group * (1 + self.checkpoints.len()) + entry]
+    /// The popcounts of a group's rows.
+    pub(super) fn counts(&self, group: usize) -> &Counts {
+        &self.counts[group]
     }
 
-    /// One word of one row.
-    pub(super) fn word(&self, row: usize, word: usize) -> u64 {
-        self.lanes[row / LANES * self.words + word].0[row % LANES]
+    /// The popcounts of a group's words, row by row.
+    pub(super) fn word_ones(&self, group: usize) -> &[[u8; LANES]] {
+        &self.word_ones[group * self.words..][..self.words]
     }
+}
+
+fn any_bit(bytes: &[u8]) -> bool {
+    bytes.iter().any(|byte| *byte != 0)
 }
 
 impl std::fmt::Debug for ClkBlock {
     /// Sizes only: no token bytes in logs.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ClkBlock").field("rows", &self.rows).field("words", &self.words).finish_non_exhaustive()
+        f.debug_struct("ClkBlock")
+            .field("rows", &self.rows)
+            .field("words", &self.words)
+            .field("segments", &self.segments)
+            .finish_non_exhaustive()
     }
-}
-
-/// Three to eight sixteenths of the words: where stopping was worth while at thresholds from 0.9 down to 0.8.
-fn checkpoints(words: usize) -> Vec<usize> {
-    let mut at: Vec<usize> = (3..=8).map(|sixteenths| words * sixteenths / 16).filter(|word| *word > 0).collect();
-    at.dedup();
-    at
 }
 
 #[cfg(test)]
@@ -182,15 +287,65 @@ mod tests {
     fn words_and_popcounts_are_those_of_the_rows() {
         let rows: Vec<Vec<u8>> = (0..13_u8).map(|row| (0..128).map(|byte| row.wrapping_mul(byte)).collect()).collect();
         let block = ClkBlock::from_rows(128, rows.iter().map(Vec::as_slice)).unwrap();
-        assert_eq!((block.rows(), block.words(), block.checkpoints()), (13, 16, &[3, 4, 5, 6, 7, 8][..]));
+        assert_eq!((block.rows(), block.words(), block.segments()), (13, 16, 1));
         for (at, row) in rows.iter().enumerate() {
-            let words: Vec<u64> = row.chunks(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
-            let ones = |words: &[u64]| words.iter().map(|word| word.count_ones()).sum::<u32>();
-            assert_eq!((0..16).map(|word| block.word(at, word)).collect::<Vec<_>>(), words);
-            assert_eq!(block.popcount(at), ones(&words));
-            for (entry, from) in [(1, 3), (2, 4), (3, 5), (4, 6), (5, 7), (6, 8)] {
-                assert_eq!(u32::from(block.counts(at / LANES, entry)[at % LANES]), ones(&words[from..]));
+            let (group, lane) = (at / LANES, at % LANES);
+            for (word, bytes) in row.chunks(8).enumerate() {
+                let bits = u64::from_le_bytes(bytes.try_into().unwrap());
+                assert_eq!(block.lanes(group)[word].0[lane], bits);
+                assert_eq!(u32::from(block.word_ones(group)[word][lane]), bits.count_ones());
             }
+            assert_eq!(block.popcount(at), row.iter().map(|byte| byte.count_ones()).sum::<u32>());
+        }
+    }
+
+    #[test]
+    fn rows_of_one_presence_pattern_lie_together_and_keep_their_numbers() {
+        let rows: Vec<([u8; 16], u16)> = (0..30_u16)
+            .map(|row| {
+                let pattern = [3, 1, 2, 3][usize::from(row % 4)];
+                let part = |bit: u16| if pattern & bit != 0 { [row as u8 + 1; 8] } else { [0; 8] };
+                ([part(1), part(2)].concat().try_into().unwrap(), pattern)
+            })
+            .collect();
+        let block = ClkBlock::segmented(16, 2, rows.iter().map(|(clk, pattern)| (&clk[..], *pattern))).unwrap();
+        assert_eq!((block.rows(), block.words(), block.segments()), (30, 2, 2));
+        let mut seen = Vec::new();
+        for (pattern, places) in block.parts(&(0..30)) {
+            assert_eq!(places.start % LANES, 0);
+            for place in places {
+                let number = block.number(place as u32) as usize;
+                assert_eq!(rows[number].1, pattern);
+                assert_eq!(block.lanes(place / LANES)[0].0[place % LANES].to_le_bytes(), rows[number].0[..8]);
+                assert_eq!(block.popcount(number), rows[number].0.iter().map(|byte| byte.count_ones()).sum::<u32>());
+                seen.push(number);
+            }
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, (0..30).collect::<Vec<_>>());
+        let some: usize = block.parts(&(5..23)).iter().map(|(_, places)| places.len()).sum();
+        assert_eq!(some, 18);
+    }
+
+    #[test]
+    fn the_memory_estimate_of_segmented_blocks_is_never_exceeded() {
+        for (rows, patterns) in [(0, 1), (1, 1), (100, 4), (1000, 4), (1000, 1)] {
+            let clk = [0_u8; 64];
+            let block = ClkBlock::segmented(64, 2, (0..rows).map(|row| (&clk[..], (row % patterns) as u16))).unwrap();
+            let (bytes, most) = (block.bytes(), ClkBlock::bytes_for_segmented(64, 2, rows));
+            assert!(bytes <= most, "{rows} rows of {patterns} patterns: {bytes} of {most}");
+        }
+    }
+
+    #[test]
+    fn segments_that_do_not_fit_are_refused() {
+        let clk = [1_u8; 24];
+        let build =
+            |segments, pattern| ClkBlock::segmented(24, segments, [(&clk[..], pattern)]).map(|block| block.rows());
+        assert_eq!(build(3, 0b111), Ok(1));
+        assert_eq!(build(3, 0b101), Err(BlockError::Absent { row: 0, segment: 1 }));
+        for segments in [0, 2, 17] {
+            assert_eq!(build(segments, u16::MAX), Err(BlockError::Segments { clk_bytes: 24, segments }));
         }
     }
 

@@ -43,6 +43,36 @@ pub enum BlockError {
         /// The length of the block's rows.
         expected: usize,
     },
+    /// Segments are whole words, and no more than the presence pattern has bits.
+    #[error(
+        "a CLK of {clk_bytes} bytes does not divide into {segments} segments\nhint: 1 to 16 equal segments of multiples of 64 bits"
+    )]
+    Segments {
+        /// The length of the CLKs.
+        clk_bytes: usize,
+        /// The segments asked for.
+        segments: usize,
+    },
+    /// A segment that is said to be absent has bits.
+    #[error(
+        "row {row}: segment {segment} is absent by its presence pattern, but has bits\nhint: the token file was made by a faulty encoder; ask the custodian to tokenise again"
+    )]
+    Absent {
+        /// The row, counted from 0.
+        row: usize,
+        /// The segment, counted from 0.
+        segment: usize,
+    },
+}
+
+impl BlockError {
+    /// The same error of another row.
+    pub(super) fn at_row(self, at: usize) -> Self {
+        match self {
+            Self::Ragged { clk_bytes, expected, .. } => Self::Ragged { row: at, clk_bytes, expected },
+            other => other,
+        }
+    }
 }
 
 /// Why no kernel could be chosen.
@@ -50,7 +80,9 @@ pub enum BlockError {
 #[non_exhaustive]
 pub enum KernelError {
     /// `LINKAGE_KERNEL` names no kernel.
-    #[error("`{name}` is no kernel\nhint: LINKAGE_KERNEL takes `portable` or `avx512`; unset, the fastest is chosen")]
+    #[error(
+        "`{name}` is no kernel\nhint: LINKAGE_KERNEL takes `scalar`, `avx2`, `avx512` or `neon`; unset, the fastest is chosen"
+    )]
     Unknown {
         /// What was asked for.
         name: String,

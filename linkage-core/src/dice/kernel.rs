@@ -5,8 +5,9 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use super::error::KernelError;
-use super::search::{Job, Match};
-use super::{arch, portable};
+use super::job::Job;
+use super::search::Match;
+use super::{arch, scalar};
 
 /// Forces a kernel by name.
 const VARIABLE: &str = "LINKAGE_KERNEL";
@@ -31,26 +32,28 @@ impl Kernel {
         CHOSEN
             .get_or_init(|| match env::var(VARIABLE) {
                 Ok(name) if !name.is_empty() => Self::named(&name),
-                _ => Ok(Self::avx512().unwrap_or(Self::portable())),
+                _ => Ok(Self::available().pop().unwrap_or(Self::scalar())),
             })
             .clone()
     }
 
-    /// The kernel of that name: `portable` or `avx512`.
+    /// The kernel of that name: `scalar`, `avx2`, `avx512` or `neon`.
     ///
     /// # Errors
     /// When there is no such kernel, or it does not run here.
     pub fn named(name: &str) -> Result<Self, KernelError> {
         match name {
-            "portable" => Ok(Self::portable()),
+            "scalar" => Ok(Self::scalar()),
+            "avx2" => Self::avx2().ok_or(KernelError::Unavailable { name: "avx2" }),
             "avx512" => Self::avx512().ok_or(KernelError::Unavailable { name: "avx512" }),
+            "neon" => Self::neon().ok_or(KernelError::Unavailable { name: "neon" }),
             _ => Err(KernelError::Unknown { name: name.to_owned() }),
         }
     }
 
     /// Every kernel that this CPU runs, the slowest first.
     pub fn available() -> Vec<Self> {
-        [Some(Self::portable()), Self::avx512()].into_iter().flatten().collect()
+        [Some(Self::scalar()), Self::neon(), Self::avx2(), Self::avx512()].into_iter().flatten().collect()
     }
 
     /// The name, as `LINKAGE_KERNEL` takes it and EXPLAIN shows it.
@@ -62,8 +65,16 @@ impl Kernel {
         (self.run)(job, out)
     }
 
-    fn portable() -> Self {
-        Self { name: "portable", run: portable::run }
+    fn scalar() -> Self {
+        Self { name: "scalar", run: scalar::run }
+    }
+
+    fn neon() -> Option<Self> {
+        arch::neon().map(|run| Self { name: "neon", run })
+    }
+
+    fn avx2() -> Option<Self> {
+        arch::avx2().map(|run| Self { name: "avx2", run })
     }
 
     fn avx512() -> Option<Self> {
@@ -83,11 +94,13 @@ mod tests {
 
     #[test]
     fn a_kernel_that_is_unknown_or_cannot_run_is_refused() {
-        assert_eq!(Kernel::named("portable").unwrap().name(), "portable");
+        assert_eq!(Kernel::named("scalar").unwrap().name(), "scalar");
         let refused = Kernel::named("abacus").unwrap_err();
         assert_eq!(refused, KernelError::Unknown { name: "abacus".into() });
         assert!(refused.to_string().contains("\nhint: "));
-        let runs = Kernel::available().iter().any(|kernel| kernel.name() == "avx512");
-        assert_eq!(Kernel::named("avx512").is_ok(), runs);
+        for name in ["avx2", "avx512", "neon"] {
+            let runs = Kernel::available().iter().any(|kernel| kernel.name() == name);
+            assert_eq!(Kernel::named(name).is_ok(), runs, "{name}");
+        }
     }
 }

@@ -1,9 +1,9 @@
-//! From a message to hash positions: keyed BLAKE3 with extended output, reduced without bias.
-
-use blake3::Hasher;
+//! From a message to hash positions: a keyed hash with extended output, reduced without bias.
 
 use super::features::Message;
+use super::hash::{KeyedHash, Stream};
 use crate::clk::ClkLength;
+use crate::schema::HashingProfile;
 
 /// What a message draws beside the bits that every message of its value draws.
 #[derive(Clone, Copy)]
@@ -16,22 +16,33 @@ pub(super) struct Draw {
 
 /// The hash of one field: its key, ready to use, and the length of the filter.
 pub(super) struct Positions {
-    keyed: Hasher,
+    hashing: HashingProfile,
+    keyed: KeyedHash,
     length: u32,
     /// Values from here on are rejected: 65536 rounded down to a multiple of the length.
     limit: u32,
 }
 
 impl Positions {
-    pub(super) fn new(key: &[u8; 32], length: ClkLength) -> Self {
+    pub(super) fn new(hashing: HashingProfile, key: &[u8; 32], length: ClkLength) -> Self {
         let length = length.bits() as u32;
-        Self { keyed: Hasher::new_keyed(key), length, limit: 65536 - 65536 % length }
+        Self { hashing, keyed: KeyedHash::new(hashing, key), length, limit: 65536 - 65536 % length }
     }
 
     /// Leaves the bits of the first `count` positions of a message in `filter`, however many blocks of output that takes.
     pub(super) fn draw(&self, message: &Message, count: usize, filter: &mut [u64]) -> Draw {
+        message.with_bytes(|bytes| self.draw_from(self.keyed.stream(bytes), count, filter))
+    }
+
+    /// The same hash under another key, which follows from this one's and a message.
+    pub(super) fn rekeyed(&self, message: &[u8]) -> Self {
+        let keyed = KeyedHash::new(self.hashing, &self.keyed.key(message));
+        Self { hashing: self.hashing, keyed, length: self.length, limit: self.limit }
+    }
+
+    #[inline]
+    fn draw_from(&self, mut output: Stream<'_>, count: usize, filter: &mut [u64]) -> Draw {
         filter.fill(0);
-        let mut output = message.with_bytes(|bytes| self.keyed.clone().update(bytes).finalize_xof());
         let mut block = [0; 64];
         output.fill(&mut block);
         let (rank, mut pairs) = block.split_at(8);
@@ -59,12 +70,6 @@ impl Positions {
     }
 }
 
-impl Drop for Positions {
-    fn drop(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.keyed);
-    }
-}
-
 /// Sets one bit of a filter.
 #[inline]
 pub(super) fn set_bit(words: &mut [u64], position: u16) {
@@ -88,7 +93,7 @@ mod tests {
     fn positions_lie_in_the_filter_and_favour_none() {
         // 192 does not divide 65536, so that rejection matters.
         for bits in [64, 192, 1024, 4032, 4096] {
-            let hash = Positions::new(&[3; 32], ClkLength::new(bits).unwrap());
+            let hash = Positions::new(HashingProfile::Blake3, &[3; 32], ClkLength::new(bits).unwrap());
             let mut counts = vec![0u32; bits];
             let mut total = 0;
             let mut filter = vec![0; bits / 64];
@@ -109,7 +114,7 @@ mod tests {
     #[test]
     fn each_draw_adds_the_position_after_the_last() {
         let length = ClkLength::new(192).unwrap();
-        let hash = Positions::new(&[4; 32], length);
+        let hash = Positions::new(HashingProfile::Blake3, &[4; 32], length);
         for message in some_messages(200) {
             let (mut filter, mut expected) = ([0; 3], [0; 3]);
             for count in 0..100 {

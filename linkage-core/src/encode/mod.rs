@@ -1,26 +1,35 @@
-//! From normalised records to tokens: q-grams, keyed BLAKE3, bits; and exact tokens.
+//! From normalised records to tokens: q-grams, a keyed hash, bits, hardening; exact tokens and blocking keys.
 //!
 //! docs/spec/encoding.md says what is computed, to the bit; testdata/vectors/encode holds examples. This module only
 //! adds how to do it fast: see [`Worker`].
 
 mod draw;
+mod equal;
 mod features;
+mod harden;
+mod hash;
 mod memo;
+mod part;
+mod salt;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod vectors;
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use crate::clk::{Clk, ClkLength};
 use crate::normalise::{self, Outcome, Rule};
-use crate::schema::{ExactComponent, Features, FieldKind, HashingProfile, LinkageSchema};
-use crate::secret::{Key, LinkageSecret};
-use draw::{Positions, set_bit};
+use crate::schema::{Features, FieldKind, Layout, LinkageSchema};
+use crate::secret::{KeyUse, LinkageSecret};
+use draw::{Draw, Positions, set_bit};
+use equal::{BlockingPlan, ExactPlan};
 use features::{Message, Part};
+use harden::Hardener;
 use memo::{GramMemo, ValueMemo, ValueSlot};
+use salt::Salt;
 
 /// A record after normalisation: one value or nothing per field, in the order of the schema's fields.
 pub type NormalisedRecord = [Option<String>];
@@ -28,12 +37,15 @@ pub type NormalisedRecord = [Option<String>];
 /// One record's encoded row, without its record ref.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
-    /// The Bloom filter of the encoded fields.
+    /// The Bloom filter of the encoded fields; in a segmented layout all filters, side by side.
     pub clk: Clk,
-    /// Bit i is set when the i-th encoded field of the schema has a value.
+    /// Composite layout: bit i is set when the i-th encoded field of the schema has a value. Segmented: bit s is set when
+    /// any field of segment s has one; an absent segment is all zero.
     pub presence: u16,
     /// The exact tokens in the order of the schema; `None` where a required field is missing.
     pub exact: Vec<Option<[u8; 16]>>,
+    /// The blocking keys in the order of the schema; `None` where a part is missing.
+    pub blocking: Vec<Option<[u8; 16]>>,
 }
 
 /// What became of a record as the custodian holds it.
@@ -48,10 +60,14 @@ pub struct EncodedRaw {
 /// Encodes records by one schema and one secret. Shared between threads; every thread takes a [`Worker`].
 pub struct Encoder {
     length: ClkLength,
+    segmented: bool,
     /// What each entry of a record holds.
     kinds: Vec<FieldKind>,
     fields: Vec<FieldPlan>,
     exact: Vec<ExactPlan>,
+    blocking: Vec<BlockingPlan>,
+    salt: Option<Salt>,
+    hardener: Option<Hardener>,
     /// The memory of workers that are not at work, so that the next one starts with it.
     idle: Mutex<Vec<Memory>>,
 }
@@ -62,34 +78,54 @@ struct FieldPlan {
     features: Features,
     budget: usize,
     positions: Positions,
-}
-
-struct ExactPlan {
-    key: Key,
-    components: Vec<ExactComponent>,
+    /// The words of the CLK that the field draws from.
+    words: Range<usize>,
+    /// The bit of its segment in the presence mask.
+    segment_bit: u16,
 }
 
 impl Encoder {
     /// An encoder for records of this schema.
     pub fn new(schema: &LinkageSchema, secret: &LinkageSecret) -> Self {
-        let HashingProfile::Blake3 = schema.hashing();
-        let digest = schema.digest();
-        let length = schema.clk_length();
-        let fields = schema.encoded_fields().map(|(index, field, encoding)| FieldPlan {
-            index,
-            features: encoding.features(),
-            budget: encoding.bits(),
-            positions: Positions::new(&secret.field_key(&digest, field.name()), length),
+        let (hashing, digest) = (schema.hashing(), schema.digest());
+        let key = |usage, name: &str| secret.key(hashing, usage, &digest, name);
+        let length = schema.filter_length();
+        let filter = match schema.layout() {
+            Layout::Composite => length,
+            Layout::Segmented { segment_bits, .. } => {
+                ClkLength::new(segment_bits).expect("a schema's segments are multiples of 64 bits, and fit into a CLK")
+            }
+        };
+        let fields = schema.encoded_fields().map(|(index, field, encoding)| {
+            let segment = encoding.segment().unwrap_or(0);
+            FieldPlan {
+                index,
+                features: encoding.features(),
+                budget: encoding.bits(),
+                positions: Positions::new(hashing, &key(KeyUse::Field, field.name()), filter),
+                words: segment * filter.words()..(segment + 1) * filter.words(),
+                segment_bit: 1 << segment,
+            }
         });
         let exact = schema.exact_tokens().iter().map(|token| ExactPlan {
-            key: secret.exact_token_key(&digest, token.name()),
+            hashing,
+            key: key(KeyUse::ExactToken, token.name()),
             components: token.components().to_vec(),
+        });
+        let blocking = schema.blocking_keys().iter().map(|blocking| BlockingPlan {
+            hashing,
+            key: key(KeyUse::BlockingKey, blocking.name()),
+            parts: blocking.parts().to_vec(),
         });
         Self {
             length,
+            segmented: schema.layout() != Layout::Composite,
             kinds: schema.fields().iter().map(|field| field.kind()).collect(),
             fields: fields.collect(),
             exact: exact.collect(),
+            blocking: blocking.collect(),
+            salt: Salt::of(schema),
+            hardener: Hardener::new(schema, secret),
             idle: Mutex::new(Vec::new()),
         }
     }
@@ -144,8 +180,9 @@ struct Memory {
     grams: Vec<GramMemo>,
     values: Vec<ValueMemo>,
     filter: Vec<u64>,
+    room: Vec<u64>,
     scratch: Scratch,
-    exact_message: Vec<u8>,
+    message: Vec<u8>,
     texts: Vec<String>,
 }
 
@@ -159,7 +196,8 @@ struct Scratch {
 
 impl Memory {
     fn new(fields: usize, length: ClkLength) -> Self {
-        let mut memory = Self { filter: vec![0; length.words()], ..Self::default() };
+        let words = || vec![0; length.words()];
+        let mut memory = Self { filter: words(), room: words(), ..Self::default() };
         memory.grams.resize_with(fields, GramMemo::default);
         memory.values.resize_with(fields, ValueMemo::default);
         memory
@@ -173,6 +211,26 @@ impl Worker<'_> {
     /// When the record does not have one entry per field of the schema.
     pub fn encode<S: AsRef<str>>(&mut self, record: &[Option<S>]) -> Token {
         assert_eq!(record.len(), self.encoder.kinds.len(), "a record has one entry per field of the schema");
+        let (mut clk, mut presence) = match self.encoder.salt {
+            None => self.filter(record),
+            Some(salt) => self.salted_filter(salt, record),
+        };
+        if self.encoder.segmented {
+            let present = self.encoder.fields.iter().enumerate().filter(|(bit, _)| presence >> bit & 1 == 1);
+            presence = present.fold(0, |mask, (_, plan)| mask | plan.segment_bit);
+        }
+        if let Some(hardener) = &self.encoder.hardener {
+            clk = hardener.apply(&clk);
+        }
+        let message = &mut self.memory.message;
+        let exact = self.encoder.exact.iter().map(|plan| plan.encode(record, message)).collect();
+        let blocking = self.encoder.blocking.iter().map(|plan| plan.encode(record, message)).collect();
+        Token { clk, presence, exact, blocking }
+    }
+
+    /// The filter of a record, and which fields are in it: bit i is the i-th encoded field.
+    #[inline]
+    fn filter<S: AsRef<str>>(&mut self, record: &[Option<S>]) -> (Clk, u16) {
         let mut clk = Clk::empty(self.encoder.length);
         let mut presence = 0;
         // First everything that is remembered, then what has to be computed: see `ValueMemo::merge_known`.
@@ -180,13 +238,13 @@ impl Worker<'_> {
         let mut unknown = 0u16;
         for (bit, plan) in self.encoder.fields.iter().enumerate() {
             if let Some(value) = record[plan.index].as_ref().map(AsRef::as_ref).filter(|value| !value.is_empty()) {
-                slots[bit] = self.memory.values[bit].slot(value, clk.words().len());
+                slots[bit] = self.memory.values[bit].slot(value, plan.words.len());
                 unknown |= 1 << bit;
             }
         }
-        for (bit, values) in self.memory.values.iter_mut().enumerate() {
+        for (bit, (values, plan)) in self.memory.values.iter_mut().zip(&self.encoder.fields).enumerate() {
             if let Some(slot) = slots[bit] {
-                let known = values.merge_known(slot, clk.words_mut());
+                let known = values.merge_known(slot, &mut clk.words_mut()[plan.words.clone()]);
                 presence |= u16::from(known) << bit;
             }
         }
@@ -196,13 +254,36 @@ impl Worker<'_> {
             unknown &= unknown - 1;
             let plan = &self.encoder.fields[bit];
             if let Some(value) = &record[plan.index]
-                && self.memory.encode_field(bit, plan, value.as_ref(), slots[bit], clk.words_mut())
+                && self.memory.encode_field(
+                    bit,
+                    plan,
+                    value.as_ref(),
+                    slots[bit],
+                    &mut clk.words_mut()[plan.words.clone()],
+                )
             {
                 presence |= 1 << bit;
             }
         }
-        let exact = self.encoder.exact.iter().map(|plan| self.memory.encode_exact(plan, record)).collect();
-        Token { clk, presence, exact }
+        (clk, presence)
+    }
+
+    /// The same with a salt: nothing is remembered but the values of the salt's own field.
+    fn salted_filter<S: AsRef<str>>(&mut self, salt: Salt, record: &[Option<S>]) -> (Clk, u16) {
+        let mut clk = Clk::empty(self.encoder.length);
+        let mut presence = 0;
+        let message = salt.message(record);
+        for (bit, plan) in self.encoder.fields.iter().enumerate() {
+            let value = record[plan.index].as_ref().map(AsRef::as_ref).unwrap_or_default();
+            let words = &mut clk.words_mut()[plan.words.clone()];
+            let present = if salt.is(plan.index) {
+                self.memory.encode_field(bit, plan, value, None, words)
+            } else {
+                self.memory.encode_salted(plan, &plan.positions.rekeyed(&message), value, words)
+            };
+            presence |= u16::from(present) << bit;
+        }
+        (clk, presence)
     }
 
     /// Normalises and encodes one record.
@@ -237,7 +318,7 @@ impl Drop for Worker<'_> {
 }
 
 impl Memory {
-    /// Adds the bits of one value to the CLK and remembers them; false when it has no q-gram, and so counts as missing.
+    /// Adds the bits of one value to its filter and remembers them; false when it has no q-gram, and so counts as missing.
     fn encode_field(
         &mut self,
         field: usize,
@@ -247,8 +328,13 @@ impl Memory {
         clk: &mut [u64],
     ) -> bool {
         let Self { grams, values, filter, scratch, .. } = self;
+        let filter = &mut filter[..clk.len()];
         filter.fill(0);
-        if !scratch.value_filter(plan, value, &mut grams[field], filter) {
+        let memo = &mut grams[field];
+        let merge = |message: &Message, each: usize, filter: &mut [u64]| {
+            memo.merge(message, each, filter, |bits| plan.positions.draw(message, each, bits))
+        };
+        if !scratch.value_filter(plan, value, filter, merge) {
             return false;
         }
         for (word, more) in clk.iter_mut().zip(filter.iter()) {
@@ -260,32 +346,33 @@ impl Memory {
         true
     }
 
-    /// The exact token of a record (docs/spec/encoding.md, §6).
-    fn encode_exact<S: AsRef<str>>(&mut self, plan: &ExactPlan, record: &[Option<S>]) -> Option<[u8; 16]> {
-        let message = &mut self.exact_message;
-        message.clear();
-        for component in &plan.components {
-            match record[component.field()].as_ref().map(AsRef::as_ref).filter(|value: &&str| !value.is_empty()) {
-                // What cannot be read is neither equal nor absent.
-                Some(value) if value.contains(normalise::WILDCARD) => return None,
-                Some(value) => {
-                    message.push(1);
-                    message.extend_from_slice(&(value.len() as u32).to_le_bytes());
-                    message.extend_from_slice(value.as_bytes());
-                }
-                None if component.optional() => message.push(0),
-                None => return None,
-            }
+    /// Adds the bits of one value under a record's own key.
+    fn encode_salted(&mut self, plan: &FieldPlan, positions: &Positions, value: &str, clk: &mut [u64]) -> bool {
+        let Self { filter, room, scratch, .. } = self;
+        let (filter, room) = (&mut filter[..clk.len()], &mut room[..clk.len()]);
+        filter.fill(0);
+        let merge =
+            |message: &Message, each: usize, filter: &mut [u64]| salt::merge(positions, message, each, filter, room);
+        if !scratch.value_filter(plan, value, filter, merge) {
+            return false;
         }
-        let mut token = [0; 16];
-        token.copy_from_slice(&blake3::keyed_hash(&plan.key, message).as_bytes()[..16]);
-        Some(token)
+        clk.iter_mut().zip(filter.iter()).for_each(|(word, more)| *word |= more);
+        true
     }
 }
 
 impl Scratch {
     /// Sets the bits of one value in an empty filter; false when it has no q-gram.
-    fn value_filter(&mut self, plan: &FieldPlan, value: &str, memo: &mut GramMemo, filter: &mut [u64]) -> bool {
+    ///
+    /// `merge` adds the bits of the first so many positions of a message.
+    #[inline]
+    fn value_filter(
+        &mut self,
+        plan: &FieldPlan,
+        value: &str,
+        filter: &mut [u64],
+        mut merge: impl FnMut(&Message, usize, &mut [u64]) -> Draw,
+    ) -> bool {
         let Self { parts, messages, draws } = self;
         messages.clear();
         features::messages(plan.features, value, parts, messages);
@@ -293,7 +380,7 @@ impl Scratch {
             let (each, remainder) = (plan.budget / messages.len(), plan.budget % messages.len());
             draws.clear();
             for (index, message) in (0..).zip(messages.iter()) {
-                let draw = memo.merge(message, each, filter, |bits| plan.positions.draw(message, each, bits));
+                let draw = merge(message, each, filter);
                 draws.push((draw.rank, index, draw.next));
             }
             // By rank; equal ranks keep the order of the text, as equal messages draw the same.

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 use rayon::prelude::*;
 
 use super::*;
+use crate::schema::HashingProfile;
+use crate::secret::Key;
 
 fn schema(json: &str) -> LinkageSchema {
     LinkageSchema::parse(json.as_bytes()).unwrap()
@@ -30,12 +32,24 @@ fn mixed(bits: usize) -> LinkageSchema {
     ))
 }
 
+/// The same fields in three segments: two of two fields, one of one.
+fn segmented(words: usize) -> LinkageSchema {
+    let mut document: serde_json::Value = serde_json::from_str(&mixed(64).canonical()).unwrap();
+    document["layout"] = serde_json::json!({"kind": "segmented", "segments": 3, "segment_bits": words * 64});
+    for (index, segment) in [(0, 2), (2, 0), (3, 0), (4, 1), (5, 2)] {
+        document["fields"][index]["encode"]["segment"] = segment.into();
+    }
+    schema(&document.to_string())
+}
+
 fn secret() -> LinkageSecret {
     LinkageSecret::from_bytes(std::array::from_fn(|i| i as u8))
 }
 
 /// The encoding of one field as the specification has it, step by step and without haste.
-fn naive_field(schema: &LinkageSchema, name: &str, value: &str) -> Option<Clk> {
+///
+/// With a salt, the field's key is replaced by one that follows from it and the salt.
+fn naive_field(schema: &LinkageSchema, name: &str, value: &str, salt: Option<&str>) -> Option<Clk> {
     let field = schema.fields().iter().find(|f| f.name() == name).unwrap();
     let encoding = field.encoding().unwrap();
     let mut all = Vec::new();
@@ -46,13 +60,18 @@ fn naive_field(schema: &LinkageSchema, name: &str, value: &str) -> Option<Clk> {
     if set.is_empty() {
         return None;
     }
-    let key = secret().field_key(&schema.digest(), name);
+    let mut key = secret().key(schema.hashing(), KeyUse::Field, &schema.digest(), name);
+    if let Some(salt) = salt {
+        let mut salted = Key::default();
+        naive_output(schema.hashing(), &key, &[b"\x40", salt.as_bytes()].concat(), &mut salted[..]);
+        key = salted;
+    }
     let mut ranked: Vec<(u64, Vec<u16>)> = set
         .iter()
         .map(|message| {
             let mut bytes = vec![0; 8 + 8 * encoding.bits() + 64];
-            blake3::Hasher::new_keyed(&key).update(message).finalize_xof().fill(&mut bytes);
-            let bits = schema.clk_bits() as u32;
+            naive_output(schema.hashing(), &key, message, &mut bytes);
+            let bits = (schema.clk_bits() / schema.layout().segments()) as u32;
             let positions = bytes[8..]
                 .chunks_exact(2)
                 .map(|pair| u32::from(u16::from_le_bytes([pair[0], pair[1]])))
@@ -63,20 +82,49 @@ fn naive_field(schema: &LinkageSchema, name: &str, value: &str) -> Option<Clk> {
         .collect();
     ranked.sort();
     let mut clk = Clk::empty(schema.clk_length());
+    let words = schema.clk_length().words() / schema.layout().segments();
+    let start = encoding.segment().unwrap_or(0) * words;
     for (place, (_, positions)) in ranked.iter().enumerate() {
         let count = encoding.bits() / ranked.len() + usize::from(place < encoding.bits() % ranked.len());
-        positions[..count].iter().for_each(|p| set_bit(clk.words_mut(), *p));
+        positions[..count].iter().for_each(|p| set_bit(&mut clk.words_mut()[start..start + words], *p));
     }
     Some(clk)
 }
 
+fn naive_output(hashing: HashingProfile, key: &Key, message: &[u8], out: &mut [u8]) {
+    if hashing == HashingProfile::Blake3 {
+        return blake3::Hasher::new_keyed(key).update(message).finalize_xof().fill(out);
+    }
+    use hmac::Mac as _;
+    for (counter, chunk) in (1u32..).zip(out.chunks_mut(32)) {
+        let mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(&key[..]).unwrap();
+        let block = mac.chain_update(counter.to_be_bytes()).chain_update(message).finalize().into_bytes();
+        chunk.copy_from_slice(&block[..chunk.len()]);
+    }
+}
+
+/// The same schema with HMAC-SHA-256, or with the birth date as salt.
+fn changed(schema: &LinkageSchema, key: &str, value: serde_json::Value) -> LinkageSchema {
+    let mut document: serde_json::Value = serde_json::from_str(&schema.canonical()).unwrap();
+    document[key] = value;
+    LinkageSchema::parse(document.to_string().as_bytes()).unwrap()
+}
+
 fn naive(schema: &LinkageSchema, record: &[Option<String>]) -> (Clk, u16) {
+    let salted = schema.fields().iter().position(|f| f.name() == "d").filter(|_| !schema.hardening().is_empty());
+    let salt = salted.map(|index| {
+        // A salt that cannot be read is none.
+        record[index].as_deref().filter(|value| !value.contains(normalise::WILDCARD)).unwrap_or_default()
+    });
     let mut clk = Clk::empty(schema.clk_length());
     let mut presence = 0;
-    for (bit, (index, field, _)) in schema.encoded_fields().enumerate() {
-        if let Some(one) = record[index].as_deref().and_then(|value| naive_field(schema, field.name(), value)) {
+    for (bit, (index, field, encoding)) in schema.encoded_fields().enumerate() {
+        if let Some(one) = record[index]
+            .as_deref()
+            .and_then(|value| naive_field(schema, field.name(), value, salt.filter(|_| salted != Some(index))))
+        {
             clk.words_mut().iter_mut().zip(one.words()).for_each(|(word, more)| *word |= more);
-            presence |= 1 << bit;
+            presence |= 1 << encoding.segment().unwrap_or(bit);
         }
     }
     (clk, presence)
@@ -109,6 +157,37 @@ proptest! {
         for record in records.iter().chain(&records) {
             let token = worker.encode(record);
             prop_assert_eq!((token.clk, token.presence), naive(&schema, record));
+        }
+    }
+
+    #[test]
+    fn segments_hold_their_own_fields_and_nothing_where_those_are_missing(records in records(), words in 1usize..=21) {
+        let schema = segmented(words);
+        let encoder = Encoder::new(&schema, &secret());
+        let mut worker = encoder.worker();
+        for record in records.iter().chain(&records) {
+            let token = worker.encode(record);
+            for (segment, bits) in token.clk.words().chunks(words).enumerate() {
+                prop_assert_eq!(bits.iter().any(|word| *word != 0), token.presence >> segment & 1 == 1);
+            }
+            prop_assert_eq!((token.clk, token.presence), naive(&schema, record));
+        }
+    }
+
+    #[test]
+    fn other_hashes_and_salts_give_what_the_specification_says(records in records()) {
+        let salt = serde_json::json!([{"kind": "salt", "field": "d"}]);
+        for schema in [
+            changed(&mixed(1024), "hashing", "hmac-sha256".into()),
+            changed(&mixed(1024), "hardening", salt.clone()),
+            changed(&segmented(2), "hardening", salt),
+        ] {
+            let encoder = Encoder::new(&schema, &secret());
+            let mut worker = encoder.worker();
+            for record in records.iter().chain(&records) {
+                let token = worker.encode(record);
+                prop_assert_eq!((token.clk, token.presence), naive(&schema, record));
+            }
         }
     }
 

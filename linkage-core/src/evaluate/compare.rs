@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 
 use super::LinkedPair;
-use crate::clk::Clk;
 use crate::dice::{self, BlockError, ClkBlock, DiceThreshold, Kernel};
 use crate::encode::Token;
 
@@ -18,17 +17,29 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Takes the tokens of two tables, made by one encoder, in row order.
+    /// Takes the composite tokens of two tables, made by one encoder, in row order.
     ///
     /// # Errors
     /// [`BlockError`] when the CLKs are not of one length.
     pub fn new(left: &[Token], right: &[Token]) -> Result<Self, BlockError> {
+        Self::segmented(left, right, 1)
+    }
+
+    /// Takes the tokens of two tables, made by one encoder with so many segments (1: composite), in row order.
+    ///
+    /// # Errors
+    /// [`BlockError`] when the CLKs are not of one length, or do not divide into so many segments.
+    pub fn segmented(left: &[Token], right: &[Token], segments: usize) -> Result<Self, BlockError> {
         let block = |tokens: &[Token]| {
             let bytes = tokens.first().or(left.first()).or(right.first()).map_or(8, |token| token.clk.length().bytes());
             let clks: Vec<Vec<u8>> = tokens.iter().map(|token| token.clk.bytes().collect()).collect();
-            ClkBlock::from_rows(bytes, clks.iter().map(Vec::as_slice))
+            if segments == 1 {
+                return ClkBlock::from_rows(bytes, clks.iter().map(Vec::as_slice));
+            }
+            let rows = clks.iter().zip(tokens).map(|(clk, token)| (clk.as_slice(), token.presence));
+            ClkBlock::segmented(bytes, segments, rows)
         };
-        Ok(Self { left: block(left)?, right: block(right)?, exact: exact_pairs(left, right) })
+        Ok(Self { left: block(left)?, right: block(right)?, exact: exact_pairs(left, right, segments) })
     }
 
     /// Every pair that agrees on an exact token, then, among the rows that no exact token has linked, every pair whose
@@ -52,7 +63,7 @@ impl Comparison {
                     .map(|found| LinkedPair {
                         left: found.left,
                         right: found.right,
-                        score: self.score(found.left, found.right, found.intersection),
+                        score: found.score(),
                         exact: false,
                     }),
             );
@@ -62,14 +73,10 @@ impl Comparison {
         }
         Some(pairs)
     }
-
-    fn score(&self, left: u32, right: u32, intersection: u32) -> f64 {
-        dice::score(intersection, self.left.popcount(left as usize), self.right.popcount(right as usize))
-    }
 }
 
 /// The pairs that agree on an exact token, with their Dice similarity, by which they are ordered among themselves.
-fn exact_pairs(left: &[Token], right: &[Token]) -> Vec<LinkedPair> {
+fn exact_pairs(left: &[Token], right: &[Token], segments: usize) -> Vec<LinkedPair> {
     let kinds = left.first().map_or(0, |token| token.exact.len());
     let mut rows = Vec::new();
     for kind in 0..kinds {
@@ -88,13 +95,17 @@ fn exact_pairs(left: &[Token], right: &[Token]) -> Vec<LinkedPair> {
     rows.dedup();
     rows.into_iter()
         .map(|(row, other)| {
-            let score = similarity(&left[row as usize].clk, &right[other as usize].clk);
+            let score = similarity(&left[row as usize], &right[other as usize], segments);
             LinkedPair { left: row, right: other, score, exact: true }
         })
         .collect()
 }
 
-fn similarity(a: &Clk, b: &Clk) -> f64 {
-    let common = a.words().iter().zip(b.words()).map(|(a, b)| (a & b).count_ones()).sum();
-    dice::score(common, a.popcount(), b.popcount())
+fn similarity(a: &Token, b: &Token, segments: usize) -> f64 {
+    if segments == 1 {
+        let common = a.clk.words().iter().zip(b.clk.words()).map(|(a, b)| (a & b).count_ones()).sum();
+        return dice::score(common, a.clk.popcount(), b.clk.popcount());
+    }
+    let bytes = |token: &Token| token.clk.bytes().collect::<Vec<u8>>();
+    dice::segmented_similarity((&bytes(a), a.presence), (&bytes(b), b.presence), segments)
 }

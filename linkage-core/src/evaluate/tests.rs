@@ -124,7 +124,12 @@ proptest! {
 }
 
 fn token(bits: u64, exact: Option<u8>) -> Token {
-    Token { clk: Clk::from_bytes(&bits.to_le_bytes()).unwrap(), presence: 0, exact: vec![exact.map(|byte| [byte; 16])] }
+    Token {
+        clk: Clk::from_bytes(&bits.to_le_bytes()).unwrap(),
+        presence: 0,
+        exact: vec![exact.map(|byte| [byte; 16])],
+        blocking: Vec::new(),
+    }
 }
 
 fn compared(left: &[Token], right: &[Token], threshold: &str, limit: usize) -> Option<Vec<LinkedPair>> {
@@ -140,6 +145,25 @@ fn a_row_with_an_exact_link_is_not_compared_by_similarity() {
     // 0–0 by its exact token although 0–1 is identical; so 1 takes 1 and 2 by similarity, and never 0.
     let expected = [exact(0, 0, 0.4), pair(1, 1, 1.0), pair(1, 2, third)];
     assert_eq!(compared(&left, &right, "0.8", 10).unwrap(), expected);
+}
+
+#[test]
+fn segmented_tokens_are_compared_over_the_segments_that_both_have() {
+    let token = |parts: [u64; 2], presence, exact: Option<u8>| Token {
+        clk: Clk::from_bytes(&parts.map(u64::to_le_bytes).concat()).unwrap(),
+        presence,
+        exact: vec![exact.map(|byte| [byte; 16])],
+        blocking: Vec::new(),
+    };
+    let left = [token([0b1111, 0], 0b01, None), token([0b1111, 0], 0b01, Some(1))];
+    let right = [token([0b0111, 0xFFFF], 0b11, None), token([0b0011, 0xFFFF], 0b11, Some(1))];
+    let kernel = Kernel::detect().unwrap();
+    let pairs = |segments| {
+        let comparison = Comparison::segmented(&left, &right, segments).unwrap();
+        comparison.pairs(kernel, "0.8".parse().unwrap(), 10).unwrap()
+    };
+    assert_eq!(pairs(2), [exact(1, 1, 2.0 / 3.0), pair(0, 0, 6.0 / 7.0)]);
+    assert_eq!(pairs(1), [exact(1, 1, 4.0 / 22.0)]);
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub(super) fn normalise(raw: &str, out: &mut String) -> Result<Outcome, Rule> {
     }
 }
 
-fn is_kanji(c: char) -> bool {
+pub(super) fn is_kanji(c: char) -> bool {
     matches!(c,
         '\u{4E00}'..='\u{9FFF}' | '\u{3400}'..='\u{4DBF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{323AF}')
 }

@@ -5,7 +5,7 @@ use unicode_normalization::char::{decompose_canonical, is_combining_mark};
 use super::{Outcome, Rule, WILDCARD, text};
 
 /// Generation suffixes: they come and go between sources.
-const SUFFIXES: [&str; 5] = ["JR", "SR", "II", "III", "IV"];
+pub(super) const SUFFIXES: [&str; 5] = ["JR", "SR", "II", "III", "IV"];
 
 pub(super) fn normalise(raw: &str, out: &mut String) -> Result<Outcome, Rule> {
     let mut word = 0;
@@ -41,7 +41,7 @@ fn end_word(start: &mut usize, out: &mut String) {
 }
 
 /// Appends a letter without its diacritics, in upper case; false when it is no Latin letter.
-fn fold_letter(c: char, out: &mut String) -> bool {
+pub(super) fn fold_letter(c: char, out: &mut String) -> bool {
     let before = out.len();
     let mut latin = true;
     for upper in c.to_uppercase() {

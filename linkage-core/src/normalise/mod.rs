@@ -4,6 +4,7 @@
 //! an era date here and a western one there, must become the same q-grams. Every function is pure and follows the same
 //! order of steps; what is lost on the way (an impossible date, an unreadable name) is a [`Rule`], never a silent guess.
 
+mod changes;
 mod date;
 mod insurer;
 mod kana;
@@ -11,6 +12,7 @@ mod kanji;
 mod latin;
 mod numbers;
 mod rule;
+mod script;
 mod sex;
 mod text;
 mod variants;
@@ -18,7 +20,9 @@ mod variants;
 #[cfg(test)]
 mod tests;
 
+pub use changes::{Change, Changes, changes};
 pub use rule::Rule;
+pub use script::{NameRoutes, is_kana};
 
 use crate::schema::FieldKind;
 
@@ -83,6 +87,8 @@ fn dispatch(kind: FieldKind, raw: &str, out: &mut String) -> Result<Outcome, Rul
     }
     match kind {
         FieldKind::Kana => kana::normalise(raw, out),
+        FieldKind::KanaUnlengthened => kana::normalise_unlengthened(raw, out),
+        FieldKind::KanaUnvoiced => kana::normalise_unvoiced(raw, out),
         FieldKind::Kanji => kanji::normalise(raw, out),
         FieldKind::Latin => latin::normalise(raw, out),
         FieldKind::Date => date::normalise(raw, out),

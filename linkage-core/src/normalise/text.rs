@@ -50,7 +50,7 @@ fn narrow(c: char) -> char {
 /// Characters without meaning of their own: variation selectors, joiners, direction marks, controls.
 ///
 /// They go before NFKC and before the variant classes: 葛 with a selector must meet the table as 葛.
-fn is_stripped(c: char) -> bool {
+pub(super) fn is_stripped(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{FE00}'..='\u{FE0F}' | '\u{E0100}'..='\u{E01EF}' | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}'
@@ -58,7 +58,7 @@ fn is_stripped(c: char) -> bool {
 }
 
 /// What must be replaced before NFKC, which would turn the spacing sound marks into a space and a combining mark.
-fn before_nfkc(c: char) -> char {
+pub(super) fn before_nfkc(c: char) -> char {
     match c {
         '\u{301C}' => '\u{FF5E}',
         '\u{2212}' => '\u{FF0D}',

@@ -1,9 +1,10 @@
 //! From the document to the schema: every rule of docs/spec/linkage-schema.md, checked once.
 
-use super::document::{self, Document, LayoutKind};
-use super::{ExactComponent, ExactToken, Features, Field, FieldEncoding, FieldKind, LinkageSchema};
-use crate::clk::ClkLength;
+use super::document::{self, Document};
+use super::hardening::{BlockingKey, check_blocking_keys, check_hardening};
+use super::{ExactComponent, ExactToken, Features, Field, FieldEncoding, FieldKind, Layout, LinkageSchema};
 use crate::error::SchemaError;
+use crate::harden::Step;
 
 /// The presence mask is a u16.
 const MAX_ENCODED_FIELDS: usize = 16;
@@ -32,26 +33,29 @@ pub(super) fn check(document: Document) -> Result<LinkageSchema, SchemaError> {
         let text = e.to_string();
         broken("threshold", text.lines().next().unwrap_or_default(), "write a decimal in a string, such as \"0.80\"")
     })?;
-    let clk_length = check_length(&layout)?;
-    let fields = check_fields(fields, clk_length.bits())?;
+    let (layout, filter_length) = Layout::check(&layout)?;
+    let fields = check_fields(fields, layout, filter_length.bits())?;
     let exact_tokens = check_exact_tokens(exact_tokens, &fields)?;
-    check_use(&fields, &exact_tokens)?;
-    Ok(LinkageSchema { name, normalisation, clk_length, hashing, threshold, fields, exact_tokens })
-}
-
-fn check_length(layout: &document::Layout) -> Result<ClkLength, SchemaError> {
-    let LayoutKind::Composite = layout.kind;
-    let length = usize::try_from(layout.bits).ok().and_then(ClkLength::new);
-    length.ok_or_else(|| {
-        broken(
-            "layout",
-            format!("{} bits are not a multiple of 64 from 64 to 4096", layout.bits),
-            "1024 is the default and right for most linkages",
-        )
+    let blocking_keys = check_blocking_keys(document.blocking_keys, &fields)?;
+    let (hardening, clk_length) =
+        check_hardening(document.hardening, &fields, layout != Layout::Composite, filter_length)?;
+    check_use(&fields, &exact_tokens, &blocking_keys, &hardening)?;
+    Ok(LinkageSchema {
+        name,
+        normalisation,
+        layout,
+        filter_length,
+        clk_length,
+        hashing,
+        threshold,
+        fields,
+        exact_tokens,
+        hardening,
+        blocking_keys,
     })
 }
 
-fn check_fields(documents: Vec<document::Field>, clk_bits: usize) -> Result<Vec<Field>, SchemaError> {
+fn check_fields(documents: Vec<document::Field>, layout: Layout, clk_bits: usize) -> Result<Vec<Field>, SchemaError> {
     if documents.is_empty() || documents.len() > MAX_FIELDS {
         return Err(broken(
             "fields",
@@ -67,7 +71,7 @@ fn check_fields(documents: Vec<document::Field>, clk_bits: usize) -> Result<Vec<
             return Err(broken(place, "named twice", "give every field its own name"));
         }
         let encoding = match document.encode {
-            Some(encoding) => Some(check_encoding(&place, document.kind, encoding, clk_bits)?),
+            Some(encoding) => Some(check_encoding(&place, document.kind, encoding, layout, clk_bits)?),
             None => None,
         };
         fields.push(Field { name: document.name, kind: document.kind, encoding });
@@ -80,29 +84,50 @@ fn check_fields(documents: Vec<document::Field>, clk_bits: usize) -> Result<Vec<
             "the presence mask has one bit per encoded field; fields for exact tokens alone need no `encode`",
         ));
     }
-    // 1 − e^(−0.7) is about one half: a fuller filter tells records apart less and less.
-    let budget: usize = fields.iter().filter_map(|f| f.encoding).map(|e| e.bits).sum();
-    if budget * 10 > clk_bits * 7 {
-        return Err(broken(
-            "fields",
-            format!("the bit budgets add up to {budget}, more than 0.7 of {clk_bits} bits"),
-            "lower the budgets, or take a longer filter: over half of its bits would be set",
-        ));
-    }
+    check_budgets(&fields, layout, clk_bits)?;
     Ok(fields)
+}
+
+/// Checks the budgets of each filter: of the one that there is, or of every segment.
+fn check_budgets(fields: &[Field], layout: Layout, clk_bits: usize) -> Result<(), SchemaError> {
+    let filters: Vec<Option<usize>> = match layout {
+        Layout::Composite => vec![None],
+        Layout::Segmented { segments, .. } => (0..segments).map(Some).collect(),
+    };
+    let bits = clk_bits / filters.len();
+    for segment in filters {
+        let place = segment.map_or_else(|| "fields".to_owned(), |segment| format!("segment {segment}"));
+        let encodings = fields.iter().filter_map(|f| f.encoding).filter(|e| e.segment == segment);
+        let budget: usize = encodings.map(|e| e.bits).sum();
+        if budget == 0 {
+            return Err(broken(place, "no field enters it", "name it in a field's `encode`, or have fewer `segments`"));
+        }
+        // 1 − e^(−0.7) is about one half: a fuller filter tells records apart less and less.
+        if budget * 10 > bits * 7 {
+            return Err(broken(
+                place,
+                format!("the bit budgets add up to {budget}, more than 0.7 of {bits} bits"),
+                "lower the budgets, or take a longer filter: over half of its bits would be set",
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn check_encoding(
     place: &str,
     kind: FieldKind,
     document: document::Encoding,
+    layout: Layout,
     clk_bits: usize,
 ) -> Result<FieldEncoding, SchemaError> {
-    let document::Encoding { q, pad, positional, bits } = document;
-    if bits == 0 || bits > clk_bits as u64 {
+    let document::Encoding { q, pad, positional, bits, segment } = document;
+    let segment = check_segment(place, segment, layout)?;
+    let filter_bits = clk_bits / layout.segments();
+    if bits == 0 || bits > filter_bits as u64 {
         return Err(broken(
             place,
-            format!("a budget of {bits} bits is not 1 to {clk_bits}"),
+            format!("a budget of {bits} bits is not 1 to {filter_bits}"),
             "leave out `encode` for a field that only exact tokens use",
         ));
     }
@@ -111,9 +136,12 @@ fn check_encoding(
         if q.is_some() || pad.is_some() || positional.is_some() {
             return Err(broken(place, "a date takes no `q`, `pad` or `positional`", "give its `bits` alone"));
         }
-        return Ok(FieldEncoding { features: Features::Calendar, bits });
+        return Ok(FieldEncoding { features: Features::Calendar, bits, segment });
     }
-    let names = matches!(kind, FieldKind::Kana | FieldKind::Kanji | FieldKind::Latin);
+    let names = matches!(
+        kind,
+        FieldKind::Kana | FieldKind::KanaUnlengthened | FieldKind::KanaUnvoiced | FieldKind::Kanji | FieldKind::Latin
+    );
     let q = q.unwrap_or(if names { 2 } else { 1 });
     if !(1..=MAX_Q).contains(&q) {
         return Err(broken(place, format!("q = {q} is not 1 to {MAX_Q}"), "2 is usual for names, 1 for numbers"));
@@ -125,7 +153,23 @@ fn check_encoding(
     Ok(FieldEncoding {
         features: Features::QGrams { q: q as usize, pad, positional: positional.unwrap_or(!names) },
         bits,
+        segment,
     })
+}
+
+fn check_segment(place: &str, segment: Option<u64>, layout: Layout) -> Result<Option<usize>, SchemaError> {
+    match (layout, segment) {
+        (Layout::Composite, None) => Ok(None),
+        (Layout::Composite, Some(_)) => {
+            Err(broken(place, "a `segment`, but the layout is composite", "leave it out, or make the layout segmented"))
+        }
+        (Layout::Segmented { segments, .. }, Some(segment)) if segment < segments as u64 => Ok(Some(segment as usize)),
+        (Layout::Segmented { segments, .. }, _) => Err(broken(
+            place,
+            format!("no `segment` from 0 to {}", segments - 1),
+            "in a segmented layout every encoded field names the segment that it enters",
+        )),
+    }
 }
 
 fn check_exact_tokens(documents: Vec<document::ExactToken>, fields: &[Field]) -> Result<Vec<ExactToken>, SchemaError> {
@@ -164,10 +208,18 @@ fn check_exact_tokens(documents: Vec<document::ExactToken>, fields: &[Field]) ->
 }
 
 /// A field that nothing uses is most likely a forgotten `encode`.
-fn check_use(fields: &[Field], tokens: &[ExactToken]) -> Result<(), SchemaError> {
+fn check_use(
+    fields: &[Field],
+    tokens: &[ExactToken],
+    keys: &[BlockingKey],
+    hardening: &[Step],
+) -> Result<(), SchemaError> {
     for (index, field) in fields.iter().enumerate() {
-        let in_token = tokens.iter().flat_map(|t| &t.components).any(|c| c.field == index);
-        if field.encoding.is_none() && !in_token {
+        let used = field.encoding.is_some()
+            || tokens.iter().flat_map(|t| &t.components).any(|c| c.field == index)
+            || keys.iter().flat_map(BlockingKey::parts).any(|part| part.field() == index)
+            || hardening.iter().any(|step| matches!(step, Step::Salt { field: salt, .. } if *salt == field.name));
+        if !used {
             let place = format!("field {:?}", field.name);
             return Err(broken(place, "neither encoded nor in an exact token", "add `encode`, or remove the field"));
         }
@@ -175,7 +227,7 @@ fn check_use(fields: &[Field], tokens: &[ExactToken]) -> Result<(), SchemaError>
     Ok(())
 }
 
-fn check_column_name(place: &str, name: &str) -> Result<(), SchemaError> {
+pub(super) fn check_column_name(place: &str, name: &str) -> Result<(), SchemaError> {
     if is_name(name, b'_', 32) {
         return Ok(());
     }
@@ -189,6 +241,7 @@ pub(crate) fn is_name(text: &str, joint: u8, max: usize) -> bool {
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == joint)
 }
 
-fn broken(place: impl Into<String>, rule: impl Into<String>, hint: &'static str) -> SchemaError {
+/// A broken rule, its place in the document, and what to do about it.
+pub(super) fn broken(place: impl Into<String>, rule: impl Into<String>, hint: &'static str) -> SchemaError {
     SchemaError::Rule { place: place.into(), rule: rule.into(), hint }
 }

@@ -24,15 +24,20 @@ pub(super) struct Document {
     pub(super) fields: Vec<Field>,
     #[serde(default)]
     pub(super) exact_tokens: Vec<ExactToken>,
+    #[serde(default)]
+    pub(super) hardening: Vec<Hardening>,
+    #[serde(default)]
+    pub(super) blocking_keys: Vec<BlockingKey>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Layout {
     #[serde(default)]
     pub(super) kind: LayoutKind,
-    #[serde(default = "default_bits")]
-    pub(super) bits: u64,
+    pub(super) bits: Option<u64>,
+    pub(super) segments: Option<u64>,
+    pub(super) segment_bits: Option<u64>,
 }
 
 #[derive(Deserialize, Default, Clone, Copy)]
@@ -40,6 +45,7 @@ pub(super) struct Layout {
 pub(super) enum LayoutKind {
     #[default]
     Composite,
+    Segmented,
 }
 
 #[derive(Deserialize)]
@@ -57,6 +63,7 @@ pub(super) struct Encoding {
     pub(super) pad: Option<bool>,
     pub(super) positional: Option<bool>,
     pub(super) bits: u64,
+    pub(super) segment: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -68,14 +75,51 @@ pub(super) struct ExactToken {
     pub(super) optional: Vec<String>,
 }
 
-impl Default for Layout {
-    fn default() -> Self {
-        Self { kind: LayoutKind::default(), bits: default_bits() }
-    }
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) enum Hardening {
+    Salt {
+        field: String,
+        #[serde(default)]
+        take: Take,
+        characters: Option<u64>,
+    },
+    Diffusion {
+        rho: String,
+        density: Option<String>,
+    },
+    XorFold {},
+    Rule90 {},
+    Balance {},
+    Blip {
+        flip: String,
+    },
 }
 
-fn default_bits() -> u64 {
-    1024
+#[derive(Deserialize, Default, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Take {
+    #[default]
+    Whole,
+    Prefix,
+    Year,
+    Phonetic,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BlockingKey {
+    pub(super) name: String,
+    pub(super) fields: Vec<BlockingPart>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BlockingPart {
+    pub(super) field: String,
+    #[serde(default)]
+    pub(super) take: Take,
+    pub(super) characters: Option<u64>,
 }
 
 impl Document {
@@ -103,7 +147,9 @@ fn refuse_lists_for_objects(root: &Value) -> Result<(), String> {
     let items = |key: &str| root.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let objects = [Some(root), root.get("layout")].into_iter().flatten();
     let encodings = items("fields").iter().filter_map(|field| field.get("encode"));
-    for value in objects.chain(items("fields")).chain(encodings).chain(items("exact_tokens")) {
+    let lists = ["fields", "exact_tokens", "hardening", "blocking_keys"].into_iter().flat_map(items);
+    let parts = items("blocking_keys").iter().filter_map(|key| key.get("fields").and_then(Value::as_array)).flatten();
+    for value in objects.chain(encodings).chain(lists).chain(parts) {
         if value.is_array() {
             return Err("a list stands where an object is expected".to_owned());
         }

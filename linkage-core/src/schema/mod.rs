@@ -6,6 +6,8 @@
 mod canonical;
 mod check;
 mod document;
+mod hardening;
+mod layout;
 #[cfg(test)]
 mod tests;
 
@@ -15,10 +17,13 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use canonical::Canonical;
 pub(crate) use check::is_name;
+pub use hardening::{BlockingKey, BlockingPart};
+pub use layout::Layout;
 
 use crate::clk::ClkLength;
 use crate::dice::DiceThreshold;
 use crate::error::SchemaError;
+use crate::harden::{Model, Profile, Step};
 use crate::types::SchemaDigest;
 
 /// The version of the format that this crate reads.
@@ -28,9 +33,14 @@ const FORMAT: &str = "linkage-schema/1";
 const DIGEST_CONTEXT: &str = "linkage-engine 2026-11-22 linkage-schema/1 digest";
 
 /// The schemas that ship with the software.
-const SHIPPED: [(&str, &str); 2] = [
+const SHIPPED: [(&str, &str); 7] = [
     ("person-ja", include_str!("../../schemas/person-ja.json")),
+    ("person-ja-blocked", include_str!("../../schemas/person-ja-blocked.json")),
+    ("person-ja-hardened", include_str!("../../schemas/person-ja-hardened.json")),
+    ("person-ja-max-quality", include_str!("../../schemas/person-ja-max-quality.json")),
     ("person-en", include_str!("../../schemas/person-en.json")),
+    ("person-en-hardened", include_str!("../../schemas/person-en-hardened.json")),
+    ("person-en-max-quality", include_str!("../../schemas/person-en-max-quality.json")),
 ];
 
 /// A linkage schema that has passed every check.
@@ -38,11 +48,15 @@ const SHIPPED: [(&str, &str); 2] = [
 pub struct LinkageSchema {
     name: String,
     normalisation: String,
+    layout: Layout,
+    filter_length: ClkLength,
     clk_length: ClkLength,
     hashing: HashingProfile,
     threshold: DiceThreshold,
     fields: Vec<Field>,
     exact_tokens: Vec<ExactToken>,
+    hardening: Vec<Step>,
+    blocking_keys: Vec<BlockingKey>,
 }
 
 /// How hash positions are drawn.
@@ -53,6 +67,8 @@ pub enum HashingProfile {
     /// Keyed BLAKE3 with extended output.
     #[default]
     Blake3,
+    /// HMAC-SHA-256 in counter mode, for sites that need it.
+    HmacSha256,
 }
 
 /// What a column holds, which decides how it is normalised.
@@ -62,6 +78,10 @@ pub enum HashingProfile {
 pub enum FieldKind {
     /// A name or part of a name in kana.
     Kana,
+    /// The same without what only lengthens a vowel (form B of the specification).
+    KanaUnlengthened,
+    /// The same without the marks of voiced sounds (form C of the specification).
+    KanaUnvoiced,
     /// A name or part of a name in kanji.
     Kanji,
     /// A name or other text in Latin letters.
@@ -97,6 +117,7 @@ pub struct Field {
 pub struct FieldEncoding {
     features: Features,
     bits: usize,
+    segment: Option<usize>,
 }
 
 /// What is hashed of a value.
@@ -140,7 +161,7 @@ impl LinkageSchema {
         check::check(document::Document::read(bytes)?)
     }
 
-    /// A schema that ships with the software, by name: `person-ja` or `person-en`.
+    /// A schema that ships with the software, by name: see [`Self::shipped_names`].
     pub fn shipped(name: &str) -> Option<Self> {
         let (_, text) = SHIPPED.iter().find(|(shipped, _)| *shipped == name)?;
         Some(Self::parse(text.as_bytes()).expect("shipped schemas are parsed by a test of this module"))
@@ -182,9 +203,19 @@ impl LinkageSchema {
         self.clk_length.bits()
     }
 
-    /// The length of a CLK.
+    /// The length of a CLK, after hardening.
     pub fn clk_length(&self) -> ClkLength {
         self.clk_length
+    }
+
+    /// The length of the filter that is hardened; without hardening that of the CLK.
+    pub(crate) fn filter_length(&self) -> ClkLength {
+        self.filter_length
+    }
+
+    /// How the bits of a CLK are shared out among the fields.
+    pub fn layout(&self) -> Layout {
+        self.layout
     }
 
     /// How hash positions are drawn.
@@ -202,9 +233,48 @@ impl LinkageSchema {
         &self.fields
     }
 
-    /// The fields that enter the CLK, in the order of the presence mask: the i-th owns bit i.
+    /// The fields that enter the CLK. In a composite layout this is the order of the presence mask: the i-th owns bit i.
     pub fn encoded_fields(&self) -> impl Iterator<Item = (usize, &Field, FieldEncoding)> {
         self.fields.iter().enumerate().filter_map(|(index, field)| Some((index, field, field.encoding?)))
+    }
+
+    /// What each bit of the presence mask stands for, lowest bit first: a field, or the fields of a segment with `+`
+    /// between them.
+    pub fn presence_names(&self) -> Vec<String> {
+        let fields = || self.encoded_fields().map(|(_, field, encoding)| (field.name(), encoding.segment));
+        match self.layout {
+            Layout::Composite => fields().map(|(name, _)| name.to_owned()).collect(),
+            Layout::Segmented { segments, .. } => (0..segments)
+                .map(|segment| fields().filter(move |field| field.1 == Some(segment)).map(|field| field.0))
+                .map(|names| names.collect::<Vec<_>>().join("+"))
+                .collect(),
+        }
+    }
+
+    /// What is done to the filter before it leaves, in this order.
+    pub fn hardening(&self) -> &[Step] {
+        &self.hardening
+    }
+
+    /// What hardening does to densities and thresholds.
+    pub fn hardening_model(&self) -> Model {
+        Model::new(&self.hardening, hardening::expected_density(&self.fields, self.filter_length))
+    }
+
+    /// ρ of the diffusion in millionths; 0 without diffusion.
+    pub fn rho_ppm(&self) -> u32 {
+        let rho = |step: &Step| if let Step::Diffusion { rho_ppm, .. } = step { Some(*rho_ppm) } else { None };
+        self.hardening.iter().find_map(rho).unwrap_or(0)
+    }
+
+    /// The profile that the schema belongs to.
+    pub fn profile(&self) -> Profile {
+        Profile::of(self.layout.segments() as u32, self.rho_ppm())
+    }
+
+    /// The blocking keys, in the order of the token file's columns.
+    pub fn blocking_keys(&self) -> &[BlockingKey] {
+        &self.blocking_keys
     }
 
     /// The exact tokens, in the order of the token file's columns.
@@ -233,23 +303,26 @@ impl LinkageSchema {
                 ("optional", Canonical::texts(some(true))),
             ])
         });
-        Canonical::Object(vec![
+        let mut members = vec![
             ("format", Canonical::text(FORMAT)),
             ("name", Canonical::text(&self.name)),
             ("normalisation", Canonical::text(&self.normalisation)),
-            (
-                "layout",
-                Canonical::Object(vec![
-                    ("kind", Canonical::text("composite")),
-                    ("bits", Canonical::Integer(self.clk_bits() as u64)),
-                ]),
-            ),
+            ("layout", self.layout.canonical(self.filter_length)),
             ("hashing", Canonical::text(self.hashing)),
             ("threshold", Canonical::text(self.threshold)),
             ("fields", Canonical::List(self.fields.iter().map(Field::canonical).collect())),
             ("exact_tokens", Canonical::List(exact_tokens.collect())),
-        ])
-        .write()
+        ];
+        // Lists that came later are there only when they hold something, so that older schemas keep their digest.
+        if !self.hardening.is_empty() {
+            members
+                .push(("hardening", Canonical::List(self.hardening.iter().map(hardening::canonical_step).collect())));
+        }
+        if !self.blocking_keys.is_empty() {
+            let keys = self.blocking_keys.iter().map(|key| key.canonical(&self.fields));
+            members.push(("blocking_keys", Canonical::List(keys.collect())));
+        }
+        Canonical::Object(members).write()
     }
 }
 
@@ -289,8 +362,16 @@ impl FieldEncoding {
         self.bits
     }
 
+    /// The segment that the field enters, from 0; `None` in a composite layout.
+    pub fn segment(&self) -> Option<usize> {
+        self.segment
+    }
+
     fn canonical(&self) -> Canonical {
         let mut members = vec![("bits", Canonical::Integer(self.bits as u64))];
+        if let Some(segment) = self.segment {
+            members.push(("segment", Canonical::Integer(segment as u64)));
+        }
         if let Features::QGrams { q, pad, positional } = self.features {
             members.push(("q", Canonical::Integer(q as u64)));
             members.push(("pad", Canonical::Bool(pad)));
@@ -328,6 +409,7 @@ impl fmt::Display for HashingProfile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Blake3 => f.write_str("blake3"),
+            Self::HmacSha256 => f.write_str("hmac-sha256"),
         }
     }
 }
@@ -336,6 +418,8 @@ impl fmt::Display for FieldKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Kana => "kana",
+            Self::KanaUnlengthened => "kana-unlengthened",
+            Self::KanaUnvoiced => "kana-unvoiced",
             Self::Kanji => "kanji",
             Self::Latin => "latin",
             Self::Date => "date",

@@ -34,6 +34,68 @@ fn with(pointer: &str, value: Value) -> Value {
     document
 }
 
+fn hardened(steps: Value) -> Value {
+    with("/hardening", steps)
+}
+
+fn with_segments(steps: Value) -> Value {
+    let mut document = segmented(0, 1, 60);
+    document["hardening"] = steps;
+    document
+}
+
+/// The base document with a blocking key of these parts.
+fn blocked(parts: Value) -> Value {
+    with("/blocking_keys", json!([{"name": "k", "fields": parts}]))
+}
+
+#[test]
+fn steps_and_blocking_keys_are_in_the_canonical_form_with_their_defaults() {
+    let mut document = hardened(json!([
+        {"kind": "salt", "field": "birth", "take": "year"}, {"kind": "xor-fold"}, {"kind": "diffusion", "rho": "0.030"},
+        {"kind": "balance"}, {"kind": "blip", "flip": "0.05"}
+    ]));
+    document["blocking_keys"] =
+        json!([{"name": "k", "fields": [{"field": "birth"}, {"field": "name", "take": "prefix", "characters": 2}]}]);
+    let schema = parse(&document).unwrap();
+    let canonical = schema.canonical();
+    assert_eq!(LinkageSchema::parse(canonical.as_bytes()).unwrap(), schema);
+    for part in [
+        r#""blocking_keys":[{"fields":[{"field":"birth","take":"whole"},{"characters":2,"field":"name","take":"prefix"}],"name":"k"}]"#,
+        r#"{"field":"birth","kind":"salt","take":"year"},{"kind":"xor-fold"},"#,
+        r#"{"density":"0.291989","kind":"diffusion","rho":"0.03"},{"kind":"balance"},{"flip":"0.05","kind":"blip"}]"#,
+    ] {
+        assert!(canonical.contains(part), "{canonical}");
+    }
+    assert_eq!((schema.filter_length().bits(), schema.clk_bits(), schema.rho_ppm()), (1024, 1024, 30_000));
+    assert_ne!(schema.digest(), parse(&base()).unwrap().digest());
+    parse(&with_segments(json!([{"kind": "salt", "field": "birth"}]))).unwrap();
+}
+
+/// The base document with two segments of 128 bits, and the segments and budget of its two encoded fields.
+fn segmented(name: u64, birth: u64, bits: u64) -> Value {
+    let mut document = with("/layout", json!({"kind": "segmented", "segments": 2}));
+    document["fields"][0]["encode"] = json!({"segment": name, "bits": bits});
+    document["fields"][1]["encode"] = json!({"segment": birth, "bits": bits});
+    document
+}
+
+#[test]
+fn a_segmented_schema_names_what_each_segment_holds() {
+    let schema = parse(&segmented(1, 0, 60)).unwrap();
+    assert_eq!(schema.layout(), Layout::Segmented { segments: 2, segment_bits: 128 });
+    assert_eq!((schema.clk_bits(), schema.presence_names()), (256, vec!["birth".to_owned(), "name".to_owned()]));
+    assert_eq!(LinkageSchema::parse(schema.canonical().as_bytes()).unwrap(), schema);
+    assert!(schema.canonical().contains(r#""layout":{"kind":"segmented","segment_bits":128,"segments":2}"#));
+    for name in ["person-ja-max-quality", "person-en-max-quality"] {
+        let schema = LinkageSchema::shipped(name).unwrap();
+        assert_eq!(schema.layout(), Layout::Segmented { segments: 8, segment_bits: 128 }, "{name}");
+        for (_, field, encoding) in schema.encoded_fields() {
+            assert!((20..=60).contains(&encoding.bits()), "{name}: {}", field.name());
+        }
+    }
+}
+
 #[test]
 fn shipped_schemas_are_valid_and_leave_over_half_of_the_bits_unset() {
     for name in LinkageSchema::shipped_names() {
@@ -70,8 +132,20 @@ fn every_broken_rule_is_named_with_its_place_and_a_hint() {
         (with("/layout", json!({"bits": 1024, "surprise": 1})), "unknown field `surprise`"),
         (with("/layout", json!(["composite", 1024])), "a list stands where an object is expected"),
         (with("/fields/0/encode", json!([2, true, false, 10])), "a list stands where an object is expected"),
-        (with("/layout", json!({"kind": "segmented"})), "unknown variant `segmented`"),
-        (with("/hashing", json!("hmac-sha256")), "unknown variant `hmac-sha256`"),
+        (with("/layout", json!({"kind": "mosaic"})), "unknown variant `mosaic`"),
+        (with("/layout", json!({"kind": "segmented"})), "field \"name\": no `segment` from 0 to 7"),
+        (with("/layout", json!({"kind": "segmented", "bits": 1024})), "layout: `bits` in a segmented layout"),
+        (with("/layout", json!({"segments": 8})), "layout: `segments` and `segment_bits` in a composite layout"),
+        (with("/layout", json!({"kind": "segmented", "segments": 1})), "layout: 1 segments are not 2 to 16"),
+        (with("/layout", json!({"kind": "segmented", "segments": 17})), "layout: 17 segments are not 2 to 16"),
+        (with("/layout", json!({"kind": "segmented", "segment_bits": 100})), "layout: segments of 100 bits"),
+        (with("/layout", json!({"kind": "segmented", "segments": 16, "segment_bits": 320})), "layout: 5120 bits"),
+        (with("/fields/0/encode/segment", json!(0)), "field \"name\": a `segment`, but the layout is composite"),
+        (segmented(0, 2, 50), "field \"birth\": no `segment` from 0 to 1"),
+        (segmented(0, 0, 50), "segment 0: the bit budgets add up to 100"),
+        (segmented(0, 1, 129), "a budget of 129 bits is not 1 to 128"),
+        (segmented(1, 1, 40), "segment 0: no field enters it"),
+        (with("/hashing", json!("md5")), "unknown variant `md5`"),
         (with("/fields/0/kind", json!("emoji")), "unknown variant `emoji`"),
         (with("/name", json!("Base")), "name: not a schema name"),
         (with("/name", json!("")), "name: not a schema name"),
@@ -110,6 +184,44 @@ fn every_broken_rule_is_named_with_its_place_and_a_hint() {
         ),
         (with("/exact_tokens", tokens), "more than 8"),
         (json!([1, 2]), "not a linkage schema"),
+        (hardened(json!([{"kind": "prayer"}])), "unknown variant `prayer`"),
+        (hardened(json!([["rule90"]])), "a list stands where an object is expected"),
+        (hardened(json!([{"kind": "rule90", "surprise": 1}])), "unknown field `surprise`"),
+        (hardened(json!([{"kind": "diffusion"}])), "missing field `rho`"),
+        (hardened(json!([{"kind": "diffusion", "rho": 0.03}])), "expected a string"),
+        (hardened(json!([{"kind": "diffusion", "rho": "1"}])), "hardening 0: `rho` is not in (0, 1)"),
+        (hardened(json!([{"kind": "diffusion", "rho": "0.03", "density": "0.6"}])), "a density of 0.6 does not lead"),
+        (hardened(json!([{"kind": "diffusion", "rho": "0.03", "density": "0.01"}])), "a density of 0.01 does not lead"),
+        (hardened(json!([{"kind": "blip", "flip": "0"}])), "hardening 0: `flip` is not in (0, 1)"),
+        (hardened(json!([{"kind": "rule90"}, {"kind": "rule90"}])), "hardening 1: the same kind twice"),
+        (hardened(json!([{"kind": "blip", "flip": "0.1"}, {"kind": "balance"}])), "hardening 1: out of order"),
+        (hardened(json!([{"kind": "balance"}, {"kind": "diffusion", "rho": "0.03"}])), "hardening 1: out of order"),
+        (hardened(json!([{"kind": "rule90"}, {"kind": "salt", "field": "birth"}])), "hardening 1: out of order"),
+        (hardened(json!([{"kind": "salt", "field": "nobody"}])), "\"nobody\" is not a field"),
+        (hardened(json!([{"kind": "salt", "field": "name", "take": "year"}])), "\"name\" is no date"),
+        (with_segments(json!([{"kind": "rule90"}])), "only salting goes with a segmented layout"),
+        (
+            json!({"format": "linkage-schema/1", "name": "odd", "normalisation": "ja/1", "threshold": "0.8",
+                "layout": {"bits": 192}, "hardening": [{"kind": "xor-fold"}],
+                "fields": [{"name": "name", "kind": "kana", "encode": {"bits": 100}}]}),
+            "192 bits have no halves",
+        ),
+        (
+            json!({"format": "linkage-schema/1", "name": "long", "normalisation": "ja/1", "threshold": "0.8",
+                "layout": {"bits": 4096}, "hardening": [{"kind": "balance"}],
+                "fields": [{"name": "name", "kind": "kana", "encode": {"bits": 100}}]}),
+            "8192 bits come out",
+        ),
+        (blocked(json!([])), "blocking key \"k\": no field"),
+        (blocked(json!(["birth"])), "not a linkage schema"),
+        (blocked(json!([["birth", "year"]])), "a list stands where an object is expected"),
+        (blocked(json!([{"field": "birth", "surprise": 1}])), "unknown field `surprise`"),
+        (blocked(json!([{"field": "nobody"}])), "\"nobody\" is not a field"),
+        (blocked(json!([{"field": "birth"}, {"field": "birth", "take": "year"}])), "\"birth\" stands in it twice"),
+        (blocked(json!([{"field": "birth", "take": "phonetic"}])), "\"birth\" is not in kana"),
+        (blocked(json!([{"field": "name", "take": "prefix"}])), "a prefix needs `characters`"),
+        (blocked(json!([{"field": "name", "take": "prefix", "characters": 17}])), "a prefix needs `characters`"),
+        (blocked(json!([{"field": "name", "characters": 3}])), "`characters` without a prefix"),
         (json!({"fields": [field(1)]}), "missing field `format`"),
     ];
     for (document, expected) in cases {
@@ -177,7 +289,7 @@ fn the_digest_depends_on_the_meaning_and_not_on_the_spelling() {
 #[test]
 fn a_schema_that_is_not_there_is_refused_with_the_names_that_are() {
     let message = LinkageSchema::load("/no/such/schema.json").unwrap_err().to_string();
-    assert!(message.contains("person-ja, person-en"), "{message}");
+    assert!(message.contains("person-ja, person-ja-blocked"), "{message}");
 }
 
 proptest! {

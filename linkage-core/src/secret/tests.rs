@@ -74,13 +74,18 @@ fn generate_asks_for_32_bytes_and_passes_failure_on() {
 #[test]
 fn keys_differ_by_secret_schema_name_and_use() {
     let digest = |seed| SchemaDigest::from_bytes([seed; 32]);
+    let key = |bytes, usage, schema, name| secret(bytes).key(HashingProfile::Blake3, usage, &digest(schema), name);
     let keys = [
-        secret(1).field_key(&digest(1), "name"),
-        secret(2).field_key(&digest(1), "name"),
-        secret(1).field_key(&digest(2), "name"),
-        secret(1).field_key(&digest(1), "nam"),
-        secret(1).exact_token_key(&digest(1), "name"),
-        secret(1).derive(KEY_CHECK_CONTEXT, &[]),
+        key(1, KeyUse::Field, 1, "name"),
+        key(2, KeyUse::Field, 1, "name"),
+        key(1, KeyUse::Field, 2, "name"),
+        key(1, KeyUse::Field, 1, "nam"),
+        key(1, KeyUse::ExactToken, 1, "name"),
+        key(1, KeyUse::BlockingKey, 1, "name"),
+        key(1, KeyUse::Hardening, 1, "name"),
+        secret(1).key(HashingProfile::HmacSha256, KeyUse::Field, &digest(1), "name"),
+        secret(1).key(HashingProfile::HmacSha256, KeyUse::ExactToken, &digest(1), "name"),
+        secret(1).derive_blake3(KEY_CHECK_CONTEXT, &[]),
     ];
     for (i, a) in keys.iter().enumerate() {
         assert!(keys.iter().skip(i + 1).all(|b| a != b));

@@ -16,6 +16,7 @@ pub struct RawBatch {
     rows: Vec<u64>,
     newness: Vec<u32>,
     malformed: Vec<u64>,
+    unnamed: Vec<u64>,
     /// What is added to row numbers: the rows of the files that were read before.
     rows_before: u64,
 }
@@ -36,6 +37,7 @@ impl RawBatch {
         self.rows.clear();
         self.newness.clear();
         self.malformed.clear();
+        self.unnamed.clear();
         self.rows_before = 0;
     }
 
@@ -65,6 +67,16 @@ impl RawBatch {
         self.malformed.push(self.rows_before + row);
     }
 
+    /// Notes a person of whom there are records without a name, and no name. The row counts over all files already.
+    pub(super) fn push_unnamed(&mut self, row: u64) {
+        self.unnamed.push(row);
+    }
+
+    /// The number of a row of the current file, counted over all files.
+    pub(super) fn number(&self, row: u64) -> u64 {
+        self.rows_before + row
+    }
+
     /// The number of rows that can be used.
     pub fn len(&self) -> usize {
         self.rows.len()
@@ -80,6 +92,11 @@ impl RawBatch {
         &self.malformed
     }
 
+    /// The first rows of the people whose names were not found in the files that should have them.
+    pub fn unnamed_rows(&self) -> &[u64] {
+        &self.unnamed
+    }
+
     /// One row.
     pub fn record(&self, index: usize) -> RawRecord<'_> {
         RawRecord { batch: self, index }
@@ -88,6 +105,20 @@ impl RawBatch {
     /// The rows in the order of the file.
     pub fn records(&self) -> impl Iterator<Item = RawRecord<'_>> {
         (0..self.len()).map(|index| self.record(index))
+    }
+
+    /// Hashes everything in the batch, so that the same rows can be known again.
+    pub fn hash_into(&self, hasher: &mut blake3::Hasher) {
+        let mut numbers = Vec::with_capacity(8 * (self.ends.len() + 2 * self.rows.len() + self.malformed.len() + 4));
+        let lengths = [self.bytes.len(), self.ends.len(), self.rows.len(), self.malformed.len()];
+        for number in lengths.into_iter().chain(self.ends.iter().copied()) {
+            numbers.extend_from_slice(&(number as u64).to_le_bytes());
+        }
+        let newness = self.newness.iter().map(|&newness| u64::from(newness));
+        for number in self.rows.iter().copied().chain(newness).chain(self.malformed.iter().copied()) {
+            numbers.extend_from_slice(&number.to_le_bytes());
+        }
+        hasher.update(&numbers).update(&self.bytes);
     }
 
     fn width(&self) -> usize {

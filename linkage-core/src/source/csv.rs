@@ -9,7 +9,8 @@ use csv::{ByteRecord, ReaderBuilder};
 
 use super::limited::Limited;
 use super::person::check_map;
-use super::{Encoding, RawBatch, Source};
+use super::shape::Shaped;
+use super::{Encoding, RawBatch, Source, ValueShape};
 use crate::error::SourceError;
 
 /// The longest row in bytes. A longer one is a quotation mark that was never closed, which would swallow the file.
@@ -32,6 +33,27 @@ pub struct CsvLayout {
     pub id_column: Option<String>,
 }
 
+/// What sets a file apart from plain CSV with a header; a [`super::Mapping`] says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CsvShape {
+    /// The byte between two values: `,`, tab or `;`, which no character of CP932 contains, or `|` in UTF-8.
+    pub delimiter: u8,
+    /// Whether a header names the columns. Without one, columns are named by their positions: `1`, `2`, …
+    pub header: bool,
+    /// Rows before the header, or before the first record, that are passed over.
+    pub skip_rows: u64,
+    /// Values that stand for "missing", besides the empty one.
+    pub missing: Vec<String>,
+    /// What is done to the values of a field; fields that are not listed are taken as they are.
+    pub values: Vec<(String, ValueShape)>,
+}
+
+impl Default for CsvShape {
+    fn default() -> Self {
+        Self { delimiter: b',', header: true, skip_rows: 0, missing: Vec::new(), values: Vec::new() }
+    }
+}
+
 /// A CSV file, read row by row. The header is row 1, the first record row 2; empty lines are not counted.
 pub struct CsvSource<R> {
     reader: csv::Reader<Limited<R>>,
@@ -41,6 +63,11 @@ pub struct CsvSource<R> {
     width: usize,
     record: ByteRecord,
     row: u64,
+    /// The first record of a file without a header has been read to learn its width, and is still to be used.
+    held: bool,
+    /// Per field; `None` when all values are taken as they are, which is quicker.
+    shapes: Option<Vec<ValueShape>>,
+    missing: Vec<Vec<u8>>,
 }
 
 impl<R: Read> CsvSource<R> {
@@ -49,16 +76,58 @@ impl<R: Read> CsvSource<R> {
     /// # Errors
     /// [`SourceError`] when the file is empty, its header cannot be decoded, or a column is missing or there twice.
     pub fn open(reader: R, layout: &CsvLayout) -> Result<Self, SourceError> {
-        let limited = Limited { inner: reader, budget: MAX_ROW_BYTES };
-        let mut reader =
-            ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(1 << 16).from_reader(limited);
+        Self::open_shaped(reader, layout, &CsvShape::default())
+    }
+
+    /// The same for a file that is not plain CSV with a header.
+    ///
+    /// # Errors
+    /// As [`CsvSource::open`].
+    pub fn open_shaped(reader: R, layout: &CsvLayout, shape: &CsvShape) -> Result<Self, SourceError> {
+        let mut reader = rows(reader, shape.delimiter);
         let mut record = ByteRecord::new();
-        if !read(&mut reader, &mut record, 1)? {
-            return Err(SourceError::Empty);
+        let mut row = 0;
+        while row <= shape.skip_rows {
+            row += 1;
+            if !read(&mut reader, &mut record, row)? {
+                return Err(SourceError::Empty);
+            }
         }
-        let header = Header::decode(&record, layout.encoding)?;
+        let header = match shape.header {
+            true => Header::decode(&record, layout.encoding)?,
+            false => Header { names: (1..=record.len()).map(|position| position.to_string()).collect() },
+        };
         let (id, columns) = header.find(layout)?;
-        Ok(Self { reader, encoding: layout.encoding, id, columns, width: record.len(), record, row: 1 })
+        let shape_of = |field: &String| {
+            shape.values.iter().find(|(named, _)| named == field).map_or(ValueShape::default(), |(_, shape)| *shape)
+        };
+        let plain = shape.values.is_empty() && shape.missing.is_empty();
+        Ok(Self {
+            reader,
+            encoding: layout.encoding,
+            id,
+            columns,
+            width: record.len(),
+            record,
+            row: if shape.header { row } else { row - 1 },
+            held: !shape.header,
+            shapes: (!plain).then(|| layout.fields.iter().map(shape_of).collect()),
+            missing: shape.missing.iter().map(|mark| layout.encoding.encode(mark.trim())).collect(),
+        })
+    }
+
+    /// Adds the current record to a batch, shaped.
+    fn push_shaped(&self, shapes: &[ValueShape], batch: &mut RawBatch) {
+        let (record, missing) = (&self.record, &self.missing);
+        let is_missing = |value: &[u8]| missing.iter().any(|mark| mark == value.trim_ascii());
+        let values: Vec<Shaped<'_>> = (self.columns.iter().zip(shapes))
+            .map(|(column, shape)| match column.map_or(&[][..], |column| &record[column]) {
+                value if is_missing(value) => Shaped::Piece(&[]),
+                value => shape.apply(self.encoding, value),
+            })
+            .collect();
+        let id = self.id.map(|column| &record[column]);
+        batch.push(self.row, id.into_iter().chain(values.iter().map(AsRef::as_ref)));
     }
 }
 
@@ -74,13 +143,17 @@ impl<R: Read> Source for CsvSource<R> {
     fn fill_batch(&mut self, batch: &mut RawBatch, rows: usize) -> Result<bool, SourceError> {
         let mut read_any = false;
         while batch.len() + batch.malformed_rows().len() < rows {
-            if !read(&mut self.reader, &mut self.record, self.row + 1)? {
+            if !std::mem::take(&mut self.held) && !read(&mut self.reader, &mut self.record, self.row + 1)? {
                 break;
             }
             read_any = true;
             self.row += 1;
             if self.record.len() != self.width {
                 batch.push_malformed(self.row);
+                continue;
+            }
+            if let Some(shapes) = &self.shapes {
+                self.push_shaped(shapes, batch);
                 continue;
             }
             let record = &self.record;
@@ -92,8 +165,19 @@ impl<R: Read> Source for CsvSource<R> {
     }
 }
 
+/// A reader of records of any width.
+pub(super) fn rows<R: Read>(reader: R, delimiter: u8) -> csv::Reader<Limited<R>> {
+    let limited = Limited { inner: reader, budget: MAX_ROW_BYTES };
+    let mut builder = ReaderBuilder::new();
+    builder.has_headers(false).flexible(true).delimiter(delimiter).buffer_capacity(1 << 16).from_reader(limited)
+}
+
 /// Reads one record, which may not be longer than a row can be.
-fn read<R: Read>(reader: &mut csv::Reader<Limited<R>>, record: &mut ByteRecord, row: u64) -> Result<bool, SourceError> {
+pub(super) fn read<R: Read>(
+    reader: &mut csv::Reader<Limited<R>>,
+    record: &mut ByteRecord,
+    row: u64,
+) -> Result<bool, SourceError> {
     reader.get_mut().budget = MAX_ROW_BYTES;
     let more = reader.read_byte_record(record).map_err(|error| match error.into_kind() {
         csv::ErrorKind::Io(source) if reader.get_ref().budget > 0 => SourceError::Io { row, source },
@@ -107,11 +191,16 @@ fn read<R: Read>(reader: &mut csv::Reader<Limited<R>>, record: &mut ByteRecord, 
 }
 
 /// The decoded names of the columns.
-struct Header {
+pub(super) struct Header {
     names: Vec<String>,
 }
 
 impl Header {
+    #[cfg(feature = "parquet")]
+    pub(super) fn new(names: Vec<String>) -> Self {
+        Self { names }
+    }
+
     fn decode(record: &ByteRecord, encoding: Encoding) -> Result<Self, SourceError> {
         if record.as_slice().starts_with(b"\xff\xfe") || record.as_slice().starts_with(b"\xfe\xff") {
             return Err(SourceError::Utf16);
@@ -128,7 +217,7 @@ impl Header {
     }
 
     /// The column of the record id, and that of each field.
-    fn find(&self, layout: &CsvLayout) -> Result<(Option<usize>, Vec<Option<usize>>), SourceError> {
+    pub(super) fn find(&self, layout: &CsvLayout) -> Result<(Option<usize>, Vec<Option<usize>>), SourceError> {
         check_map(&layout.fields, &layout.map)?;
         let id =
             match layout.id_column.as_deref() {

@@ -46,6 +46,14 @@ impl Encoding {
         let (_, _, damaged) = decoder.decode_to_string(bytes, scratch, true);
         Decoded { text: scratch, damaged }
     }
+
+    /// The bytes of a text; what the encoding does not have becomes a reference that no file contains.
+    pub(super) fn encode(self, text: &str) -> Vec<u8> {
+        match self {
+            Self::Utf8 => text.as_bytes().to_vec(),
+            Self::Cp932 => encoding_rs::SHIFT_JIS.encode(text).0.into_owned(),
+        }
+    }
 }
 
 impl FromStr for Encoding {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{
     ArrayBuilder, ArrayRef, AsArray, FixedSizeBinaryArray, FixedSizeBinaryBuilder, RecordBatch, UInt16Builder,
 };
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt16Type};
 use arrow::error::ArrowError;
 
 use super::TokenFileHeader;
@@ -34,9 +34,9 @@ pub(super) fn columns(header: &TokenFileHeader) -> Vec<Column> {
         binary("clk", header.clk_bits as usize / 8),
         Column { name: "presence".to_owned(), width: 2, kind: ColumnKind::UInt16, nullable: false },
     ];
-    columns.extend(
-        header.exact_tokens.iter().map(|name| Column { nullable: true, ..binary(&format!("exact_{name}"), 16) }),
-    );
+    let exact = header.exact_tokens.iter().map(|name| format!("exact_{name}"));
+    let blocking = header.blocking_keys.iter().map(|name| format!("block_{name}"));
+    columns.extend(exact.chain(blocking).map(|name| Column { nullable: true, ..binary(&name, 16) }));
     columns
 }
 
@@ -62,6 +62,7 @@ pub struct TokenBatchBuilder {
     clk: FixedSizeBinaryBuilder,
     presence: UInt16Builder,
     exact: Vec<FixedSizeBinaryBuilder>,
+    blocking: Vec<FixedSizeBinaryBuilder>,
 }
 
 impl TokenBatchBuilder {
@@ -73,6 +74,7 @@ impl TokenBatchBuilder {
             clk: FixedSizeBinaryBuilder::new(header.clk_bits as i32 / 8),
             presence: UInt16Builder::new(),
             exact: header.exact_tokens.iter().map(|_| FixedSizeBinaryBuilder::new(16)).collect(),
+            blocking: header.blocking_keys.iter().map(|_| FixedSizeBinaryBuilder::new(16)).collect(),
         }
     }
 
@@ -86,10 +88,10 @@ impl TokenBatchBuilder {
         self.len() == 0
     }
 
-    /// Adds a row: the bytes of its CLK, lowest bit first, and its exact tokens in the order of the header.
+    /// Adds a row without blocking keys: see [`Self::push_blocked`].
     ///
     /// # Errors
-    /// [`TokenFileError::Row`] when the CLK or the list of exact tokens has another length than the header says.
+    /// As [`Self::push_blocked`].
     pub fn push(
         &mut self,
         record_ref: &RecordRef,
@@ -97,15 +99,35 @@ impl TokenBatchBuilder {
         presence: u16,
         exact: &[Option<[u8; 16]>],
     ) -> Result<(), TokenFileError> {
+        self.push_blocked(record_ref, clk, presence, exact, &[])
+    }
+
+    /// Adds a row: the bytes of its CLK, lowest bit first, its exact tokens and its blocking keys in the order of the
+    /// header.
+    ///
+    /// # Errors
+    /// [`TokenFileError::Row`] when the CLK or one of the lists has another length than the header says.
+    pub fn push_blocked(
+        &mut self,
+        record_ref: &RecordRef,
+        clk: &[u8],
+        presence: u16,
+        exact: &[Option<[u8; 16]>],
+        blocking: &[Option<[u8; 16]>],
+    ) -> Result<(), TokenFileError> {
         if exact.len() != self.exact.len() {
             return Err(TokenFileError::Row { rule: "has another number of exact tokens than the header" });
+        }
+        if blocking.len() != self.blocking.len() {
+            return Err(TokenFileError::Row { rule: "has another number of blocking keys than the header" });
         }
         self.clk
             .append_value(clk)
             .map_err(|_| TokenFileError::Row { rule: "has a CLK of another length than the header" })?;
         self.record_ref.append_value(record_ref.as_bytes()).map_err(TokenFileError::Arrow)?;
         self.presence.append_value(presence);
-        for (builder, value) in self.exact.iter_mut().zip(exact) {
+        let builders = self.exact.iter_mut().zip(exact).chain(self.blocking.iter_mut().zip(blocking));
+        for (builder, value) in builders {
             match value {
                 Some(value) => builder.append_value(value).map_err(TokenFileError::Arrow)?,
                 None => builder.append_null(),
@@ -121,14 +143,16 @@ impl TokenBatchBuilder {
     pub fn finish(&mut self) -> Result<RecordBatch, TokenFileError> {
         let mut columns: Vec<ArrayRef> =
             vec![Arc::new(self.record_ref.finish()), Arc::new(self.clk.finish()), Arc::new(self.presence.finish())];
-        columns.extend(self.exact.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef));
+        let equal = self.exact.iter_mut().chain(&mut self.blocking);
+        columns.extend(equal.map(|builder| Arc::new(builder.finish()) as ArrayRef));
         RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(TokenFileError::Arrow)
     }
 }
 
 /// Follows the rows of a file, batch by batch, and keeps what they must agree on.
-#[derive(Default)]
 pub(super) struct RowCheck {
+    /// Filters per CLK.
+    segments: usize,
     pub(super) records: u64,
     pub(super) ones: u64,
     /// The last record ref as a big-endian number, which orders as its bytes do.
@@ -136,8 +160,15 @@ pub(super) struct RowCheck {
 }
 
 impl RowCheck {
-    /// Checks one batch whose schema has been checked: its record refs only rise.
+    pub(super) fn new(header: &TokenFileHeader) -> Self {
+        Self { segments: header.segments as usize, records: 0, ones: 0, last: None }
+    }
+
+    /// Checks one batch whose schema has been checked: its record refs only rise, and its absent segments are empty.
     pub(super) fn batch(&mut self, batch: &RecordBatch) -> Result<(), TokenFileError> {
+        if self.segments > 1 {
+            self.segments(batch)?;
+        }
         let (refs, clks) = (fixed(batch, 0)?, fixed(batch, 1)?);
         for (row, record_ref) in refs.values().as_chunks::<16>().0.iter().enumerate() {
             // Sorted by a keyed pseudorandom value, rows have lost the order of the custodian's database.
@@ -153,9 +184,33 @@ impl RowCheck {
         self.records += batch.num_rows() as u64;
         Ok(())
     }
+
+    /// Dice on segments takes an absent one for all zero, and counts a present one whole.
+    fn segments(&self, batch: &RecordBatch) -> Result<(), TokenFileError> {
+        let clks = fixed(batch, 1)?;
+        let presence = batch.column(2).as_primitive_opt::<UInt16Type>();
+        let presence = presence.ok_or_else(|| not_of_type("a 16-bit"))?;
+        let segment_bytes = clks.value_length() as usize / self.segments;
+        for (row, (clk, mask)) in (0..).zip(clks.iter().flatten().zip(presence.values())) {
+            for (segment, bytes) in clk.chunks(segment_bytes).enumerate() {
+                let filled = bytes.iter().any(|byte| *byte != 0);
+                if filled != (mask >> segment & 1 == 1) {
+                    return Err(TokenFileError::Segment { row: self.records + row, segment });
+                }
+            }
+            if u32::from(*mask) >> self.segments != 0 {
+                return Err(TokenFileError::Segment { row: self.records + row, segment: self.segments });
+            }
+        }
+        Ok(())
+    }
 }
 
 fn fixed(batch: &RecordBatch, column: usize) -> Result<&FixedSizeBinaryArray, TokenFileError> {
     let array = batch.column(column).as_fixed_size_binary_opt();
-    array.ok_or_else(|| TokenFileError::Arrow(ArrowError::SchemaError("not a fixed-size binary column".to_owned())))
+    array.ok_or_else(|| not_of_type("a fixed-size binary"))
+}
+
+fn not_of_type(kind: &str) -> TokenFileError {
+    TokenFileError::Arrow(ArrowError::SchemaError(format!("not {kind} column")))
 }

@@ -47,7 +47,8 @@ impl<R: Read> TokenFileReader<R> {
         let header = read_header(&mut input)?;
         let columns = columns(&header);
         ipc::read_schema(&mut input, &columns)?;
-        Ok(Self { input, schema: header.arrow_schema(), header, columns, rows: RowCheck::default(), at_end: false })
+        let rows = RowCheck::new(&header);
+        Ok(Self { input, schema: header.arrow_schema(), header, columns, rows, at_end: false })
     }
 
     /// The header.

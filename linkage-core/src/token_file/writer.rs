@@ -64,6 +64,8 @@ impl TokenFileWriter {
         let mut builder = tempfile::Builder::new();
         let file =
             builder.prefix(".tokens-").suffix(".partial").tempfile_in(folder(path)).map_err(TokenFileError::Io)?;
+        // Whoever cleans up after a kill sees by the lock that this one is still written. Without locks nobody cleans up.
+        let _ = file.as_file().try_lock();
         let payload = PayloadWriter::new(file, header, recipients)?;
         Ok(Self { payload, path: path.to_owned(), existing })
     }
@@ -135,7 +137,8 @@ impl<W: Write> PayloadWriter<W> {
         hashing.write_all(&start).map_err(TokenFileError::Io)?;
         let schema = header.arrow_schema();
         let arrow = StreamWriter::try_new(hashing, &schema).map_err(TokenFileError::Arrow)?;
-        Ok(Self { arrow, schema, header, rows: RowCheck::default() })
+        let rows = RowCheck::new(&header);
+        Ok(Self { arrow, schema, header, rows })
     }
 
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), TokenFileError> {

@@ -5,6 +5,8 @@
 It shares no code with the Rust encoder: where both agree, the specification says enough.
 """
 
+import hashlib
+import hmac
 import json
 import pathlib
 import struct
@@ -16,9 +18,32 @@ WILDCARD = "\ufffd"
 NAMES = {"kana", "kanji", "latin"}
 
 
+def framed(*parts):
+    return b"".join(struct.pack("<I", len(part)) + part for part in parts)
+
+
 def derive(context, *parts):
-    material = b"".join(struct.pack("<I", len(part)) + part for part in parts)
-    return blake3(material, derive_key_context=context).digest()
+    return blake3(framed(*parts), derive_key_context=context).digest()
+
+
+class Hashing:
+    """The keyed functions of a profile (§§2, 4, 7)."""
+
+    def __init__(self, profile, secret, digest):
+        self.profile, self.secret, self.digest = profile, secret, digest
+
+    def key(self, use, name):
+        context = f"linkage-engine 2026-11-22 encoding/1 {use} key"
+        if self.profile == "blake3":
+            return derive(context, self.secret, self.digest, name.encode())
+        message = struct.pack(">I", 1) + context.encode() + b"\0" + framed(self.digest, name.encode()) + struct.pack(">I", 256)
+        return hmac.digest(self.secret, message, hashlib.sha256)
+
+    def output(self, key, message, length):
+        if self.profile == "blake3":
+            return blake3(message, key=key).digest(length=length)
+        blocks = [hmac.digest(key, struct.pack(">I", i + 1) + message, hashlib.sha256) for i in range(-(-length // 32))]
+        return b"".join(blocks)[:length]
 
 
 def secret_bytes(text):
@@ -59,16 +84,127 @@ def canonical_schema(schema):
     threshold = schema["threshold"]
     if "." in threshold:
         threshold = threshold.rstrip("0").rstrip(".")
-    return {
+    if layout.get("kind", "composite") == "composite":
+        layout = {"kind": "composite", "bits": layout.get("bits", 1024)}
+    else:
+        layout = {"kind": "segmented", "segments": layout.get("segments", 8),
+                  "segment_bits": layout.get("segment_bits", 128)}
+    canonical = {
         "format": schema["format"],
         "name": schema["name"],
         "normalisation": schema["normalisation"],
-        "layout": {"kind": layout.get("kind", "composite"), "bits": layout.get("bits", 1024)},
+        "layout": layout,
         "hashing": schema.get("hashing", "blake3"),
         "threshold": threshold,
         "fields": fields,
         "exact_tokens": tokens,
     }
+    steps = [dict(step) for step in schema.get("hardening", [])]
+    budget = sum(field["encode"]["bits"] for field in fields if "encode" in field)
+    bias = 1.0
+    if layout["kind"] == "composite":
+        for _ in range(budget):
+            bias *= 1.0 - 1.0 / layout["bits"]
+        bias = 1.0 - 2.0 * (1.0 - bias)
+    for step in steps:
+        if step["kind"] == "salt":
+            step.setdefault("take", "whole")
+        elif step["kind"] == "diffusion":
+            step["rho"] = decimal(step["rho"])
+            step["density"] = decimal(step.get("density", "%.6f" % ((1.0 - bias) / 2.0)))
+            bias **= diffusion_inputs(step)
+        elif step["kind"] in ("xor-fold", "rule90"):
+            bias *= bias
+        elif step["kind"] == "blip":
+            step["flip"] = decimal(step["flip"])
+    if steps:
+        canonical["hardening"] = steps
+    keys = [{"name": k["name"], "fields": [{"take": "whole", **part} for part in k["fields"]]}
+            for k in schema.get("blocking_keys", [])]
+    if keys:
+        canonical["blocking_keys"] = keys
+    return canonical
+
+
+def decimal(text):
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def diffusion_inputs(step):
+    bias, inputs = 1.0 - 2.0 * float(step["density"]), 2
+    while bias**inputs > float(step["rho"]):
+        inputs += 1
+    return inputs
+
+
+VOWELS = {vowel: row for row in ("アカサタナハマヤラワ", "イキシチニヒミリ", "ウクスツヌフムユル", "エケセテネヘメレ", "オコソトノホモヨロ")
+          for vowel in row[0]}
+PLAIN = dict(zip("ガギグゲゴザジズゼゾダヂヅデドバビブベボパピプペポ", "カキクケコサシスセソタチツテトハヒフヘホハヒフヘホ"))
+LENGTHENS = {"ア": "ア", "イ": "イエ", "ウ": "ウオ", "エ": "エ", "オ": "オ"}
+
+
+def phonetic(text):
+    out = ""
+    for c in text:
+        last = next((vowel for vowel, row in VOWELS.items() if out and out[-1] in row), "?")
+        if c == "ー" or last in LENGTHENS.get(c, ""):
+            continue
+        if len(out) == 4:
+            break
+        out += PLAIN.get(c, c)
+    return out
+
+
+def take(part, text):
+    """The part of a value that a salt or a blocking key uses; empty when there is none."""
+    if part["take"] == "prefix":
+        text = text[: part["characters"]]
+    elif part["take"] == "year":
+        text = text[:4] if len(text) == 8 and text.isascii() and text.isdigit() else ""
+    elif part["take"] == "phonetic":
+        text = phonetic(text)
+    return "" if WILDCARD in text else text
+
+
+def positions(stream, bits):
+    words = struct.unpack("<%dH" % (len(stream) // 2), stream[: len(stream) // 2 * 2])
+    return [w % bits for w in words if w < 65536 - 65536 % bits]
+
+
+def hardened(steps, hashing, filter_bits):
+    """The steps of §8 on a list of bits."""
+    if not any(filter_bits):
+        empty = filter_bits
+        for step in steps:
+            empty = empty[: len(empty) // 2] if step["kind"] == "xor-fold" else empty * 2 if step["kind"] == "balance" else empty
+        return empty
+    x = filter_bits
+    for step in steps:
+        l, kind = len(x), step["kind"]
+        key = hashing.key("hardening", kind)
+        if kind == "diffusion":
+            out = []
+            for i in range(l):
+                chosen = []
+                for position in positions(hashing.output(key, b"\x50" + struct.pack("<I", i), 1024), l):
+                    if position not in chosen and len(chosen) < diffusion_inputs(step):
+                        chosen.append(position)
+                out.append(sum(x[j] for j in chosen) % 2)
+            x = out
+        elif kind == "xor-fold":
+            x = [x[i] ^ x[i + l // 2] for i in range(l // 2)]
+        elif kind == "rule90":
+            x = [x[i - 1] ^ x[(i + 1) % l] for i in range(l)]
+        elif kind == "balance":
+            both = x + [1 - bit for bit in x]
+            rank = lambda j: (struct.unpack("<Q", hashing.output(key, b"\x60" + struct.pack("<I", j), 8))[0], j)
+            x = [both[j] for j in sorted(range(2 * l), key=rank)]
+        elif kind == "blip":
+            packed = bytes(sum(x[8 * i + b] << b for b in range(8)) for i in range(l // 8))
+            coins = struct.unpack("<%dI" % l, hashing.output(key, b"\x70" + packed, 4 * l))
+            below = round(float(step["flip"]) * 10**6) * 2**32 // (2 * 10**6)
+            x = [bit ^ (coin < below) for bit, coin in zip(x, coins)]
+    return x
 
 
 def qgrams(text, q, pad, positional):
@@ -97,17 +233,15 @@ def messages(field, text):
     return found
 
 
-def field_positions(key, found, bits, budget):
-    limit = 65536 - 65536 % bits
+def field_positions(hashing, key, found, bits, budget):
     ranked = []
     for message in found:
-        output = blake3(message, key=key).digest(length=8 + 8 * budget + 64)
-        words = struct.unpack("<%dH" % ((len(output) - 8) // 2), output[8:])
-        ranked.append((struct.unpack("<Q", output[:8])[0], [w % bits for w in words if w < limit]))
+        output = hashing.output(key, message, 8 + 8 * budget + 64)
+        ranked.append((struct.unpack("<Q", output[:8])[0], positions(output[8:], bits)))
     ranked.sort()
-    for place, (_, positions) in enumerate(ranked):
+    for place, (_, drawn) in enumerate(ranked):
         count = budget // len(ranked) + (place < budget % len(ranked))
-        yield from positions[:count]
+        yield from drawn[:count]
 
 
 def check(vector):
@@ -119,20 +253,32 @@ def check(vector):
     secret = secret_bytes(vector["secret"])
     key_check = derive("linkage-engine 2026-11-22 linkage-secret/1 key check", secret)[:8]
     assert key_check.hex() == vector["key_check"], "key check"
-    bits = schema["layout"]["bits"]
+    hashing = Hashing(schema["hashing"], secret, digest)
+    steps = schema.get("hardening", [])
+    salt = next((step for step in steps if step["kind"] == "salt"), None)
+    layout = schema["layout"]
+    segments = layout.get("segments", 1)
+    bits = layout.get("segment_bits") or layout["bits"]
     index = {field["name"]: i for i, field in enumerate(schema["fields"])}
     for number, row in enumerate(vector["rows"]):
-        clk, presence, bit = bytearray(bits // 8), 0, 0
+        clk, presence, bit = [0] * (segments * bits), 0, 0
         for field in schema["fields"]:
             if "encode" not in field:
                 continue
             found = messages(field, row["record"][index[field["name"]]] or "")
             if found:
-                presence |= 1 << bit
-                key = derive("linkage-engine 2026-11-22 encoding/1 field key", secret, digest, field["name"].encode())
-                for position in field_positions(key, found, bits, field["encode"]["bits"]):
-                    clk[position // 8] |= 1 << position % 8
+                segment = field["encode"].get("segment")
+                presence |= 1 << (bit if segment is None else segment)
+                start = (segment or 0) * bits
+                key = hashing.key("field", field["name"])
+                if salt and salt["field"] != field["name"]:
+                    text = take(salt, row["record"][index[salt["field"]]] or "")
+                    key = hashing.output(key, b"\x40" + text.encode(), 32)
+                for position in field_positions(hashing, key, found, bits, field["encode"]["bits"]):
+                    clk[start + position] = 1
             bit += 1
+        clk = hardened(steps, hashing, clk)
+        clk = bytes(sum(clk[8 * i + b] << b for b in range(8)) for i in range(len(clk) // 8))
         assert clk.hex() == row["clk"], f"row {number}: clk"
         assert presence == row["presence"], f"row {number}: presence"
         exact = {}
@@ -146,9 +292,16 @@ def check(vector):
                     message += b"\x01" + struct.pack("<I", len(value.encode())) + value.encode()
                 else:
                     message += b"\x00"
-            key = derive("linkage-engine 2026-11-22 encoding/1 exact token key", secret, digest, token["name"].encode())
-            exact[token["name"]] = blake3(message, key=key).digest()[:16].hex() if whole else None
+            key = hashing.key("exact token", token["name"])
+            exact[token["name"]] = hashing.output(key, message, 16).hex() if whole else None
         assert exact == row["exact"], f"row {number}: exact tokens"
+        blocking = {}
+        for blocking_key in schema.get("blocking_keys", []):
+            parts = [take(part, row["record"][index[part["field"]]] or "").encode() for part in blocking_key["fields"]]
+            message = b"".join(b"\x01" + framed(part) for part in parts)
+            key = hashing.key("blocking", blocking_key["name"])
+            blocking[blocking_key["name"]] = hashing.output(key, message, 16).hex() if all(parts) else None
+        assert blocking == row.get("blocking", {}), f"row {number}: blocking keys"
 
 
 failures = 0

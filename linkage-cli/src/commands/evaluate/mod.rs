@@ -94,7 +94,8 @@ pub fn run(args: EvaluateArgs) -> anyhow::Result<ExitCode> {
     let thresholds = args.thresholds.with(own);
     let lowest = *thresholds.first().context("there is at least the schema's own threshold")?;
     let kernel = Kernel::detect()?;
-    let Some(pairs) = Comparison::new(&left.tokens, &right.tokens)?.pairs(kernel, lowest, MOST_PAIRS) else {
+    let comparison = Comparison::segmented(&left.tokens, &right.tokens, schema.layout().segments())?;
+    let Some(pairs) = comparison.pairs(kernel, lowest, MOST_PAIRS) else {
         bail!("more than {MOST_PAIRS} pairs reach {lowest}\nhint: raise the lowest of --thresholds");
     };
     let levels: Vec<f64> = thresholds.iter().map(|threshold| threshold.as_f64()).collect();

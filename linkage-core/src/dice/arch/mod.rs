@@ -2,10 +2,18 @@
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(target_arch = "x86_64")]
+mod rows;
 
 use super::block::Lanes;
-use super::search::{Job, Match};
+use super::job::Job;
+use super::rows::Common;
+use super::search::Match;
 
 /// A kernel's function.
 type Run = fn(&Job<'_>, &mut Vec<Match>) -> u64;
@@ -16,8 +24,29 @@ type Limit = fn(&[Lanes; 16], &[Lanes; 16], u32) -> u64;
 /// The AVX-512 kernel, when this CPU has the instructions and the operating system saves their registers.
 pub(super) fn avx512() -> Option<Run> {
     #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512vpopcntdq") {
+    if std::arch::is_x86_feature_detected!("avx512f")
+        && std::arch::is_x86_feature_detected!("avx512bw")
+        && std::arch::is_x86_feature_detected!("avx512vpopcntdq")
+    {
         return Some(avx512::run);
+    }
+    None
+}
+
+/// The AVX2 kernel, when this CPU has the instructions.
+pub(super) fn avx2() -> Option<Run> {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        return Some(avx2::run);
+    }
+    None
+}
+
+/// The NEON kernel, when this is such a CPU.
+pub(super) fn neon() -> Option<Run> {
+    #[cfg(target_arch = "aarch64")]
+    if std::arch::is_aarch64_feature_detected!("neon") {
+        return Some(neon::run);
     }
     None
 }
@@ -27,6 +56,15 @@ pub(super) fn limit() -> Option<Limit> {
     #[cfg(target_arch = "x86_64")]
     if avx512().is_some() {
         return Some(avx512::limit);
+    }
+    None
+}
+
+/// Counts common bits of rows in one piece, where the AVX-512 kernel runs.
+pub(super) fn common() -> Option<Common> {
+    #[cfg(target_arch = "x86_64")]
+    if avx512().is_some() {
+        return Some(rows::common);
     }
     None
 }

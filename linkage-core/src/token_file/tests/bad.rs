@@ -1,6 +1,7 @@
 //! testdata/vectors/token_file: one file per broken rule, named by its fault, and one good file.
 //!
-//! Sealing is random, so the files are kept; `UPDATE_VECTORS=1 cargo test -p linkage-core bad_files` writes them anew.
+//! Sealing is random, so the files are kept; `UPDATE_VECTORS=1 cargo test -p linkage-core bad_files` writes those
+//! that are not there.
 
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arrow::ipc::writer::StreamWriter;
 
 use super::*;
+use crate::clk::Clk;
 
 /// The parts of a payload, each of which a case can break.
 struct Parts {
@@ -79,6 +81,15 @@ fn with_rows(change: impl FnOnce(&mut Vec<(RecordRef, Token)>)) -> Parts {
     Parts { body: stream(&[batch(&header(&rows), &rows)]), ..Parts::good() }
 }
 
+/// Rows of two segments that are both present, with one token changed.
+fn with_segments(change: impl FnOnce(&mut Token)) -> Parts {
+    let mut rows = rows(6);
+    rows.iter_mut().for_each(|(_, token)| token.presence = 0b11);
+    change(&mut rows[3].1);
+    let header = TokenFileHeader { segments: 2, ..header(&rows) };
+    Parts { header: header.canonical().into_bytes(), body: stream(&[batch(&header, &rows)]), ..Parts::good() }
+}
+
 /// The good batch with its columns changed as Arrow sees them.
 fn with_columns(change: impl FnOnce(&mut Vec<(Field, ArrayRef)>)) -> Parts {
     let rows = rows(6);
@@ -141,6 +152,20 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("header_digest_short", inside(with_text(|t| shorten_digest(&t))), "Header"),
         ("header_clk_bits_100", inside(with_header(|h| h.clk_bits = 100)), "Header"),
         ("header_clk_bits_4160", inside(with_header(|h| h.clk_bits = 4160)), "Header"),
+        ("header_segments_too_many", inside(with_header(|h| (h.segments, h.clk_bits) = (17, 1088))), "Header"),
+        ("header_segments_of_half_words", inside(with_header(|h| h.segments = 4)), "Header"),
+        ("header_segments_one_spelt_out", inside(with_text(|t| t.replace('}', ",\"segments\":1}"))), "Header"),
+        ("header_hardening_not_known", inside(with_header(|h| h.hardening = vec!["magic".into()])), "Header"),
+        ("header_rho_without_diffusion", inside(with_header(|h| h.rho_ppm = 30_000)), "Header"),
+        (
+            "header_blocking_key_twice",
+            inside(with_header(|h| h.blocking_keys = vec!["k".into(), "k".into()])),
+            "Header",
+        ),
+        ("header_names_a_blocking_key", inside(with_header(|h| h.blocking_keys = vec!["k".into()])), "Columns"),
+        ("segment_absent_but_filled", inside(with_header(|h| h.segments = 2)), "Segment"),
+        ("segment_present_but_empty", inside(with_segments(|t| t.clk = Clk::from_bytes(&[0; 16]).unwrap())), "Segment"),
+        ("segment_beyond_the_last", inside(with_segments(|t| t.presence = 0b111)), "Segment"),
         ("header_records_negative", inside(with_text(|t| t.replace("\"records\":6", "\"records\":-6"))), "Header"),
         ("header_records_beyond_u32", inside(with_header(|h| h.records = 1 << 32)), "Header"),
         ("header_density_above_a_million", inside(with_header(|h| h.density_ppm = 1_000_001)), "Header"),
@@ -268,7 +293,7 @@ fn bad_files_are_refused_for_their_own_fault() {
     let mut listed = Vec::new();
     for (name, content, expected) in cases() {
         let path = folder().join(format!("{name}.tokens"));
-        if update {
+        if update && !path.exists() {
             std::fs::create_dir_all(folder()).unwrap();
             std::fs::write(&path, &content).unwrap();
         }

@@ -76,6 +76,8 @@ fn the_writer_refuses_rows_that_break_rules() {
     let mut builder = TokenBatchBuilder::new(&header(&rows));
     assert!(matches!(builder.push(&rows[0].0, &[0; 15], 0, &[None]), Err(TokenFileError::Row { .. })));
     assert!(matches!(builder.push(&rows[0].0, &[0; 16], 0, &[]), Err(TokenFileError::Row { .. })));
+    let blocked = builder.push_blocked(&rows[0].0, &[0; 16], 0, &[None], &[None]);
+    assert!(matches!(blocked, Err(TokenFileError::Row { .. })));
     assert!(builder.is_empty());
 
     let mut dense = header(&rows);

@@ -151,6 +151,36 @@ fn the_custodians_own_key_opens_the_file_too_and_a_third_key_does_not() {
 }
 
 #[test]
+fn hardening_and_blocking_keys_are_in_the_header_and_the_keys_in_columns() {
+    let schema = r#"{"format": "linkage-schema/1", "name": "all", "normalisation": "ja/1", "threshold": "0.6",
+        "fields": [{"name": "name", "kind": "kana", "encode": {"bits": 300}}, {"name": "id", "kind": "digits"}],
+        "hardening": [{"kind": "diffusion", "rho": "0.03"}, {"kind": "blip", "flip": "0.02"}],
+        "blocking_keys": [{"name": "sound", "fields": [{"field": "name", "take": "phonetic"}]}, {"name": "id", "fields": [{"field": "id"}]}]}"#;
+    let schema = LinkageSchema::parse(schema.as_bytes()).unwrap();
+    let secret = LinkageSecret::from_bytes([5; 32]);
+    let token = Encoder::new(&schema, &secret).encode(&[Some("ワタナベ"), None]);
+    assert!(matches!(token.blocking[..], [Some(_), None]));
+    let mut header = TokenFileHeader::new(DatabaseId::parse("ndb").unwrap(), &schema, secret.key_check(), true);
+    header.records = 1;
+    header.density_ppm = density_ppm(token.clk.popcount().into(), 1, 1024);
+    let mut builder = TokenBatchBuilder::new(&header);
+    let clk: Vec<u8> = token.clk.bytes().collect();
+    builder.push_blocked(&RecordRef([1; 16]), &clk, token.presence, &token.exact, &token.blocking).unwrap();
+    let mut writer = PayloadWriter::new(Vec::new(), header.clone(), &[&unit().to_public()]).unwrap();
+    writer.write(&builder.finish().unwrap()).unwrap();
+    let (file, _) = writer.finish().unwrap();
+    let (found, batches, _) = read(&file).unwrap();
+    assert_eq!((&found, found.rho_ppm, found.profile().to_string()), (&header, 30_000, "hardened".to_owned()));
+    assert_eq!(found.hardening_steps(), schema.hardening());
+    assert_eq!(found.hardening_model().unwrap().steps(), schema.hardening());
+    let names: Vec<&str> = found.blocking_keys.iter().map(String::as_str).collect();
+    assert_eq!(names, ["sound", "id"]);
+    let sound = batches[0].column_by_name("block_sound").unwrap().as_fixed_size_binary();
+    assert_eq!(Some(sound.value(0)), token.blocking[0].as_ref().map(|key| &key[..]));
+    assert_eq!(batches[0].column_by_name("block_id").unwrap().null_count(), 1);
+}
+
+#[test]
 fn files_of_other_schemas_or_secrets_are_not_comparable() {
     let one = header(&[]);
     let mut other = one.clone();

@@ -1,0 +1,77 @@
+//! `custodian map`: propose which column of an extract is which field.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use linkage_core::schema::LinkageSchema;
+use linkage_core::source::Encoding;
+use serde_json::json;
+
+use crate::cli::Done;
+use crate::guess::propose;
+use crate::inputs::parse_encoding;
+use crate::output::{self, at};
+
+const EXAMPLES: &str = "\
+Examples:
+  custodian map --guess patients.csv --schema person-ja -o mapping.toml
+  custodian check --schema person-ja --mapping mapping.toml patients.csv
+  custodian tokenise --schema person-ja --mapping mapping.toml … (once it says confirmed = true)";
+
+/// Propose a mapping file from the names of the columns and from what their values look like
+///
+/// Each guess has its confidence and reason. The mapping must be read and confirmed by a person before `tokenise`
+/// takes it. No value of the extract is shown or written.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The extract to look at; - for stdin
+    #[arg(long, value_name = "IN")]
+    guess: PathBuf,
+    /// The linkage schema: the name of a shipped one or the path of a file
+    #[arg(long, value_name = "NAME|FILE")]
+    schema: String,
+    /// How the extract is encoded [default: guessed, for you to confirm]
+    #[arg(long, value_parser = parse_encoding)]
+    encoding: Option<Encoding>,
+    /// The mapping file to write [default: stdout]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Print the confidence of each guess as JSON on stdout
+    #[arg(long, requires = "output")]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
+    let schema = LinkageSchema::load(&args.schema)?;
+    let failed = |error: io::Error| at(&args.guess, error);
+    let extract: Box<dyn Read> = match args.guess == Path::new("-") {
+        true => Box::new(io::stdin()),
+        false => Box::new(File::open(&args.guess).map_err(failed)?),
+    };
+    let Some(proposal) = propose(extract, &schema, args.encoding).map_err(failed)? else {
+        return Err(at(&args.guess, "there is no row in it\nhint: give a CSV file"));
+    };
+    let Some(path) = &args.output else {
+        output::data(&proposal.text)?;
+        return Ok(Done::Clean);
+    };
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => at(path, "there is a file of this name\nhint: choose another one"),
+        _ => at(path, error),
+    })?;
+    file.write_all(proposal.text.as_bytes()).map_err(|error| at(path, error))?;
+    for (field, confidence) in &proposal.fields {
+        let confidence = confidence.map_or("no column found", |confidence| confidence.name());
+        output::talk(&format!("{field}: {confidence}"));
+    }
+    output::talk(&format!("wrote `{}`: read it, correct it, then set confirmed = true", path.display()));
+    if args.json {
+        let fields = proposal.fields.iter().map(|(field, confidence)| {
+            json!({ "field": field, "confidence": confidence.map(|confidence| confidence.name()) })
+        });
+        output::data(&format!("{:#}\n", json!({ "output": path, "fields": fields.collect::<Vec<_>>() })))?;
+    }
+    Ok(Done::Clean)
+}

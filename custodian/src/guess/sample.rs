@@ -1,0 +1,115 @@
+//! The first rows of an extract of unknown layout, and what the values of each column look like.
+
+use std::collections::HashSet;
+
+use linkage_core::normalise::normalise;
+use linkage_core::schema::FieldKind;
+use linkage_core::source::Encoding;
+
+use super::names::{Fit, ROLES};
+
+/// How much of the extract is looked at.
+pub(super) const SAMPLE_BYTES: usize = 4 << 20;
+const SAMPLE_ROWS: usize = 20_000;
+
+/// Texts that people write for "missing"; no other value is ever copied into a mapping.
+const MARKS: [&str; 12] = ["NULL", "null", "N/A", "n/a", "NA", "NaN", "None", "-", "未登録", "なし", "無し", "未入力"];
+
+/// The first rows of an extract.
+pub(super) struct Sample {
+    pub(super) encoding: Encoding,
+    pub(super) delimiter: u8,
+    /// The names of the columns; without a header there are none, and the first row is data.
+    pub(super) header: Option<Vec<String>>,
+    pub(super) columns: Vec<Vec<String>>,
+    pub(super) rows: usize,
+}
+
+impl Sample {
+    /// Cuts the start of a file into columns. `None` when there is no row in it.
+    pub(super) fn read(bytes: &[u8], encoding: Option<Encoding>) -> Option<Self> {
+        let bytes = &bytes[..bytes.iter().rposition(|&byte| byte == b'\n').map_or(bytes.len(), |at| at + 1)];
+        let encoding = encoding.unwrap_or(match std::str::from_utf8(bytes) {
+            Ok(_) => Encoding::Utf8,
+            Err(_) => Encoding::Cp932,
+        });
+        let first_line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        let count = |byte: u8| first_line.iter().filter(|&&found| found == byte).count();
+        let delimiters: &[u8] = if encoding == Encoding::Utf8 { b",\t;|" } else { b",\t;" };
+        // The first of equals, so that a file of one column is CSV.
+        let delimiter = delimiters.iter().rev().copied().max_by_key(|&byte| count(byte)).unwrap_or(b',');
+        let mut reader =
+            csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(bytes);
+        let mut scratch = String::new();
+        let mut rows = reader.byte_records().map_while(Result::ok).take(SAMPLE_ROWS).map(|record| {
+            let values = record.iter().map(|value| encoding.decode(value, &mut scratch).text.trim().to_owned());
+            values.collect::<Vec<_>>()
+        });
+        let first = rows.next()?;
+        let width = first.len();
+        let mut sample = Self { encoding, delimiter, header: None, columns: vec![Vec::new(); width], rows: 0 };
+        for row in rows.filter(|row| row.len() == width) {
+            sample.push(row);
+        }
+        // A mark at the start of the file is no part of the first name.
+        let names: Vec<String> = first.iter().map(|name| name.trim_start_matches('\u{FEFF}').to_owned()).collect();
+        if is_header(&names) {
+            sample.header = Some(names);
+        } else {
+            sample.push(first);
+        }
+        (sample.rows > 0).then_some(sample)
+    }
+
+    fn push(&mut self, row: Vec<String>) {
+        self.columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
+        self.rows += 1;
+    }
+
+    /// The marks for missing values that occur.
+    pub(super) fn marks(&self) -> Vec<&'static str> {
+        MARKS.into_iter().filter(|mark| self.columns.iter().flatten().any(|value| value == mark)).collect()
+    }
+
+    /// The values of a column that say something.
+    fn values(&self, column: usize) -> impl Iterator<Item = &String> {
+        self.columns[column].iter().filter(|value| !value.is_empty() && !MARKS.contains(&value.as_str()))
+    }
+
+    /// The share of the values for which something holds; 0 when there is none.
+    pub(super) fn share(&self, column: usize, holds: impl Fn(&str) -> bool) -> f64 {
+        let (mut all, mut held) = (0_u32, 0_u32);
+        for value in self.values(column) {
+            all += 1;
+            held += u32::from(holds(value));
+        }
+        if all == 0 { 0.0 } else { f64::from(held) / f64::from(all) }
+    }
+
+    /// The share of the values that normalisation accepts as a kind.
+    pub(super) fn accepts(&self, column: usize, kind: FieldKind) -> f64 {
+        self.share(column, |value| matches!(normalise(kind, value), Ok(Some(_))))
+    }
+
+    /// Whether nearly every row has a value of its own.
+    pub(super) fn identifies(&self, column: usize) -> bool {
+        let distinct: HashSet<&String> = self.values(column).collect();
+        distinct.len() * 100 >= self.rows * 99
+    }
+
+    pub(super) fn is_empty(&self, column: usize) -> bool {
+        self.values(column).next().is_none()
+    }
+}
+
+/// Whether a first row names columns. Only then may it be printed; when in doubt it is somebody's data.
+fn is_header(names: &[String]) -> bool {
+    let digits = |name: &String| name.chars().filter(char::is_ascii_digit).count();
+    if names.iter().any(|name| digits(name) >= 4 || name.chars().count() > 40) {
+        return false;
+    }
+    let known = |fit: Fit| names.iter().filter(|name| ROLES.iter().any(|role| role.fit(name) == fit)).count();
+    // One known name can be somebody's (名 alone, or 性): two are a header, as is one long name.
+    let long = names.iter().any(|name| name.chars().count() >= 3 && ROLES.iter().any(|role| role.fit(name) == Fit::Is));
+    long || known(Fit::Is) + known(Fit::Contains) >= 2
+}

@@ -1,0 +1,13 @@
+//! Whole command lines of `custodian`, from outside: what they print, how they exit, what they leave behind.
+
+mod clkhash;
+mod damage;
+mod formats;
+mod mapping;
+mod memory;
+mod refusals;
+mod report;
+mod resume;
+mod site;
+mod sockets;
+mod tokenise;

@@ -1,0 +1,169 @@
+//! What is refused, and that no refusal shows a value.
+
+use std::fs;
+
+use expect_test::expect;
+
+use crate::site::{HEADER, Site, allow, people};
+
+#[cfg(unix)]
+#[test]
+fn every_refusal_says_what_to_do_and_leaves_nothing_behind() {
+    let site = Site::new();
+    site.write("people.csv", people(3));
+    site.write("empty.csv", "");
+    site.write("header.csv", format!("{HEADER}\n"));
+    site.write("columns.csv", "id,kana,dob\n1,サトウ,19830304\n");
+    site.write("utf16.csv", b"\xff\xfei\0d\0");
+    site.write("cp932.csv", b"\x8e\x91\x8a\x69,id\n1,2\n");
+    let extract = people(3);
+    site.write("rows.csv", &encoding_rs::SHIFT_JIS.encode(&extract).0);
+    site.write("quote.csv", format!("{HEADER}\n1,\"サトウ\n{}", "x\n".repeat(200)));
+    site.write("blank.csv", format!("{HEADER}\n1,,,,,,,,,,,\n"));
+    site.write("there.tokens", "something");
+    site.write("not.secret", "hunter2\n");
+    site.write("schema.json", "{}");
+    fs::copy(site.path("linkage.secret"), site.path("open.secret")).unwrap();
+    fs::copy(site.path("site.key"), site.path("open.key")).unwrap();
+    allow(&site.path("open.secret"), 0o644);
+    allow(&site.path("open.key"), 0o640);
+    allow(&site.path("not.secret"), 0o600);
+    let before = site.files();
+    let to = "--database ndb --schema person-ja --to unit.pub --id-column id people.csv -o out.tokens";
+    let secret = "--secret linkage.secret";
+    let mut all = String::new();
+    for line in [
+        format!("tokenise {to} --secret open.secret"),
+        format!("tokenise {to} --secret not.secret"),
+        format!("tokenise {to} --secret nowhere.secret"),
+        format!("tokenise {to} {secret} --site-key open.key"),
+        format!("tokenise {to} {secret} --site-key nowhere.key"),
+        format!("tokenise {to} {secret} --map nothing=x"),
+        format!("tokenise {to} {secret} --map sex=Geschlecht"),
+        format!("tokenise {} {secret}", to.replace("--to unit.pub", "--to people.csv")),
+        format!("tokenise {} {secret}", to.replace("person-ja", "person-xx")),
+        format!("tokenise {} {secret}", to.replace("person-ja", "schema.json")),
+        format!("tokenise {} {secret}", to.replace("--id-column id", "--id-column nr")),
+        format!("tokenise {} {secret}", to.replace("out.tokens", "there.tokens")),
+        format!("tokenise {} {secret} --force", to.replace("out.tokens", "people.csv")),
+        format!("tokenise {} {secret}", to.replace("out.tokens", "no/such/folder/out.tokens")),
+        format!("tokenise {} {secret}", to.replace("people.csv", "nowhere.csv")),
+        format!("tokenise {} {secret}", to.replace("people.csv", ".")),
+        format!("tokenise {} {secret}", to.replace("people.csv", "empty.csv")),
+        format!("tokenise {} {secret}", to.replace("people.csv", "header.csv")),
+        format!("tokenise {} {secret}", to.replace("people.csv", "columns.csv")),
+        format!("tokenise {} {secret}", to.replace("people.csv", "utf16.csv")),
+        format!("tokenise {} {secret}", to.replace("people.csv", "cp932.csv")),
+        format!("tokenise {} {secret}", to.replace("people.csv", "rows.csv")),
+        format!("tokenise {} {secret}", to.replace("people.csv", "quote.csv")),
+        format!("tokenise {} {secret}", to.replace("people.csv", "blank.csv")),
+        "keygen -o linkage.secret".to_owned(),
+        "site-key -o site.key".to_owned(),
+        "inspect --site-key site.key people.csv".to_owned(),
+        "inspect --site-key site.key nowhere.tokens".to_owned(),
+    ] {
+        let run = site.run(&line);
+        assert_eq!((run.code(), run.stdout().as_str()), (1, ""), "{line}: {}", run.stderr());
+        assert_eq!(site.files(), before, "{line}");
+        all.push_str(&run.stderr());
+    }
+    expect![[r#"
+        error: open.secret can be used by others (mode 644)
+        hint: chmod 600 open.secret
+        error: not a linkage secret
+        hint: a secret is one line that starts with `linkage-secret1`; `custodian keygen` makes one
+        error: nowhere.secret: No such file or directory (os error 2)
+        error: `open.key`: others can read this site key (mode 640)
+        hint: chmod 600 open.key
+        error: `nowhere.key`: no such file
+        hint: `custodian site-key -o FILE` makes one; or leave out --site-key
+        error: `people.csv`: the schema has no field `nothing`
+        hint: its fields are family_kana, given_kana, family_kanji, given_kanji, birth_date, sex, postal_code, insurer_number, insured_symbol, insured_number, insured_branch
+        error: `people.csv`: no column `Geschlecht` for field `sex`
+        hint: the header has `id`, `family_kana`, `given_kana`, `family_kanji`, `given_kanji`, `birth_date`, `sex`, `postal_code`, `insurer_number`, `insured_symbol`, `insured_number`, `insured_branch`; map one with `sex=COLUMN`, or `sex=` if the file has none
+        error: `people.csv`: not the public key of a linkage unit
+        hint: it is one line that begins with `age1`; ask the linkage unit for it
+        error: linkage schema "person-xx" cannot be read: No such file or directory (os error 2)
+        hint: give the path of a schema file, or the name of a shipped schema: person-ja, person-en
+        error: not a linkage schema: missing field `format` at line 1 column 2
+        hint: docs/spec/linkage-schema.md lists every key; unknown keys are refused
+        error: `people.csv`: no column `nr` for the record ids
+        hint: the header has `id`, `family_kana`, `given_kana`, `family_kanji`, `given_kanji`, `birth_date`, `sex`, `postal_code`, `insurer_number`, `insured_symbol`, `insured_number`, `insured_branch`
+        error: `there.tokens`: there is a file of this name
+        hint: --force replaces it
+        error: `people.csv`: this is the extract itself
+        hint: write the output to another file
+        error: `no/such/folder`: no such folder
+        hint: make it, or write the output elsewhere
+        error: `nowhere.csv`: no such file
+        hint: give a CSV file, or - for stdin
+        error: `.`: a folder, not a file
+        hint: give one CSV file
+        error: `empty.csv`: the file is empty
+        hint: the first row must be a header with the names of the columns
+        error: `header.csv`: there is no row after the header
+        hint: nothing has been written
+        error: `columns.csv`: no column `family_kana` for field `family_kana`
+        hint: the header has `id`, `kana`, `dob`; map one with `family_kana=COLUMN`, or `family_kana=` if the file has none
+        error: `utf16.csv`: the file is UTF-16
+        hint: save it as UTF-8, or as CP932 and say `--encoding cp932`
+        error: `cp932.csv`: the header is not utf-8
+        hint: say `--encoding cp932` or `--encoding utf-8` as the file was saved
+        error: `rows.csv`: more than half of the rows are not in the declared encoding
+        hint: declare another one with --encoding (utf-8 or cp932); nothing has been written
+        error: `quote.csv`: row 2 does not end: it is longer than 1 MiB or 64 lines
+        hint: a quotation mark is probably not closed in or before this row
+        error: `blank.csv`: no row is left to write
+        hint: `custodian check` shows why rows are set aside; nothing has been written
+        error: linkage.secret exists already
+        hint: a secret that is overwritten is lost for good; choose another name
+        error: `site.key`: there is a file of this name
+        hint: whoever loses a site key cannot map results back; move it away first
+        error: `people.csv`: not a sealed token file
+        hint: token files are made by `custodian tokenise` and sent as they are
+        error: `nowhere.tokens`: No such file or directory (os error 2)
+    "#]].assert_eq(&all);
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    let site = Site::new();
+    for line in [
+        "",
+        "tokenise",
+        "tokenise --database NDB people.csv",
+        "check --schema person-ja --encoding latin1 people.csv",
+        "check --schema person-ja --threads 0 people.csv",
+        "check --schema person-ja --map sex people.csv",
+        "check --schema person-ja --opt-out list people.csv",
+        "keygen --secret x",
+    ] {
+        assert_eq!(site.run(line).code(), 2, "{line}");
+    }
+    assert_eq!(site.run("--version").code(), 0);
+}
+
+#[test]
+fn no_value_of_the_input_is_ever_printed() {
+    let site = Site::new();
+    let canary = "CANARYカナリア金糸雀";
+    let row = [canary; 12].join(",");
+    site.write("bad.csv", format!("{HEADER}\n{row}\n{row},{canary}\n{canary},サトウ,,,,,,,,,,\n"));
+    site.write("headless.csv", format!("{canary}19830304,{canary}\n"));
+    site.write("quote.csv", format!("{HEADER}\n{row}\n\"{canary}{}", "\n".repeat(100)));
+    site.write("damaged.csv", [HEADER.as_bytes(), b"\n\xff", row.as_bytes(), b"\n\n1,\xffCANARY,,,,,,,,,,\n"].concat());
+    for file in ["bad.csv", "headless.csv", "quote.csv", "damaged.csv"] {
+        for encoding in ["utf-8", "cp932"] {
+            for run in [
+                site.tokenise(&format!("--force --json --encoding {encoding} {file} -o out.tokens")),
+                site.run(&format!("check --schema person-ja --id-column id --encoding {encoding} {file}")),
+                site.run(&format!("check --schema person-ja --json --encoding {encoding} {file}")),
+            ] {
+                let text = run.stdout() + &run.stderr();
+                for part in ["CANARY", "カナリア", "金糸雀"] {
+                    assert!(!text.contains(part), "{file} {encoding}: {text}");
+                }
+            }
+        }
+    }
+}

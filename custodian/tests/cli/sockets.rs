@@ -1,0 +1,101 @@
+//! Nothing but `submit` and `receive` opens a socket.
+
+use std::process::{Command, Stdio};
+
+use crate::site::{Site, people};
+
+/// Every command that must do without a network.
+const OFFLINE: [&str; 8] = [
+    "keygen -o new.secret",
+    "site-key -o new.site-key",
+    "map --guess people.csv --schema person-ja -o mapping.toml",
+    "check --schema person-ja --id-column id people.csv",
+    "report --schema person-ja --id-column id people.csv",
+    "tokenise --database ndb --schema person-ja --secret linkage.secret --to unit.pub --site-key site.key \
+     --id-column id --work work -o ndb.tokens people.csv",
+    "inspect --site-key site.key ndb.tokens",
+    "completions bash",
+];
+
+/// Whether the tool is there and may be used here. Says so when it is not, for a test that is passed over in silence
+/// looks like one that has passed.
+#[allow(clippy::print_stderr)]
+fn have(tool: &[&str]) -> bool {
+    let tried = Command::new(tool[0]).args(&tool[1..]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let usable = tried.is_ok_and(|status| status.success());
+    if !usable {
+        eprintln!("SKIPPED: `{}` cannot be used here, so this test has shown nothing", tool.join(" "));
+    }
+    usable
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_whole_work_of_a_site_is_done_in_an_empty_network_namespace() {
+    if !have(&["unshare", "-rn", "true"]) {
+        return;
+    }
+    let site = Site::new();
+    site.write("people.csv", people(50));
+    for line in OFFLINE {
+        let output = Command::new("unshare")
+            .current_dir(site.folder.path())
+            .args(["-rn", env!("CARGO_BIN_EXE_custodian")])
+            .args(line.split_whitespace())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn no_call_to_make_a_socket_is_made() {
+    if !have(&["strace", "-f", "-o", "/dev/null", "true"]) {
+        return;
+    }
+    let site = Site::new();
+    site.write("people.csv", people(50));
+    for line in OFFLINE {
+        let output = Command::new("strace")
+            .current_dir(site.folder.path())
+            .args(["-f", "-qq", "-e", "trace=%network", "-o", "calls", env!("CARGO_BIN_EXE_custodian")])
+            .args(line.split_whitespace())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        let calls = std::fs::read_to_string(site.path("calls")).unwrap();
+        let foreign: Vec<&str> = calls.lines().filter(|line| !line.contains("+++") && !line.contains("---")).collect();
+        assert!(foreign.is_empty(), "{line}: {foreign:?}");
+    }
+}
+
+#[test]
+fn without_submit_no_crate_of_the_program_can_open_a_connection() {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--no-default-features", "-e", "normal", "--prefix", "none", "--manifest-path"])
+        .arg(manifest)
+        .output()
+        .unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    let names: Vec<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(names.contains(&"linkage-core"));
+    for network in [
+        "tokio",
+        "mio",
+        "socket2",
+        "hyper",
+        "tonic",
+        "h2",
+        "rustls",
+        "reqwest",
+        "ureq",
+        "curl",
+        "linkage-proto",
+        "datafusion",
+    ] {
+        assert!(!names.contains(&network), "{network}");
+    }
+}

@@ -1,0 +1,107 @@
+use super::*;
+
+fn options(model: CorruptModel) -> CorruptOptions {
+    let columns = ["name=latin", "kana=kana", "born=date", "card=digits", "sex=sex"];
+    CorruptOptions {
+        columns: columns.map(|text| ColumnKind::parse(text).unwrap()).to_vec(),
+        swaps: vec![("name".to_owned(), "kana".to_owned())],
+        id_column: "id".to_owned(),
+        cp932: false,
+        model,
+        seed: 7,
+    }
+}
+
+fn input(rows: usize) -> String {
+    let mut text = "\u{FEFF}id,name,kana,born,card,sex,note\n".to_owned();
+    for row in 0..rows {
+        text.push_str(&format!("r{row},Smith,ヤマザキ,1950-03-07,12345678,M,\"a, \"\"b\"\"\"\n"));
+    }
+    text
+}
+
+type Files = (CorruptReport, Vec<Vec<String>>, Vec<Vec<String>>);
+
+fn run(text: &[u8], options: &CorruptOptions) -> Result<Files, DatasetError> {
+    let dir = tempfile::tempdir().unwrap();
+    let [input, output, truth] = ["in.csv", "out.csv", "truth.csv"].map(|name| dir.path().join(name));
+    std::fs::write(&input, text).unwrap();
+    let report = corrupt_csv(&input, &output, &truth, options, &mut |_| {});
+    if report.is_err() {
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "something was left behind");
+    }
+    let report = report?;
+    assert!(matches!(corrupt_csv(&input, &output, &truth, options, &mut |_| {}), Err(DatasetError::Exists { .. })));
+    let read = |path| {
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(path).unwrap();
+        reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect()
+    };
+    Ok((report, read(&output), read(&truth)))
+}
+
+#[test]
+fn the_same_seed_gives_the_same_files_and_the_truth_joins_them() {
+    let options = options(CorruptModel::default());
+    let (report, out, truth) = run(input(2000).as_bytes(), &options).unwrap();
+    assert_eq!((out.clone(), truth.clone()), {
+        let (_, out, truth) = run(input(2000).as_bytes(), &options).unwrap();
+        (out, truth)
+    });
+    assert_eq!((report.rows, report.written_rows, out.len(), truth.len()), (2000, 2000, 2001, 2001));
+    assert_eq!(out[0], ["id", "name", "kana", "born", "card", "sex", "note"]);
+    let damaged = truth[1..].iter().filter(|row| !row[2].is_empty()).count() as u64;
+    assert_eq!(damaged, report.damaged_rows);
+    let mut ids = std::collections::HashSet::new();
+    for (row, (out, truth)) in out[1..].iter().zip(&truth[1..]).enumerate() {
+        assert_eq!((truth[0].clone(), &truth[1]), (format!("r{row}"), &out[0]));
+        assert!(ids.insert(out[0].clone()) && out[6] == "a, \"b\"");
+        let unchanged = out[1..6] == ["Smith", "ヤマザキ", "1950-03-07", "12345678", "M"];
+        assert_eq!(unchanged, truth[2].is_empty());
+    }
+}
+
+#[test]
+fn every_rate_hits_what_it_names() {
+    for (name, wanted) in [
+        ("keyboard", "keyboard:2"),
+        ("ocr", "ocr:5"),
+        ("phonetic", "phonetic:3"),
+        ("kana", "kana:3"),
+        ("date", "date:4"),
+        ("sex", "sex:6"),
+        ("missing", "missing:2"),
+        ("swap", "swap:2"),
+    ] {
+        let mut model = CorruptModel::none();
+        assert!(model.set(name, 0.5));
+        let (_, _, truth) = run(input(1000).as_bytes(), &options(model)).unwrap();
+        let hits = truth.iter().filter(|row| row[2].split('+').any(|error| error == wanted)).count();
+        assert!((380..620).contains(&hits), "{name}: {hits}");
+    }
+    let (report, ..) =
+        run(input(1000).as_bytes(), &options(CorruptModel { left_out: 0.25, ..CorruptModel::none() })).unwrap();
+    assert!((680..820).contains(&report.written_rows) && report.damaged_rows == 0);
+}
+
+#[test]
+fn what_cannot_be_read_leaves_nothing_behind() {
+    let model = CorruptModel::default;
+    assert!(matches!(run(b"name\nx\n", &options(model())), Err(DatasetError::UnknownColumn { .. })));
+    let short = input(3) + "r9,Smith\n";
+    assert!(matches!(run(short.as_bytes(), &options(model())), Err(DatasetError::Row { row: 4, .. })));
+    let bad = [input(1).as_bytes(), b"r9,\xFF,,,,,\n"].concat();
+    assert!(matches!(run(&bad, &options(model())), Err(DatasetError::Row { row: 2, .. })));
+    assert!(run(input(1).as_bytes(), &options(CorruptModel { ocr: 2.0, ..model() })).is_err());
+    for text in ["name", "name=word", "=latin"] {
+        assert!(matches!(ColumnKind::parse(text), Err(DatasetError::ColumnKind { .. })));
+    }
+}
+
+#[test]
+fn cp932_is_read() {
+    let (bytes, ..) =
+        encoding_rs::SHIFT_JIS.encode("id,name,kana,born,card,sex,氏名\nr0,a,ヤマダ,1950-01-01,1,M,髙橋\n");
+    let options = CorruptOptions { cp932: true, ..options(CorruptModel::none()) };
+    let (_, out, _) = run(&bytes, &options).unwrap();
+    assert_eq!(out[1][6], "髙橋");
+}

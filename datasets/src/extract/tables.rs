@@ -1,0 +1,159 @@
+//! CSV extracts: the certified operator's (次世代医療基盤法), and the notifications and opinions of 感染症, 難病 and 小慢, of which
+//! no layout of a file is public. Their columns are those of the forms, under Japanese names, each with its own habits.
+
+use super::Record;
+use crate::date::Date;
+use crate::notation::{full_width, hiragana};
+
+/// A CSV file and its habits.
+pub(super) struct CsvTable {
+    /// How ids begin.
+    prefix: &'static str,
+    /// The names of id, names in kana and in kanji, birth date, sex, postal code and, if there are any, insurance.
+    header: &'static [&'static str],
+    pub(super) read_with: &'static str,
+    kana: fn(&str) -> String,
+    kanji: fn(&str) -> String,
+    date: fn(Date) -> String,
+    sex: [&'static str; 2],
+    postal_code: fn(&str, &str) -> String,
+    digits: fn(&str) -> String,
+    /// Share of records with insurance numbers.
+    insured: f64,
+}
+
+pub(super) const JISEDAI: CsvTable = CsvTable {
+    prefix: "JS-",
+    header: &[
+        "record_id",
+        "family_kana",
+        "given_kana",
+        "family_kanji",
+        "given_kanji",
+        "birth_date",
+        "sex",
+        "postal_code",
+        "insurer_number",
+        "insured_symbol",
+        "insured_number",
+        "insured_branch",
+    ],
+    read_with: "--id-column record_id jisedai.csv",
+    // Stray spaces of vendors' exports.
+    kana: |kana| format!("{kana}　"),
+    kanji: |kanji| format!(" {kanji}　"),
+    date: |date| format!("{}/{}/{}", date.year, date.month, date.day),
+    sex: ["男性", "女性"],
+    postal_code: |area, town| format!("〒{area}-{town}"),
+    digits: full_width,
+    insured: 0.7,
+};
+
+pub(super) const KANSENSHO: CsvTable = CsvTable {
+    prefix: "K",
+    header: &["届出番号", "姓カナ", "名カナ", "姓", "名", "生年月日", "性別", "郵便番号"],
+    read_with: "--id-column 届出番号 --map family_kana=姓カナ --map given_kana=名カナ --map family_kanji=姓 \
+        --map given_kanji=名 --map birth_date=生年月日 --map sex=性別 --map postal_code=郵便番号 --map insurer_number= \
+        --map insured_symbol= --map insured_number= --map insured_branch= kansensho.csv",
+    // Typed at a health centre, in a hurry.
+    kana: |kana| kana.chars().map(hiragana).collect(),
+    kanji: str::to_owned,
+    date: |date| format!("{}年{}月{}日", date.year, date.month, date.day),
+    sex: ["男", "女"],
+    postal_code: |area, town| format!("{area}-{town}"),
+    digits: str::to_owned,
+    insured: 0.0,
+};
+
+pub(super) const NANBYO: CsvTable = CsvTable {
+    prefix: "5",
+    header: &[
+        "受給者番号",
+        "姓カナ",
+        "名カナ",
+        "姓",
+        "名",
+        "生年月日",
+        "性別",
+        "郵便番号",
+        "保険者番号",
+        "記号",
+        "番号",
+        "枝番",
+    ],
+    read_with: "--encoding cp932 --id-column 受給者番号 --map family_kana=姓カナ --map given_kana=名カナ \
+        --map family_kanji=姓 --map given_kanji=名 --map birth_date=生年月日 --map sex=性別 --map postal_code=郵便番号 \
+        --map insurer_number=保険者番号 --map insured_symbol=記号 --map insured_number=番号 --map insured_branch=枝番 nanbyo.csv",
+    kana: str::to_owned,
+    kanji: str::to_owned,
+    date: |date| {
+        let (_, era, year) = date.era();
+        let year = if year == 1 { "元".to_owned() } else { year.to_string() };
+        format!("{era}{year}年{}月{}日", date.month, date.day)
+    },
+    sex: ["1", "2"],
+    postal_code: |area, town| full_width(&format!("{area}-{town}")),
+    digits: full_width,
+    insured: 0.95,
+};
+
+pub(super) const SHOMAN: CsvTable = CsvTable {
+    prefix: "7",
+    read_with: "--encoding cp932 --id-column 受給者番号 --map family_kana=姓カナ --map given_kana=名カナ \
+        --map family_kanji=姓 --map given_kanji=名 --map birth_date=生年月日 --map sex=性別 --map postal_code=郵便番号 \
+        --map insurer_number=保険者番号 --map insured_symbol=記号 --map insured_number=番号 --map insured_branch=枝番 shoman.csv",
+    date: |date| {
+        let (letter, _, year) = date.era();
+        format!("{letter}{year:02}.{:02}.{:02}", date.month, date.day)
+    },
+    postal_code: |area, town| format!("{area}{town}"),
+    digits: str::to_owned,
+    insured: 0.9,
+    ..NANBYO
+};
+
+impl CsvTable {
+    /// The header.
+    pub(super) fn frame(&self, out: &mut [String], end: bool) {
+        if !end {
+            out[0].push_str(&self.header.join(","));
+            out[0].push_str("\r\n");
+        }
+    }
+
+    pub(super) fn write(&self, records: &mut [Record<'_>], out: &mut [String]) {
+        for record in records {
+            record.id = format!("{}{:09}", self.prefix, record.chart);
+            let seen = &record.seen;
+            let written = |text: &str, write: fn(&str) -> String| match text {
+                "" => String::new(),
+                text => write(text),
+            };
+            let kanji = |name: &Option<String>| written(name.as_deref().unwrap_or_default(), self.kanji);
+            let postal_code = seen.postal_code.split_at_checked(3).map(|(area, town)| (self.postal_code)(area, town));
+            let mut cells = vec![
+                record.id.clone(),
+                written(&seen.family.kana, self.kana),
+                written(&seen.given.kana, self.kana),
+                kanji(&seen.family.kanji),
+                kanji(&seen.given.kanji),
+                seen.birth.map_or_else(String::new, self.date),
+                seen.sex.map_or_else(String::new, |sex| self.sex[sex as usize].to_owned()),
+                postal_code.unwrap_or_default(),
+            ];
+            if self.header.len() > cells.len() {
+                let insured = record.random.chance(self.insured);
+                let insurance = seen.insurance.as_ref().filter(|_| insured);
+                cells.extend(match insurance {
+                    Some(card) => {
+                        [&card.insurer_number, &card.symbol, &card.number, &card.branch].map(|text| (self.digits)(text))
+                    }
+                    None => Default::default(),
+                });
+            }
+            // No cell can hold a comma, a quote or a line end, so none needs quoting.
+            out[0].push_str(&cells.join(","));
+            out[0].push_str("\r\n");
+        }
+    }
+}

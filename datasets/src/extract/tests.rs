@@ -1,0 +1,125 @@
+use std::collections::{HashMap, HashSet};
+
+use super::*;
+
+fn options(people: u64) -> ExtractOptions {
+    ExtractOptions { people, seed: 21, model: Model::default(), databases: Vec::new(), threads: 2 }
+}
+
+fn files(dir: &Path) -> HashMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(dir).unwrap().map(Result::unwrap);
+    entries.map(|e| (e.file_name().to_string_lossy().into_owned(), std::fs::read(e.path()).unwrap())).collect()
+}
+
+fn written(options: &ExtractOptions) -> (HashMap<String, Vec<u8>>, ExtractManifest) {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("out");
+    let mut done = 0;
+    let manifest = write_extracts(&target, options, &mut |people| done = people).unwrap();
+    assert_eq!(done, options.people);
+    assert!(matches!(write_extracts(&target, options, &mut |_| {}), Err(DatasetError::Exists { .. })));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    (files(&target), manifest)
+}
+
+fn truth(files: &HashMap<String, Vec<u8>>) -> Vec<Vec<String>> {
+    let mut reader = csv::Reader::from_reader(&files["truth.csv"][..]);
+    reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_on_any_number_of_threads() {
+    let (one, manifest) = written(&ExtractOptions { threads: 1, ..options(9000) });
+    let (three, _) = written(&ExtractOptions { threads: 3, ..options(9000) });
+    assert!(one == three);
+    let names: HashSet<&str> = manifest.databases.iter().flat_map(|d| &d.files).map(String::as_str).collect();
+    assert_eq!(names.len() + 2, one.len());
+
+    let truth = truth(&one);
+    let ids: HashSet<(&String, &String)> = truth.iter().map(|row| (&row[0], &row[1])).collect();
+    assert_eq!(ids.len(), truth.len(), "an id stands for two people");
+    for database in &manifest.databases {
+        let records = truth.iter().filter(|row| row[0] == database.name).count() as u64;
+        assert_eq!(records, database.records);
+        assert!(
+            records > 0 && database.read_with.ends_with(database.files.last().unwrap().split('.').next_back().unwrap())
+        );
+    }
+}
+
+#[test]
+fn coverage_goes_by_age_and_overlap_is_a_parameter() {
+    let share = |truth: &[Vec<String>], a: &str, b: &str| {
+        let people = |name: &str| truth.iter().filter(|r| r[0] == name).map(|r| r[2].clone()).collect::<HashSet<_>>();
+        let (a, b) = (people(a), people(b));
+        a.intersection(&b).count() as f64 / a.len() as f64
+    };
+    let apart = truth(&written(&options(8000)).0);
+    assert!(apart.iter().all(|row| row[0] != "kaigo" || ["40-64", "65-74", "75+"].contains(&row[4].as_str())));
+    assert!(apart.iter().all(|row| row[0] != "shoman" || ["0-14", "15-39"].contains(&row[4].as_str())));
+    let mut together = options(8000);
+    together.model.overlap = 1.0;
+    let together = truth(&written(&together).0);
+    // Of the rarer database all are in the one that holds more of every age.
+    assert!(share(&apart, "dpc", "ndb") < 0.95 && share(&together, "dpc", "ndb") == 1.0);
+    assert!(share(&together, "jisedai", "denkaru") > 0.9 && share(&apart, "jisedai", "denkaru") < 0.5);
+}
+
+#[test]
+fn a_sweep_keeps_the_people_and_moves_one_error() {
+    let errors = |rate: f64| {
+        let mut options = ExtractOptions { databases: vec!["ndb".to_owned()], ..options(8000) };
+        options.model.set("kana_typo", rate).unwrap();
+        truth(&written(&options).0)
+    };
+    let (few, many) = (errors(0.0), errors(0.5));
+    assert_eq!(few.len(), many.len());
+    let (mut typos, mut without) = (0, Vec::new());
+    for row in &many {
+        typos += usize::from(row[10].split('+').any(|error| error == "kana-typo"));
+        let rest: Vec<&str> = row[10].split('+').filter(|error| *error != "kana-typo").collect();
+        without.push((row[..10].to_vec(), rest.join("+")));
+    }
+    assert!(typos.abs_diff(few.len() / 2) < few.len() / 20, "{typos} of {}", few.len());
+    assert!(few.iter().map(|row| (row[..10].to_vec(), row[10].clone())).eq(without));
+}
+
+#[test]
+fn an_extract_sees_people_as_of_its_day() {
+    let mut options = ExtractOptions { databases: vec!["ndb".to_owned()], ..options(8000) };
+    options.model.databases.entry("ndb".to_owned()).or_default().as_of = Some("2020-04-01".to_owned());
+    let old = truth(&written(&options).0);
+    assert!(old.iter().all(|row| row[9].as_str() <= "2020-04-01" && row[9].as_str() > "2019-03-01"));
+    let moved = old.iter().filter(|row| row[10].contains("old-place")).count() as f64 / old.len() as f64;
+    // Six years and a half at 4.2 % a year, and marriages.
+    assert!((0.2..0.4).contains(&moved), "{moved}");
+    options.databases = vec!["nobody".to_owned()];
+    let dir = tempfile::tempdir().unwrap();
+    let refused = write_extracts(&dir.path().join("out"), &options, &mut |_| {});
+    assert!(matches!(refused, Err(DatasetError::UnknownDatabase { .. })));
+}
+
+#[test]
+fn each_format_looks_as_custodians_know_it() {
+    let (files, _) = written(&options(5000));
+    let text = |name: &str| encoding_rs::SHIFT_JIS.decode(&files[name]).0.into_owned();
+    let uke = text("ndb.uke");
+    for line in uke.lines().filter(|line| line.starts_with("RE,")) {
+        let columns: Vec<&str> = line.split(',').collect();
+        assert!(columns.len() == 38 && columns[13].len() == 9 && columns[4].chars().count() <= 20, "{line}");
+        assert!(columns[36].chars().all(|c| ('ァ'..='ー').contains(&c)), "{line}");
+    }
+    assert!(uke.lines().any(|l| l.starts_with("HO,  ")) && uke.lines().any(|l| l.starts_with("HO,00")));
+    for line in text("dpc.ff1.txt").lines() {
+        assert_eq!(line.split('\t').count(), 17);
+    }
+    assert!(text("kaigo.ledger.csv").contains("ｻﾄｳ ") && !text("kaigo.claims.csv").contains('ｻ'));
+    let nanbyo = text("nanbyo.csv");
+    assert!(nanbyo.starts_with("受給者番号,") && nanbyo.contains("昭和"));
+    let fhir = String::from_utf8(files["denkaru.ndjson"].clone()).unwrap();
+    for line in fhir.lines().take(50) {
+        let patient: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(patient["resourceType"], "Patient");
+    }
+    assert!(fhir.contains("valueString") && fhir.contains("Idsysmem"));
+}

@@ -1,0 +1,230 @@
+//! What a database knows of a person: how old its knowledge is, and what went wrong on the way.
+
+use crate::date::Date;
+use crate::faults::Faults;
+use crate::insurance::Insurance;
+use crate::mistakes::{misdated, misread, mistyped, respelled};
+use crate::names::{Name, VARIANTS};
+use crate::notation::large;
+use crate::population::{Person, Sex};
+use crate::random::Random;
+use crate::rates::ErrorModel;
+
+/// How a database looks at people.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View<'a> {
+    pub(crate) errors: &'a ErrorModel,
+    /// The reading may be left out.
+    pub(crate) kana_is_optional: bool,
+    /// Only JIS X 0208 can be written; a name beyond becomes kana or has ●.
+    pub(crate) limited_characters: bool,
+    /// Small kana are written large.
+    pub(crate) large_kana: bool,
+}
+
+/// What a database knows of a person, before it is written down in the database's own way.
+#[derive(Debug, Clone)]
+pub(crate) struct Observation {
+    /// A missing reading is empty.
+    pub(crate) family: Name,
+    pub(crate) given: Name,
+    pub(crate) birth: Option<Date>,
+    pub(crate) sex: Option<Sex>,
+    pub(crate) prefecture: u8,
+    /// Empty when missing.
+    pub(crate) postal_code: String,
+    pub(crate) insurance: Option<Insurance>,
+    pub(crate) faults: Faults,
+}
+
+impl View<'_> {
+    /// What is known of a person whose record was last brought up to date on `day`. `another` is somebody else.
+    pub(crate) fn observe(&self, random: &mut Random, person: &Person, another: &Person, day: Date) -> Observation {
+        let state = person.on(day);
+        let mut seen = Observation {
+            family: state.family.clone(),
+            given: person.given.clone(),
+            birth: Some(person.birth),
+            sex: Some(person.sex),
+            prefecture: state.place.prefecture,
+            postal_code: state.place.postal_code.clone(),
+            insurance: Some(state.insurance.clone()),
+            faults: Faults::default(),
+        };
+        let old = [
+            (state.family != &person.family, Faults::OLD_NAME),
+            (state.place != &person.place, Faults::OLD_PLACE),
+            (state.insurance != &person.insurance, Faults::OLD_INSURANCE),
+        ];
+        old.into_iter().filter(|(old, _)| *old).for_each(|(_, fault)| seen.faults.add(fault));
+        self.mistake_names(random, &mut seen, person, another);
+        self.mistake_the_rest(random, &mut seen);
+        seen
+    }
+
+    fn mistake_names(&self, random: &mut Random, seen: &mut Observation, person: &Person, another: &Person) {
+        let errors = self.errors;
+        // Chances are drawn whether or not they matter, so that one rate does not move what another one hits.
+        let [typo, missing, of_another, swapped] =
+            [errors.kana_typo, errors.kana_missing, errors.kana_of_another, errors.names_swapped]
+                .map(|rate| random.chance(rate));
+        let which = random.chance(0.5);
+        let typing = &mut random.fork();
+        let writing = &mut random.fork();
+        if person.foreign {
+            self.mistake_foreign(&mut random.fork(), seen);
+        }
+        let Observation { family, given, faults, .. } = seen;
+        let one = if which { &mut *family } else { &mut *given };
+        if of_another {
+            one.kana.clone_from(if which { &another.family.kana } else { &another.given.kana });
+            faults.add(Faults::KANA_OF_ANOTHER);
+        }
+        let has_small = |name: &Name| name.kana.chars().any(|c| large(c) != c);
+        if self.large_kana && (has_small(family) || has_small(given)) {
+            for name in [&mut *family, &mut *given] {
+                name.kana = name.kana.chars().map(large).collect();
+            }
+            faults.add(Faults::SMALL_KANA);
+        }
+        let one = if which { &mut *family } else { &mut *given };
+        if typo {
+            one.kana = misread(typing, &one.kana, errors);
+            faults.add(Faults::KANA_TYPO);
+        }
+        if swapped {
+            std::mem::swap(family, given);
+            faults.add(Faults::NAMES_SWAPPED);
+        }
+        self.write_kanji(writing, family, given, faults);
+        if missing && self.kana_is_optional {
+            family.kana.clear();
+            given.kana.clear();
+            faults.add(Faults::KANA_MISSING);
+        }
+    }
+
+    fn mistake_foreign(&self, random: &mut Random, seen: &mut Observation) {
+        let errors = self.errors;
+        let [dropped, varies, missing, order] = [
+            errors.foreign_given_dropped,
+            errors.foreign_kana_varies,
+            errors.foreign_kana_missing,
+            errors.foreign_order,
+        ]
+        .map(|rate| random.chance(rate));
+        let Observation { family, given, faults, .. } = seen;
+        if dropped && let Some((first, _)) = given.kana.split_once(' ') {
+            given.kana = first.to_owned();
+            given.kanji = given.kanji.take().map(|name| name.split(' ').next().unwrap_or_default().to_owned());
+            faults.add(Faults::GIVEN_DROPPED);
+        }
+        if varies {
+            let name = if random.chance(0.5) { &mut *family } else { &mut *given };
+            name.kana = respelled(random, &name.kana);
+            faults.add(Faults::FOREIGN_KANA);
+        }
+        if order {
+            std::mem::swap(family, given);
+            faults.add(Faults::NAMES_SWAPPED);
+        }
+        if missing && self.kana_is_optional {
+            family.kana.clear();
+            given.kana.clear();
+            faults.add(Faults::KANA_MISSING);
+        }
+    }
+
+    fn write_kanji(&self, random: &mut Random, family: &mut Name, given: &mut Name, faults: &mut Faults) {
+        let errors = self.errors;
+        for name in [&mut *family, &mut *given] {
+            let by_clerk = random.chance(errors.ordinary_form);
+            if let Some(kanji) = name.kanji.as_mut().filter(|kanji| by_clerk && kanji.chars().any(is_variant)) {
+                *kanji = ordinary(kanji);
+                faults.add(Faults::ORDINARY_FORM);
+            }
+        }
+        let (falls_back, mark) = (random.chance(errors.jis_fallback), random.chance(errors.jis_mark));
+        let beyond = |name: &Name| name.kanji.as_deref().is_some_and(|kanji| kanji.chars().any(outside_jis));
+        if !self.limited_characters || !(beyond(family) || beyond(given)) {
+            return;
+        }
+        for name in [family, given] {
+            name.kanji = name.kanji.take().map(|kanji| match (falls_back, mark) {
+                (false, _) => ordinary(&kanji),
+                (true, true) => kanji.chars().map(|c| if outside_jis(c) { '●' } else { c }).collect(),
+                // The whole name, so also the part that could be written.
+                (true, false) => name.kana.clone(),
+            });
+        }
+        if falls_back {
+            faults.add(Faults::JIS_FALLBACK);
+        }
+    }
+
+    fn mistake_the_rest(&self, random: &mut Random, seen: &mut Observation) {
+        let errors = self.errors;
+        let [birth, no_birth, sex, no_sex, no_postal_code] = [
+            errors.birth_date_error,
+            errors.birth_date_missing,
+            errors.sex_error,
+            errors.sex_missing,
+            errors.postal_code_missing,
+        ]
+        .map(|rate| random.chance(rate));
+        let [no_insurance, no_branch, typo] =
+            [errors.insurance_missing, errors.branch_missing, errors.number_typo].map(|rate| random.chance(rate));
+        let (dating, typing) = (&mut random.fork(), &mut random.fork());
+        if birth {
+            seen.birth = seen.birth.map(|birth| misdated(dating, birth, errors));
+            seen.faults.add(Faults::BIRTH_DATE);
+        }
+        if no_birth {
+            seen.birth = None;
+            seen.faults.add(Faults::BIRTH_DATE_MISSING);
+        }
+        if sex {
+            seen.sex = seen.sex.map(|sex| if sex == Sex::Male { Sex::Female } else { Sex::Male });
+            seen.faults.add(Faults::SEX);
+        }
+        if no_sex {
+            seen.sex = None;
+            seen.faults.add(Faults::SEX_MISSING);
+        }
+        if no_postal_code {
+            seen.postal_code.clear();
+            seen.faults.add(Faults::POSTAL_CODE_MISSING);
+        }
+        if let Some(insurance) = &mut seen.insurance {
+            if typo {
+                insurance.number = mistyped(typing, &insurance.number);
+                seen.faults.add(Faults::NUMBER_TYPO);
+            }
+            if no_branch && !insurance.branch.is_empty() {
+                insurance.branch.clear();
+                seen.faults.add(Faults::INSURANCE_MISSING);
+            }
+        }
+        if no_insurance {
+            seen.insurance = None;
+            seen.faults.add(Faults::INSURANCE_MISSING);
+        }
+    }
+}
+
+/// Writes every variant form in its ordinary one.
+fn ordinary(kanji: &str) -> String {
+    kanji.chars().map(|c| VARIANTS.iter().find(|(_, variant)| *variant == c).map_or(c, |(plain, _)| *plain)).collect()
+}
+
+fn is_variant(c: char) -> bool {
+    VARIANTS.iter().any(|(_, variant)| *variant == c)
+}
+
+/// The characters of our variants that JIS X 0208 does not have.
+pub(crate) fn outside_jis(c: char) -> bool {
+    matches!(c, '髙' | '﨑' | '濵' | '德' | '瀨' | '𠮷')
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,18 @@
+//! How many of the pairs above the threshold a search found: measured on a random exact sample of the same tables.
+//!
+//! [`RecallSample::draw`] takes left rows at random, without repetition, and compares each with every right row. Of the
+//! pairs that reach the threshold a [`RecallTally`] then counts those that the search returned. Nothing about the search or
+//! the data is assumed: not that bands are independent, nor that anybody knows who is who.
+//!
+//! The interval is Clopper and Pearson's, exact for any number of pairs. Pairs of one left row were drawn together and may be
+//! found or missed together, so that it is computed for as many pairs as the sample is worth at worst (Kish 1965, Korn and
+//! Graubard 1998): `(Σ m)² / Σ m²`, with `m` pairs of a row. Where hardly a row has two, that is their number.
+
+mod sample;
+mod tally;
+
+pub use sample::{RecallSample, SampleRequest};
+pub use tally::{CONFIDENCE, RecallCertificate, RecallTally};
+
+#[cfg(test)]
+mod tests;

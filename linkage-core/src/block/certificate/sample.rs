@@ -1,0 +1,204 @@
+//! The exact sample.
+
+use std::collections::HashSet;
+
+use rayon::prelude::*;
+
+use super::super::lsh::Stopped;
+use super::super::pairs_needed;
+use super::super::random::Draws;
+use super::super::rows::TokenRows;
+use super::tally::CONFIDENCE;
+use crate::dice::{DiceThreshold, Kernel, Match, search};
+
+/// Left rows of the first round; each later round triples what there is.
+const FIRST_ROWS: usize = 128;
+
+/// Right rows that are laid out at a time.
+const TILE_ROWS: usize = 8192;
+
+/// What the stream of draws is for.
+const PURPOSE: u64 = 4 << 40;
+
+/// How large a sample is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SampleRequest {
+    /// Draws rows until they have at least as many pairs at or above the threshold,
+    pub pairs: u64,
+    /// but makes no more comparisons than this, the first rows apart.
+    pub most_compared: u64,
+    /// What rows are drawn from.
+    pub seed: u64,
+}
+
+impl SampleRequest {
+    /// A sample that can show a recall of `target` when the search finds half of what that would let it miss.
+    ///
+    /// For 0.99 that takes some 900 pairs; with no pair missed 368 would do. `most_compared` is left open.
+    pub fn for_target(target: f64, seed: u64) -> Self {
+        let pairs = pairs_needed(target, f64::midpoint(target, 1.0), CONFIDENCE).unwrap_or(u64::MAX);
+        Self { pairs, most_compared: u64::MAX, seed }
+    }
+}
+
+/// Left rows drawn at random, and every pair of theirs.
+pub struct RecallSample {
+    pub(super) left_rows: usize,
+    /// The rows drawn, ascending.
+    pub(super) rows: Vec<u32>,
+    /// Their pairs, ascending.
+    pub(super) pairs: Vec<(u32, u32)>,
+    pub(super) compared: u64,
+}
+
+impl RecallSample {
+    /// Draws left rows and finds all their pairs by comparing each with all right rows.
+    ///
+    /// Work is shared by the threads of the current rayon pool; they have no say in the result.
+    ///
+    /// # Errors
+    /// When `stop` says yes.
+    ///
+    /// # Panics
+    /// When the tables' CLKs differ in length, or a table has more than 2³² rows.
+    pub fn draw(
+        left: &TokenRows,
+        right: &TokenRows,
+        threshold: DiceThreshold,
+        kernel: Kernel,
+        request: SampleRequest,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Self, Stopped> {
+        let mut sample = Self { left_rows: left.rows(), rows: Vec::new(), pairs: Vec::new(), compared: 0 };
+        if right.rows() == 0 {
+            return Ok(sample);
+        }
+        let affordable = usize::try_from(request.most_compared / right.rows() as u64).unwrap_or(usize::MAX);
+        let most = left.rows().min(affordable.max(FIRST_ROWS));
+        let mut order = Order::new(left.rows(), request.seed);
+        while sample.rows.len() < most && (sample.pairs.len() as u64) < request.pairs {
+            let wanted = match sample.rows.len() {
+                0 => FIRST_ROWS,
+                // As many as seem to be missing and a fifth more, but no leap on a weak hint.
+                drawn => {
+                    let rate = (sample.pairs.len() as f64 / drawn as f64).max(f64::MIN_POSITIVE);
+                    let missing = (request.pairs - sample.pairs.len() as u64) as f64 / rate * 1.2;
+                    (missing.ceil() as usize).clamp(FIRST_ROWS / 4, 2 * drawn)
+                }
+            };
+            let rows: Vec<usize> = order.by_ref().take(wanted.min(most - sample.rows.len())).collect();
+            sample.pairs.extend(pairs_of(&rows, left, right, threshold, kernel, stop)?);
+            sample.compared += rows.len() as u64 * right.rows() as u64;
+            sample.rows.extend(rows.iter().map(|row| *row as u32));
+        }
+        sample.rows.sort_unstable();
+        sample.pairs.sort_unstable();
+        Ok(sample)
+    }
+
+    /// Rows drawn.
+    pub fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Their pairs at or above the threshold.
+    pub fn pairs(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// Comparisons made.
+    pub fn compared(&self) -> u64 {
+        self.compared
+    }
+
+    /// How many pairs both tables have, going by the sample.
+    pub fn expected_pairs(&self) -> f64 {
+        if self.rows.is_empty() {
+            0.0
+        } else {
+            self.pairs.len() as f64 / self.rows.len() as f64 * self.left_rows as f64
+        }
+    }
+}
+
+impl std::fmt::Debug for RecallSample {
+    /// Sizes only.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RecallSample").field("rows", &self.rows()).field("pairs", &self.pairs()).finish_non_exhaustive()
+    }
+}
+
+fn pairs_of(
+    rows: &[usize],
+    left: &TokenRows,
+    right: &TokenRows,
+    threshold: DiceThreshold,
+    kernel: Kernel,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Vec<(u32, u32)>, Stopped> {
+    let drawn = left.block(rows.iter().copied());
+    let tiles: Vec<usize> = (0..right.rows()).step_by(TILE_ROWS).collect();
+    let found = tiles.into_par_iter().map(|from| {
+        if stop() {
+            return Err(Stopped);
+        }
+        let tile = right.block(from..(from + TILE_ROWS).min(right.rows()));
+        let mut found: Vec<Match> = Vec::new();
+        search(kernel, &drawn, 0..drawn.rows(), &tile, 0..tile.rows(), threshold, &mut found);
+        Ok(found.into_iter().map(move |pair| (rows[pair.left as usize] as u32, from as u32 + pair.right)).collect())
+    });
+    Ok(found.collect::<Result<Vec<Vec<_>>, _>>()?.concat())
+}
+
+/// Rows in random order, each once.
+struct Order {
+    rows: usize,
+    draws: Draws,
+    drawn: HashSet<usize>,
+    /// When most rows are drawn: those that are left, in order.
+    rest: Option<std::vec::IntoIter<usize>>,
+}
+
+impl Order {
+    fn new(rows: usize, seed: u64) -> Self {
+        Self { rows, draws: Draws::new(seed, PURPOSE), drawn: HashSet::new(), rest: None }
+    }
+}
+
+impl Iterator for Order {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        if self.rest.is_none() && self.drawn.len() * 2 >= self.rows {
+            let mut rest: Vec<usize> = (0..self.rows).filter(|row| !self.drawn.contains(row)).collect();
+            for at in (1..rest.len()).rev() {
+                rest.swap(at, self.draws.below(at as u64 + 1) as usize);
+            }
+            self.rest = Some(rest.into_iter());
+        }
+        if let Some(rest) = &mut self.rest {
+            return rest.next();
+        }
+        loop {
+            let row = self.draws.below(self.rows as u64) as usize;
+            if self.drawn.insert(row) {
+                return Some(row);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_drawn_at_random_and_each_once() {
+        for rows in [0, 1, 2, 3, 100] {
+            let mut drawn: Vec<usize> = Order::new(rows, 5).collect();
+            assert!(rows < 100 || !drawn.is_sorted());
+            drawn.sort_unstable();
+            assert_eq!(drawn, (0..rows).collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What was found of the sample, and how sure that makes one.
+
+use std::fmt;
+
+use super::super::clopper_pearson;
+use super::sample::RecallSample;
+use crate::dice::Match;
+
+/// The two-sided confidence of certificates.
+pub const CONFIDENCE: f64 = 0.95;
+
+/// Counts which pairs of a sample a search returns.
+pub struct RecallTally {
+    sample: RecallSample,
+    found: Vec<bool>,
+    /// One bit per left row: whether it was drawn. Nearly all pairs that are looked up are of other rows.
+    drawn: Vec<u64>,
+}
+
+impl RecallTally {
+    /// Nothing found yet.
+    pub fn new(sample: RecallSample) -> Self {
+        let mut drawn = vec![0_u64; sample.left_rows.div_ceil(64)];
+        for row in &sample.rows {
+            drawn[*row as usize / 64] |= 1 << (row % 64);
+        }
+        Self { found: vec![false; sample.pairs.len()], drawn, sample }
+    }
+
+    /// Takes note of pairs that the search returned. A pair may come again.
+    pub fn observe(&mut self, pairs: &[Match]) {
+        for pair in pairs {
+            if self.drawn.get(pair.left as usize / 64).is_some_and(|rows| rows >> (pair.left % 64) & 1 != 0)
+                && let Ok(at) = self.sample.pairs.binary_search(&(pair.left, pair.right))
+            {
+                self.found[at] = true;
+            }
+        }
+    }
+
+    /// The certificate of a recall of at least `target`, as things stand.
+    pub fn certificate(&self, target: f64) -> RecallCertificate {
+        let pairs = self.sample.pairs.len() as u64;
+        let found = self.found.iter().filter(|found| **found).count() as u64;
+        let recall = if pairs == 0 { 1.0 } else { found as f64 / pairs as f64 };
+        let everything = self.sample.rows.len() == self.sample.left_rows;
+        let worth = pairs as f64 / self.design_effect().max(1.0);
+        let (lower, upper) =
+            if everything { (recall, recall) } else { clopper_pearson(recall * worth, worth, CONFIDENCE) };
+        RecallCertificate {
+            target,
+            rows: self.sample.rows.len() as u64,
+            pairs,
+            found,
+            compared: self.sample.compared,
+            expected_pairs: self.sample.expected_pairs(),
+            recall,
+            lower,
+            upper,
+        }
+    }
+
+    /// How many pairs of this sample tell as much as one drawn by itself, if the pairs of a row are always found or missed
+    /// together: the worst that can be, and 1 when no row has two (Kish 1965).
+    fn design_effect(&self) -> f64 {
+        let rows = self.sample.pairs.chunk_by(|a, b| a.0 == b.0).map(|row| (row.len() as f64).powi(2));
+        rows.sum::<f64>() / (self.sample.pairs.len() as f64).max(1.0)
+    }
+}
+
+impl fmt::Debug for RecallTally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecallTally").field("sample", &self.sample).finish_non_exhaustive()
+    }
+}
+
+/// The recall of one search, measured on a random exact sample that was drawn in the same run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RecallCertificate {
+    /// The recall that was asked for.
+    pub target: f64,
+    /// Left rows drawn, each compared with every right row.
+    pub rows: u64,
+    /// Their pairs at or above the threshold.
+    pub pairs: u64,
+    /// Of these, the pairs that the search returned.
+    pub found: u64,
+    /// Comparisons that the sample took.
+    pub compared: u64,
+    /// How many pairs at or above the threshold there are in all, going by the sample.
+    pub expected_pairs: f64,
+    /// `found` of `pairs`; 1 when there are none.
+    pub recall: f64,
+    /// Where the recall over all pairs lies, at a confidence of [`CONFIDENCE`]: at least here,
+    pub lower: f64,
+    /// and at most here.
+    pub upper: f64,
+}
+
+impl RecallCertificate {
+    /// Whether the target is shown to be reached.
+    pub fn certified(&self) -> bool {
+        self.lower >= self.target
+    }
+}
+
+impl fmt::Display for RecallCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = if self.certified() { "certified" } else { "not certified" };
+        write!(
+            f,
+            "recall {:.4} (95 % interval {:.4} to {:.4}), at least {} {verdict}: {} of {} pairs of {} random rows found",
+            self.recall, self.lower, self.upper, self.target, self.found, self.pairs, self.rows
+        )
+    }
+}

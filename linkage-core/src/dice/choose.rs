@@ -1,0 +1,122 @@
+//! How much of a pair to look at before it is given up: decided tile by tile from the survivors of samples and of tiles.
+
+use super::block::LANES;
+use super::job::{Job, groups};
+use super::screen::piles;
+
+/// What comparing a left row once more with eight right rows costs, beside the instructions for its words: the branch that
+/// went the other way, and looking at eight results one by one. Like all costs here in vector instructions.
+const FINISH_COST: f64 = 250.0;
+
+/// Numbers of word pairs to choose among.
+const CHOICES: usize = 8;
+
+/// What is known of how many pairs survive the screen.
+pub(super) struct Chooser {
+    words: usize,
+    /// Word pairs looked at, per choice.
+    pairs: Vec<usize>,
+    samples: usize,
+    /// Survivors among the samples, per choice.
+    survivors: Vec<usize>,
+    /// Share of survivors in the last tile for which the choice was made.
+    measured: Vec<Option<f64>>,
+}
+
+impl Chooser {
+    pub(super) fn new(job: &Job<'_>) -> Self {
+        let step = job.left.words().div_ceil(4 * CHOICES);
+        let pairs: Vec<usize> =
+            (1..=CHOICES).map(|at| at * step).filter(|pairs| 2 * pairs <= job.order.len()).collect();
+        Self {
+            words: job.left.words(),
+            samples: 0,
+            survivors: vec![0; pairs.len()],
+            measured: vec![None; pairs.len()],
+            pairs,
+        }
+    }
+
+    /// Looks at some comparisons of the job and says how many word pairs to look at in it; `None` when a screen does not pay.
+    pub(super) fn choose(&mut self, job: &Job<'_>) -> Option<usize> {
+        let groups = groups(&job.right_rows);
+        let comparisons = job.left_rows.len() * groups.len();
+        // Enough at first that small searches choose well, and fewer once tiles have been measured.
+        let samples = (comparisons / if self.samples == 0 { 1024 } else { 8192 }).min(256);
+        for sample in self.samples..self.samples + samples {
+            self.look(job, spread(2 * sample, &job.left_rows), spread(2 * sample + 1, &groups));
+        }
+        self.samples += samples;
+        // A handful of samples says nothing, and a search that small is over before the question matters.
+        if self.samples < 16 {
+            return None;
+        }
+        let costs = self.pairs.iter().zip(&self.survivors).zip(&self.measured).map(|((pairs, survivors), measured)| {
+            let alive = measured.unwrap_or(*survivors as f64 / self.samples as f64);
+            let cost = (4 * pairs + 3) as f64 + alive * (FINISH_COST + 3.0 * self.words as f64);
+            (cost, Some(*pairs))
+        });
+        let whole = ((3 * self.words + 2) as f64, None);
+        costs.fold(whole, |best, next| if next.0 < best.0 { next } else { best }).1
+    }
+
+    /// Takes note of how many of a tile's pairs survived.
+    pub(super) fn measured(&mut self, job: &Job<'_>, aborted: u64) {
+        let (asked, at) = (job.pairs(), self.pairs.iter().position(|pairs| Some(*pairs) == job.screen));
+        if let (Some(at), 1..) = (at, asked) {
+            self.measured[at] = Some((asked - aborted) as f64 / asked as f64);
+        }
+    }
+
+    /// Counts for which choices any pair of a left row with a right group survives.
+    fn look(&mut self, job: &Job<'_>, row: usize, group: usize) {
+        let (lane, left_group) = (row % LANES, row / LANES);
+        let left_may = job.may_differ(job.ones(job.left, left_group)[lane]);
+        let may = job.ones(job.right, group).map(|ones| left_may + job.may_differ(ones) + 1);
+        let (left, right) = (job.left.lanes(left_group), job.right.lanes(group));
+        let (left_ones, right_ones) = (job.left.word_ones(left_group), job.right.word_ones(group));
+        let mut differ = [0_i64; LANES];
+        let mut looked_at = 0;
+        for (pairs, survivors) in self.pairs.iter().zip(&mut self.survivors) {
+            for words in job.order[2 * looked_at..2 * pairs].as_chunks::<2>().0 {
+                let [first, second] = words.map(usize::from);
+                for (at, differ) in differ.iter_mut().enumerate() {
+                    let either =
+                        (left[first].0[lane] ^ right[first].0[at]) | (left[second].0[lane] ^ right[second].0[at]);
+                    *differ += i64::from(either.count_ones());
+                }
+            }
+            looked_at = *pairs;
+            let rest = &job.order[2 * pairs..];
+            let left_piles = piles(rest, left_ones).0[lane].to_le_bytes();
+            let right_piles = piles(rest, right_ones).0;
+            *survivors += usize::from((0..LANES).any(|at| {
+                let right_piles = right_piles[at].to_le_bytes();
+                let piles = left_piles.iter().zip(right_piles).map(|(left, right)| i64::from(left.abs_diff(right)));
+                differ[at] + piles.sum::<i64>() <= may[at]
+            }));
+        }
+    }
+}
+
+/// The words that count, those first in which a sample of pairs differs most.
+pub(super) fn order(job: &Job<'_>, words: impl Iterator<Item = u8>) -> Vec<u8> {
+    let mut words: Vec<u8> = words.collect();
+    let groups = groups(&job.right_rows);
+    let mut differ = vec![0_u32; job.left.words()];
+    for sample in 0..16 {
+        let (row, group) = (spread(2 * sample, &job.left_rows), spread(2 * sample + 1, &groups));
+        let (left, right) = (job.left.lanes(row / LANES), job.right.lanes(group));
+        for ((differ, left), right) in differ.iter_mut().zip(left).zip(right) {
+            *differ += right.0.iter().map(|right| (left.0[row % LANES] ^ right).count_ones()).sum::<u32>();
+        }
+    }
+    words.sort_by_key(|word| std::cmp::Reverse(differ[usize::from(*word)]));
+    words
+}
+
+/// A number of the range. Multiples of the golden ratio spread evenly, and are the same in every run.
+fn spread(at: usize, range: &std::ops::Range<usize>) -> usize {
+    let fraction = (at as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+    range.start + ((fraction as usize * range.len()) >> 32)
+}

@@ -1,0 +1,102 @@
+//! Densities and similarities before and after hardening (docs/spec/hardening.md).
+
+use super::Step;
+use crate::dice::DiceThreshold;
+
+/// What a list of steps does to filters of an expected density.
+///
+/// Everything is a *bias*, 1 − 2·share: of the share of set bits, and of the share of bits in which two filters differ.
+/// An exclusive or of independent bits multiplies biases, so each step maps a bias by a power or a factor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    steps: Vec<Step>,
+    /// The expected share of set bits before all steps.
+    density: f64,
+}
+
+impl Model {
+    /// The model of these steps on filters of this expected density, in (0, 1).
+    pub fn new(steps: &[Step], density: f64) -> Self {
+        Self { steps: steps.to_vec(), density }
+    }
+
+    /// The model that follows from the steps alone: diffusion states the density of its input. `None` without diffusion.
+    pub fn from_steps(steps: &[Step]) -> Option<Self> {
+        let place = steps.iter().position(|step| matches!(step, Step::Diffusion { .. }))?;
+        let Step::Diffusion { density_ppm, .. } = steps[place] else { return None };
+        let bias =
+            steps[..place].iter().rev().fold(1.0 - f64::from(density_ppm) / 500_000.0, |bias, step| undo(step, bias));
+        Some(Self::new(steps, (1.0 - bias) / 2.0))
+    }
+
+    /// The steps.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The expected share of set bits before hardening.
+    pub fn density_before(&self) -> f64 {
+        self.density
+    }
+
+    /// The expected share of set bits after hardening; after diffusion close to (1 − ρ)/2.
+    pub fn density_after(&self) -> f64 {
+        let bias = self.steps.iter().fold(1.0 - 2.0 * self.density, |bias, step| match step {
+            Step::Balance => 0.0,
+            step => apply(step, bias, 1),
+        });
+        (1.0 - bias) / 2.0
+    }
+
+    /// The Dice similarity to expect after hardening of a pair that has `before`, in 0..=1, both filters being of the
+    /// expected density.
+    pub fn dice_after(&self, before: f64) -> f64 {
+        // Dice 2x/(a+b) and the differing share (a+b−2x)/l determine each other once a/l and b/l are known.
+        let differing = 2.0 * self.density * (1.0 - before);
+        let bias = self.steps.iter().fold(1.0 - 2.0 * differing, |bias, step| apply(step, bias, 2));
+        1.0 - (1.0 - bias) / 2.0 / (2.0 * self.density_after())
+    }
+
+    /// The Dice similarity before hardening of which `after` is the expected image; the inverse of [`Self::dice_after`].
+    pub fn dice_before(&self, after: f64) -> f64 {
+        self.undo_differing((1.0 - after) * 2.0 * self.density_after())
+    }
+
+    /// An estimate of the Dice similarity before hardening of a pair of filters of `bits` bits, from what is counted
+    /// after it. At low similarities it is mostly noise: see docs/spec/hardening.md.
+    pub fn estimate_before(&self, bits: usize, intersection: u32, left: u32, right: u32) -> f64 {
+        let differing = f64::from(left + right) - 2.0 * f64::from(intersection);
+        self.undo_differing(differing / bits as f64)
+    }
+
+    /// The threshold after hardening that stands for `before`, to the nearest ten-thousandth.
+    pub fn threshold_after(&self, before: DiceThreshold) -> DiceThreshold {
+        let parts = (self.dice_after(before.as_f64()) * 10_000.0).round().clamp(1.0, 10_000.0) as u32;
+        DiceThreshold::from_ppm(parts * 100).expect("1 to 10,000 ten-thousandths are in (0, 1]")
+    }
+
+    fn undo_differing(&self, share: f64) -> f64 {
+        let bias = self.steps.iter().rev().fold(1.0 - 2.0 * share, |bias, step| undo(step, bias));
+        (1.0 - (1.0 - bias) / 2.0 / (2.0 * self.density)).clamp(0.0, 1.0)
+    }
+}
+
+/// The bias after a step. `filters` is 1 for a density, and 2 for a difference, in which the noise of both sides adds up.
+fn apply(step: &Step, bias: f64, filters: i32) -> f64 {
+    match step {
+        Step::Diffusion { inputs, .. } => bias.powi(*inputs as i32),
+        Step::XorFold | Step::Rule90 => bias * bias,
+        Step::Blip { flip_ppm } => bias * (1.0 - f64::from(*flip_ppm) / 1e6).powi(filters),
+        Step::Salt { .. } | Step::Balance => bias,
+    }
+}
+
+/// The bias of a difference before a step; a negative one is noise, and stands for none.
+fn undo(step: &Step, bias: f64) -> f64 {
+    match step {
+        Step::Diffusion { inputs, .. } => bias.max(0.0).powf(1.0 / f64::from(*inputs)),
+        Step::XorFold | Step::Rule90 => bias.max(0.0).sqrt(),
+        Step::Blip { flip_ppm } => (bias / (1.0 - f64::from(*flip_ppm) / 1e6).powi(2)).min(1.0),
+        Step::Salt { .. } | Step::Balance => bias,
+    }
+}

@@ -1,0 +1,195 @@
+//! How a column's values become those of a field: a part of a name, a date with the day first, a mark for "missing".
+//!
+//! All of it works on bytes that are not decoded yet, so that decoding stays part of the parallel work.
+
+use super::Encoding;
+
+/// Which part of a column's value a field takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Part {
+    /// All of it.
+    #[default]
+    Whole,
+    /// What stands before the first space: the family name of a full name, or all of a name without a space.
+    First,
+    /// What stands after the first space: the given name.
+    Rest,
+}
+
+/// In which order a column writes its dates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum DateOrder {
+    /// Any form that normalisation takes: year first, or by era.
+    #[default]
+    YearFirst,
+    /// Day, month, year: 04/03/1983 is the fourth of March.
+    DayFirst,
+    /// Month, day, year: 04/03/1983 is the third of April.
+    MonthFirst,
+}
+
+/// What is done to each value of a column before it is the value of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ValueShape {
+    /// The part that counts.
+    pub part: Part,
+    /// The order of a date.
+    pub date: DateOrder,
+}
+
+/// A value after its shape: a piece of the original, or a date written anew.
+pub(super) enum Shaped<'a> {
+    Piece(&'a [u8]),
+    Date([u8; 10]),
+}
+
+impl AsRef<[u8]> for Shaped<'_> {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Piece(piece) => piece,
+            Self::Date(date) => date,
+        }
+    }
+}
+
+impl ValueShape {
+    /// The shaped value. What has not the expected form stays as it is, for normalisation to judge.
+    pub(super) fn apply(self, encoding: Encoding, value: &[u8]) -> Shaped<'_> {
+        let value = match self.part {
+            Part::Whole => value,
+            Part::First => split(encoding, value).0,
+            Part::Rest => split(encoding, value).1,
+        };
+        match year_first(self.date, value) {
+            Some(date) => Shaped::Date(date),
+            None => Shaped::Piece(value),
+        }
+    }
+}
+
+/// Splits a name at its first space of any width; the second part is empty when there is none.
+fn split(encoding: Encoding, name: &[u8]) -> (&[u8], &[u8]) {
+    let name = trim(encoding, name);
+    let mut at = 0;
+    while at < name.len() {
+        match space(encoding, &name[at..]) {
+            0 => at += step(encoding, &name[at..]),
+            width => return (&name[..at], trim(encoding, &name[at + width..])),
+        }
+    }
+    (name, &[])
+}
+
+/// Takes the spaces off both ends. At the end an ideographic space is seen only when a whole character begins there.
+fn trim(encoding: Encoding, mut text: &[u8]) -> &[u8] {
+    while let width @ 1.. = space(encoding, text) {
+        text = &text[width..];
+    }
+    let (mut at, mut end) = (0, 0);
+    while at < text.len() {
+        let width = space(encoding, &text[at..]);
+        at += width.max(step(encoding, &text[at..]));
+        if width == 0 {
+            end = at;
+        }
+    }
+    &text[..end.min(text.len())]
+}
+
+/// How many bytes a space at the front takes; 0 when there is none.
+fn space(encoding: Encoding, text: &[u8]) -> usize {
+    let ideographic: &[u8] = match encoding {
+        Encoding::Utf8 => b"\xE3\x80\x80",
+        Encoding::Cp932 => b"\x81\x40",
+    };
+    match text.first() {
+        Some(b' ' | b'\t') => 1,
+        _ if text.starts_with(ideographic) => ideographic.len(),
+        _ => 0,
+    }
+}
+
+/// How many bytes to go on so as not to land inside a character of two bytes.
+fn step(encoding: Encoding, text: &[u8]) -> usize {
+    match (encoding, text) {
+        (Encoding::Cp932, [0x81..=0x9F | 0xE0..=0xFC, _, ..]) => 2,
+        _ => 1,
+    }
+}
+
+/// A date with the year last, rewritten as YYYY-MM-DD; `None` when the value has not that form.
+fn year_first(order: DateOrder, value: &[u8]) -> Option<[u8; 10]> {
+    if order == DateOrder::YearFirst {
+        return None;
+    }
+    let value = value.trim_ascii();
+    let parts: [&[u8]; 3] = if value.len() == 8 && value.iter().all(u8::is_ascii_digit) {
+        [&value[..2], &value[2..4], &value[4..]]
+    } else {
+        let mut parts = value.split(|byte| matches!(byte, b'/' | b'-' | b'.' | b' '));
+        let three = [parts.next()?, parts.next()?, parts.next()?];
+        parts.next().is_none().then_some(three)?
+    };
+    let lengths_fit = matches!(parts.map(<[u8]>::len), [1..=2, 1..=2, 4]);
+    if !lengths_fit || !parts.iter().all(|part| part.iter().all(u8::is_ascii_digit)) {
+        return None;
+    }
+    let (day, month) = if order == DateOrder::DayFirst { (parts[0], parts[1]) } else { (parts[1], parts[0]) };
+    let mut date = *b"0000-00-00";
+    date[..4].copy_from_slice(parts[2]);
+    date[7 - month.len()..7].copy_from_slice(month);
+    date[10 - day.len()..].copy_from_slice(day);
+    Some(date)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shaped(part: Part, date: DateOrder, encoding: Encoding, text: &str) -> String {
+        let bytes = match encoding {
+            Encoding::Utf8 => text.as_bytes().to_vec(),
+            Encoding::Cp932 => encoding_rs::SHIFT_JIS.encode(text).0.into_owned(),
+        };
+        let shaped = ValueShape { part, date }.apply(encoding, &bytes).as_ref().to_vec();
+        encoding.decode(&shaped, &mut String::new()).text.to_owned()
+    }
+
+    #[test]
+    fn a_full_name_is_split_at_its_first_space_in_either_encoding() {
+        for encoding in [Encoding::Utf8, Encoding::Cp932] {
+            for (name, first, rest) in [
+                ("佐藤　花子", "佐藤", "花子"),
+                ("　佐藤 花子 ", "佐藤", "花子"),
+                ("ソ十能　表", "ソ十能", "表"),
+                ("ｻﾄｳ ﾊﾅｺ", "ｻﾄｳ", "ﾊﾅｺ"),
+                ("SMITH ANNA MARIA", "SMITH", "ANNA MARIA"),
+                ("佐藤花子", "佐藤花子", ""),
+                ("　", "", ""),
+                ("", "", ""),
+            ] {
+                assert_eq!(shaped(Part::First, DateOrder::YearFirst, encoding, name), first, "{name}");
+                assert_eq!(shaped(Part::Rest, DateOrder::YearFirst, encoding, name), rest, "{name}");
+                assert_eq!(shaped(Part::Whole, DateOrder::YearFirst, encoding, name), name, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_date_with_the_year_last_is_turned_round_and_any_other_text_is_left_alone() {
+        for (text, day_first, month_first) in [
+            ("04/03/1983", "1983-03-04", "1983-04-03"),
+            ("4.3.1983", "1983-03-04", "1983-04-03"),
+            (" 04031983 ", "1983-03-04", "1983-04-03"),
+            ("1983-03-04", "1983-03-04", "1983-03-04"),
+            ("S58.3.4", "S58.3.4", "S58.3.4"),
+            ("4/3/83", "4/3/83", "4/3/83"),
+            ("04/03/1983/1", "04/03/1983/1", "04/03/1983/1"),
+        ] {
+            assert_eq!(shaped(Part::Whole, DateOrder::DayFirst, Encoding::Utf8, text), day_first);
+            assert_eq!(shaped(Part::Whole, DateOrder::MonthFirst, Encoding::Cp932, text), month_first);
+        }
+    }
+}
