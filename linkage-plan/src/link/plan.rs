@@ -154,12 +154,15 @@ pub(crate) async fn explain(
             "Dice stage: {} pairs of {} compared, {} given up early",
             report.dice_pairs, report.compared, report.aborted
         );
+        if let Some(lsh) = &report.lsh {
+            let _ = writeln!(text, "{stage}\n{}", lsh.certificate);
+        }
         if let Some(plan) = stream.physical_plan() {
             let _ = write!(text, "{}", DisplayableExecutionPlan::with_metrics(plan).indent(false));
         }
     } else {
         let _ = writeln!(text, "Exact stage: {exact}");
-        let _ = writeln!(text, "Dice stage: all pairs of the rows that the exact stage did not match");
+        let _ = writeln!(text, "{stage}");
         if let Some(plan) = stream.physical_plan() {
             let _ = write!(text, "{}", DisplayableExecutionPlan::new(plan).indent(false));
         }
