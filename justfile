@@ -8,6 +8,10 @@ demo *ARGS:
 test:
     cargo test --workspace
 
+# links on worker processes; a second build of DataFusion, so in a target folder of its own
+cluster:
+    CARGO_TARGET_DIR=target/cluster cargo test --workspace --features linkage-service/distributed --test cluster
+
 # what CI runs
 ci:
     bash .ci/run

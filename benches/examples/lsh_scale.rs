@@ -29,6 +29,9 @@ const CHUNKS_AT_ONCE: u64 = 32;
 /// Rows of a tile of the exhaustive comparison.
 const TILE_ROWS: usize = 8192;
 
+/// Names that people take when they marry.
+const PARTNERS: [(&str, &str); 4] = [("サトウ", "佐藤"), ("スズキ", "鈴木"), ("タカハシ", "高橋"), ("タナカ", "田中")];
+
 /// A left row whose person is not on the right.
 const NOBODY: u32 = u32::MAX;
 
@@ -76,7 +79,7 @@ fn main() -> Result<()> {
 fn by_bands(tables: &Tables, threshold: DiceThreshold, recall: f64, seed: u64, kernel: Kernel) -> Result<()> {
     let Tables { left, right, truth } = tables;
     let never = || false;
-    let began = Instant::now();
+    let (began, cpu_before) = (Instant::now(), process_cpu_seconds()?);
     let plan = LshPlan::solve(left, right, &LshDemand { threshold, recall, most_bands: MAX_BANDS, seed })?;
     let solved = began.elapsed();
     let pairs = left.rows() as f64 * right.rows() as f64;
@@ -89,6 +92,7 @@ fn by_bands(tables: &Tables, threshold: DiceThreshold, recall: f64, seed: u64, k
 
     let sampling = Instant::now();
     let sample = RecallSample::draw(left, right, threshold, kernel, SampleRequest::for_target(recall, seed), &never)?;
+    let pilot = RecallSample::draw(left, right, threshold, kernel, SampleRequest::pilot(recall, seed), &never)?;
     let sampled = sampling.elapsed();
     writeln!(
         stderr(),
@@ -98,7 +102,7 @@ fn by_bands(tables: &Tables, threshold: DiceThreshold, recall: f64, seed: u64, k
         sample.pairs(),
         sample.expected_pairs()
     )?;
-    let mut tally = RecallTally::new(sample);
+    let (mut tally, mut pilot) = (RecallTally::new(sample), RecallTally::new(pilot));
 
     let joining = Instant::now();
     let mut join = LshJoin::new(left, right, plan, kernel, LshLimits::default())?;
@@ -116,39 +120,45 @@ fn by_bands(tables: &Tables, threshold: DiceThreshold, recall: f64, seed: u64, k
         let Some(band) = join.next_band(&mut found, &never, &mut clock)? else { break };
         stats.add(&band);
         tally.observe(&found);
+        pilot.observe(&found);
         right_pairs += found.iter().filter(|pair| truth[pair.left as usize] == pair.right).count() as u64;
         if stats.bands.is_power_of_two() {
             writeln!(stderr(), "band {}: {:.1} s, {stats:?}", stats.bands, joining.elapsed().as_secs_f64())?;
+        }
+        if pilot.suffices(recall) {
+            break;
         }
     }
     let joined = joining.elapsed();
     let certificate = tally.certificate(recall);
     let (people, reachable) = truth_pairs(tables, threshold);
-    let whole = began.elapsed().as_secs_f64();
+    let (whole, cpu) = (began.elapsed().as_secs_f64(), process_cpu_seconds()? - cpu_before);
     writeln!(
         stderr(),
         "{certificate}\ntruth: {right_pairs} of {reachable} true pairs above the threshold ({people} in all)"
     )?;
     writeln!(
         stdout(),
-        "strategy,left,right,threshold,recall,threads,bits,bands,solve_s,sample_s,keys_s,deal_s,blocks_s,bands_s,whole_s,peak_gib,candidates,\
+        "strategy,left,right,threshold,recall,threads,bits,bands,searched,solve_s,sample_s,keys_s,deal_s,blocks_s,bands_s,whole_s,cpu_s,peak_gib,candidates,\
          largest_block,uncompared,pairs,sample_pairs,found,certified_lower,certified_upper,true_pairs_found,true_pairs_above,true_pairs"
     )?;
     writeln!(
         stdout(),
-        "lsh,{},{},{threshold},{recall},{},{},{},{:.2},{:.2},{:.2},{:.2},{:.2},{:.2},{whole:.2},{:.2},{},{},{},{},{},{},{:.5},{:.5},\
+        "lsh,{},{},{threshold},{recall},{},{},{},{},{:.2},{:.2},{:.2},{:.2},{:.2},{:.2},{whole:.2},{:.2},{:.2},{},{},{},{},{},{},{:.5},{:.5},\
          {right_pairs},{reachable},{people}",
         left.rows(),
         right.rows(),
         rayon::current_num_threads(),
         plan.bits(),
         plan.bands(),
+        stats.bands,
         solved.as_secs_f64(),
         sampled.as_secs_f64(),
         times[0].as_secs_f64(),
         times[1].as_secs_f64(),
         times[2].as_secs_f64(),
         joined.as_secs_f64(),
+        cpu,
         peak_gib()?,
         stats.candidates,
         stats.largest_block,
@@ -164,7 +174,7 @@ fn by_bands(tables: &Tables, threshold: DiceThreshold, recall: f64, seed: u64, k
 
 fn all_pairs(tables: &Tables, threshold: DiceThreshold, kernel: Kernel) -> Result<()> {
     let Tables { left, right, truth } = tables;
-    let began = Instant::now();
+    let (began, cpu_before) = (Instant::now(), process_cpu_seconds()?);
     let tiles = |rows: &TokenRows| -> Vec<usize> { (0..rows.rows()).step_by(TILE_ROWS).collect() };
     let blocks: Vec<_> = tiles(right)
         .into_par_iter()
@@ -186,21 +196,21 @@ fn all_pairs(tables: &Tables, threshold: DiceThreshold, kernel: Kernel) -> Resul
             (pairs, right_pairs)
         })
         .reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
-    let whole = began.elapsed().as_secs_f64();
+    let (whole, cpu) = (began.elapsed().as_secs_f64(), process_cpu_seconds()? - cpu_before);
     let (people, reachable) = truth_pairs(tables, threshold);
     let compared = left.rows() as f64 * right.rows() as f64;
     writeln!(
         stdout(),
-        "strategy,left,right,threshold,threads,layout_s,whole_s,pairs_per_s,peak_gib,pairs,true_pairs_found,true_pairs_above,true_pairs"
+        "strategy,left,right,threshold,threads,layout_s,whole_s,cpu_s,pairs_per_cpu_s,peak_gib,pairs,true_pairs_found,true_pairs_above,true_pairs"
     )?;
     writeln!(
         stdout(),
-        "exhaustive,{},{},{threshold},{},{:.2},{whole:.2},{:.3e},{:.2},{pairs},{right_pairs},{reachable},{people}",
+        "exhaustive,{},{},{threshold},{},{:.2},{whole:.2},{cpu:.2},{:.3e},{:.2},{pairs},{right_pairs},{reachable},{people}",
         left.rows(),
         right.rows(),
         rayon::current_num_threads(),
         laid_out.as_secs_f64(),
-        compared / whole,
+        compared / cpu,
         peak_gib()?,
     )?;
     Ok(())
@@ -290,10 +300,15 @@ fn make(
 
 /// What one database knows of a person, as a token: sometimes old, mistyped or missing.
 fn encode(worker: &mut Worker<'_>, person: &Person, fields: usize, draws: &mut Draws) -> linkage_core::clk::Clk {
-    let [renamed, moved, _] = person.former.quantiles;
-    let family = if renamed < 0.03 && draws.chance(2) { &person.former.family } else { &person.family };
-    let postal = if moved < 0.12 && draws.chance(2) { &person.former.postal_code } else { &person.postal_code };
-    let (mut family_kana, mut given_kana) = (family.kana.clone(), person.given.kana.clone());
+    // One in sixty goes by a partner's name, one in sixteen has moved.
+    let partner = PARTNERS[draws.below(PARTNERS.len() as u64) as usize];
+    let own = (person.family.kana.as_str(), person.family.kanji.as_deref());
+    let (family, family_kanji) = if draws.chance(60) { (partner.0, Some(partner.1)) } else { own };
+    let mut postal = person.place.postal_code.clone();
+    if draws.chance(16) {
+        postal.replace_range(3.., &format!("{:04}", draws.below(10_000)));
+    }
+    let (mut family_kana, mut given_kana) = (family.to_owned(), person.given.kana.clone());
     for kana in [&mut family_kana, &mut given_kana] {
         if draws.chance(100) {
             let mut all: Vec<char> = kana.chars().collect();
@@ -311,11 +326,11 @@ fn encode(worker: &mut Worker<'_>, person: &Person, fields: usize, draws: &mut D
     let mut values: Vec<Option<&str>> = vec![
         Some(&family_kana),
         Some(&given_kana),
-        family.kanji.as_deref().filter(|_| kanji),
+        family_kanji.filter(|_| kanji),
         person.given.kanji.as_deref().filter(|_| kanji),
         Some(&birth),
         Some(if person.sex == Sex::Male { "1" } else { "2" }),
-        Some(postal).filter(|_| !draws.chance(33)).map(String::as_str),
+        Some(postal.as_str()).filter(|_| !draws.chance(33)),
     ];
     // The insurance numbers, which are not in the CLK.
     values.resize(fields, None);
@@ -328,6 +343,16 @@ fn peak_gib() -> Result<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM in /proc/self/status")?;
     let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
     Ok(kib / f64::from(1 << 20))
+}
+
+/// CPU time of all threads of this process: on a shared machine the clock on the wall says little.
+fn process_cpu_seconds() -> Result<f64> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    // The name of the program, in brackets, may hold spaces; user and system time are the 12th and 13th field after it.
+    let (_, fields) = stat.rsplit_once(')').ok_or("no name in /proc/self/stat")?;
+    let ticks: Vec<u64> =
+        fields.split_whitespace().skip(11).take(2).map(str::parse).collect::<std::result::Result<_, _>>()?;
+    Ok(ticks.iter().sum::<u64>() as f64 / 100.0)
 }
 
 /// SplitMix64.

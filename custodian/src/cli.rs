@@ -57,6 +57,11 @@ pub(crate) enum Done {
 
 /// Carries out a parsed command line. Data goes to stdout, talk and errors to stderr.
 pub fn run(cli: Cli) -> ExitCode {
+    // The text of a panic can quote a value (a slice of a string does), so only its place is shown.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        output::talk(&format!("internal error at {place}"));
+    }));
     let result = match cli.command {
         Command::Keygen(args) => keygen::run(&args),
         Command::SiteKey(args) => site_key::run(&args),

@@ -15,6 +15,7 @@ pub(crate) enum SetAside {
     NoRecordId,
     UnreadableRecordId,
     NothingPresent,
+    NoName,
     DuplicateRecordId,
 }
 
@@ -35,6 +36,7 @@ impl SetAside {
             Self::NoRecordId => "no-record-id",
             Self::UnreadableRecordId => "unreadable-record-id",
             Self::NothingPresent => "nothing-present",
+            Self::NoName => "no-name",
             Self::DuplicateRecordId => "duplicate-record-id",
         }
     }
@@ -46,6 +48,7 @@ impl SetAside {
             Self::NoRecordId => "no record id",
             Self::UnreadableRecordId => "a record id that cannot be decoded",
             Self::NothingPresent => "no field left to encode",
+            Self::NoName => "a person whom the files with the names do not have",
             Self::DuplicateRecordId => "the record id of an earlier row",
         }
     }

@@ -7,9 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use linkage_core::schema::LinkageSchema;
+#[cfg(feature = "parquet")]
+use linkage_core::source::ParquetSource;
 use linkage_core::source::{
-    CsvLayout, CsvShape, CsvSource, Encoding, FhirSource, KenshinLayout, KenshinSource, PersonLayout, RawBatch, Source,
-    UkeLayout, UkeSource,
+    CsvLayout, CsvShape, CsvSource, DpcSummaries, Encoding, FhirSource, KaigoClaims, KaigoLayout, KaigoRegister,
+    KenshinLayout, KenshinSource, PersonLayout, RawBatch, Roster, Source, Ssmix2Layout, Ssmix2Source, UkeLayout,
+    UkeSource,
 };
 
 use crate::intake::InputArgs;
@@ -26,6 +29,24 @@ pub(crate) enum Format {
     Kenshin,
     /// FHIR Patients of JP Core: NDJSON or Bundles
     Fhir,
+    /// Long-term care (介護): a register, or claims beside one that --names gives
+    Kaigo,
+    /// DPC discharge summaries (様式1) beside the receipts that --names gives
+    Dpc,
+    /// SS-MIX2 standardised storage: HL7 v2.5 messages
+    Ssmix2,
+    /// Apache Parquet, whose columns are found by name as in CSV
+    #[cfg(feature = "parquet")]
+    Parquet,
+}
+
+/// How a register of long-term care is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Register {
+    /// As insurers exchange it (受給者異動・訂正連絡票)
+    Ledger,
+    /// As 認定ソフト writes it
+    Assessment,
 }
 
 impl Format {
@@ -36,6 +57,12 @@ impl Format {
             Self::Uke => &["uke"],
             Self::Kenshin => &["xml"],
             Self::Fhir => &["ndjson", "json"],
+            Self::Kaigo => &["csv"],
+            Self::Dpc => &["txt", "tsv"],
+            // The files of a storage have no ending of their own.
+            Self::Ssmix2 => &[ANY],
+            #[cfg(feature = "parquet")]
+            Self::Parquet => &["parquet"],
         }
     }
 
@@ -46,6 +73,11 @@ impl Format {
             Self::Uke => "file of receipts",
             Self::Kenshin => "CDA file or a folder of them",
             Self::Fhir => "file of FHIR resources",
+            Self::Kaigo => "CSV file of long-term care",
+            Self::Dpc => "file of discharge summaries",
+            Self::Ssmix2 => "message or a folder of them",
+            #[cfg(feature = "parquet")]
+            Self::Parquet => "Parquet file",
         }
     }
 
@@ -56,14 +88,43 @@ impl Format {
             Self::Uke => "there is no receipt (RE record)\nhint: nothing has been written",
             Self::Kenshin => "there is no checkup (ClinicalDocument)\nhint: nothing has been written",
             Self::Fhir => "there is no Patient\nhint: nothing has been written",
+            Self::Kaigo => "the register has no row\nhint: nothing has been written",
+            Self::Dpc => "there is no patient\nhint: nothing has been written",
+            Self::Ssmix2 => "there is no message\nhint: nothing has been written",
+            #[cfg(feature = "parquet")]
+            Self::Parquet => "there is no row\nhint: nothing has been written",
+        }
+    }
+
+    /// Whether a row is what the custodian made it, and not one of many records of a person.
+    pub(crate) fn is_table(self) -> bool {
+        match self {
+            Self::Csv => true,
+            #[cfg(feature = "parquet")]
+            Self::Parquet => true,
+            _ => false,
+        }
+    }
+
+    /// What the files of `--names` are, for a format whose own files have no names.
+    fn of_names(self) -> Option<Self> {
+        match self {
+            Self::Kaigo => Some(Self::Kaigo),
+            Self::Dpc => Some(Self::Uke),
+            _ => None,
         }
     }
 }
+
+/// Stands for every ending.
+const ANY: &str = "*";
 
 /// The files of an extract, and the one that is being read.
 pub(crate) struct Inputs {
     layout: Layout,
     paths: std::vec::IntoIter<PathBuf>,
+    /// The files that have the names, where the others have none: they are read last.
+    names: std::vec::IntoIter<PathBuf>,
     current: Option<Open>,
     rows_before: u64,
     read_bytes: Arc<AtomicU64>,
@@ -81,6 +142,11 @@ enum Layout {
     Uke(UkeLayout),
     Kenshin(KenshinLayout),
     Fhir(PersonLayout),
+    Kaigo(KaigoLayout, Option<Roster>),
+    Dpc(UkeLayout, Roster),
+    Ssmix2(Ssmix2Layout),
+    #[cfg(feature = "parquet")]
+    Parquet(CsvLayout),
 }
 
 impl Inputs {
@@ -95,9 +161,14 @@ impl Inputs {
         for input in expand(&args.inputs)? {
             list(&input, args.format, &mut paths, &mut total_bytes)?;
         }
+        let mut names = Vec::new();
+        for input in expand(&args.names)? {
+            list(&input, args.format.of_names().unwrap_or(args.format), &mut names, &mut total_bytes)?;
+        }
         let mut inputs = Self {
             layout,
             paths: paths.into_iter(),
+            names: names.into_iter(),
             current: None,
             rows_before: 0,
             read_bytes: Arc::default(),
@@ -134,46 +205,73 @@ impl Inputs {
             }
             self.rows_before += open.source.rows();
             self.next_file()?;
+            if let (None, Layout::Kaigo(_, Some(roster)) | Layout::Dpc(_, roster)) = (&self.current, &self.layout) {
+                roster.finish(batch);
+                read_any |= !batch.unnamed_rows().is_empty();
+            }
         }
         Ok(read_any)
     }
 
     fn next_file(&mut self) -> anyhow::Result<()> {
-        self.current = match self.paths.next() {
+        let (path, of_names) = match self.paths.next() {
+            Some(path) => (Some(path), false),
+            None => (self.names.next(), true),
+        };
+        self.current = match path {
             None => None,
-            Some(path) => {
-                let reader = open(&path, Arc::clone(&self.read_bytes))?;
-                let source: Result<Box<dyn Source + Send>, _> = match &self.layout {
-                    Layout::Csv(layout, shape) => {
-                        CsvSource::open_shaped(reader, layout, shape).map(|source| Box::new(source) as _)
-                    }
-                    Layout::Uke(layout) => UkeSource::open(reader, layout).map(|source| Box::new(source) as _),
-                    Layout::Kenshin(layout) => KenshinSource::open(reader, layout).map(|source| Box::new(source) as _),
-                    Layout::Fhir(layout) => FhirSource::open(reader, layout).map(|source| Box::new(source) as _),
-                };
-                Some(Open { source: source.map_err(|error| at(&path, error))?, path })
-            }
+            Some(path) => Some(Open { source: self.layout.open(&path, of_names, &self.read_bytes)?, path }),
         };
         Ok(())
     }
 }
 
 impl Layout {
+    fn open(&self, path: &Path, of_names: bool, read: &Arc<AtomicU64>) -> anyhow::Result<Box<dyn Source + Send>> {
+        fn boxed<S: Source + Send + 'static>(source: S) -> Box<dyn Source + Send> {
+            Box::new(source)
+        }
+        #[cfg(feature = "parquet")]
+        if let Self::Parquet(layout) = self {
+            if path == Path::new("-") {
+                return Err(at(
+                    path,
+                    "Parquet cannot be read from stdin\nhint: its end says where its rows are; name the file",
+                ));
+            }
+            let file = File::open(path).map_err(|error| at(path, error))?;
+            read.fetch_add(file.metadata().map_or(0, |metadata| metadata.len()), Ordering::Relaxed);
+            return ParquetSource::open(file, layout).map(boxed).map_err(|error| at(path, error));
+        }
+        let reader = open(path, Arc::clone(read))?;
+        let source = match self {
+            Self::Csv(layout, shape) => CsvSource::open_shaped(reader, layout, shape).map(boxed),
+            Self::Uke(layout) => UkeSource::open(reader, layout).map(boxed),
+            Self::Kenshin(layout) => KenshinSource::open(reader, layout).map(boxed),
+            Self::Fhir(layout) => FhirSource::open(reader, layout).map(boxed),
+            Self::Kaigo(layout, Some(roster)) if !of_names => {
+                KaigoClaims::open(reader, layout, roster.clone()).map(boxed)
+            }
+            Self::Kaigo(layout, roster) => KaigoRegister::open(reader, layout, roster.clone()).map(boxed),
+            Self::Dpc(layout, roster) if !of_names => DpcSummaries::open(reader, layout, roster.clone()).map(boxed),
+            Self::Dpc(layout, roster) => UkeSource::open_beside(reader, layout, Some(roster.clone())).map(boxed),
+            Self::Ssmix2(layout) => Ssmix2Source::open(reader, layout).map(boxed),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(_) => unreachable!("Parquet has been opened above"),
+        };
+        source.map_err(|error| at(path, error))
+    }
+
     fn new(args: &InputArgs, schema: &LinkageSchema) -> anyhow::Result<Self> {
         let fields: Vec<String> = schema.fields().iter().map(|field| field.name().to_owned()).collect();
         let (map, id_column) = (args.map.clone(), args.id_column.clone());
+        args.refuse_options_of_other_formats()?;
         let mapping = args.load_mapping(schema)?;
-        if args.format != Format::Uke && !(args.kana_column.is_empty() && args.chart_column.is_empty()) {
-            anyhow::bail!(
-                "--kana-column and --chart-column are for receipts\nhint: say --format uke, or leave them out"
-            );
-        }
-        if args.format != Format::Kenshin && args.branch_root.is_some() {
-            anyhow::bail!("--branch-root is for checkups\nhint: say --format kenshin, or leave it out");
-        }
         let utf8 = matches!(args.format, Format::Kenshin | Format::Fhir);
+        #[cfg(feature = "parquet")]
+        let utf8 = utf8 || args.format == Format::Parquet;
         if utf8 && args.encoding.is_some_and(|encoding| encoding != Encoding::Utf8) {
-            anyhow::bail!("XML and JSON are UTF-8 here\nhint: leave --encoding out");
+            anyhow::bail!("XML, JSON and Parquet are UTF-8 here\nhint: leave --encoding out");
         }
         Ok(match args.format {
             Format::Fhir => Self::Fhir(PersonLayout { fields, map, id_column }),
@@ -188,13 +286,31 @@ impl Layout {
                     None => Self::Csv(CsvLayout { encoding, fields, map, id_column }, CsvShape::default()),
                 }
             }
-            Format::Uke => {
-                let mut layout = UkeLayout::new(PersonLayout { fields, map, id_column });
+            Format::Uke | Format::Dpc => {
+                let person = PersonLayout { fields, map, id_column };
+                let beside = args.format == Format::Dpc;
+                let mut layout = if beside { UkeLayout::beside_summaries(person) } else { UkeLayout::new(person) };
                 layout.encoding = args.encoding.unwrap_or(layout.encoding);
                 args.kana_column.iter().try_for_each(|column| layout.kana.set(column))?;
                 args.chart_column.iter().try_for_each(|column| layout.chart.set(column))?;
-                Self::Uke(layout)
+                if beside { Self::Dpc(layout, Roster::default()) } else { Self::Uke(layout) }
             }
+            Format::Kaigo => {
+                let person = PersonLayout { fields, map, id_column };
+                let mut layout = match args.register {
+                    Some(Register::Assessment) => KaigoLayout::assessment(person),
+                    Some(Register::Ledger) | None => KaigoLayout::ledger(person),
+                };
+                layout.encoding = args.encoding.unwrap_or(layout.encoding);
+                args.column.iter().try_for_each(|column| layout.set(column))?;
+                Self::Kaigo(layout, (!args.names.is_empty()).then(Roster::default))
+            }
+            Format::Ssmix2 => {
+                let person = PersonLayout { fields, map, id_column };
+                Self::Ssmix2(Ssmix2Layout { encoding: args.encoding, person })
+            }
+            #[cfg(feature = "parquet")]
+            Format::Parquet => Self::Parquet(CsvLayout { encoding: Encoding::Utf8, fields, map, id_column }),
         })
     }
 }
@@ -266,7 +382,8 @@ fn walk(folder: &Path, format: Format, paths: &mut Vec<PathBuf>, total: &mut Opt
             continue;
         }
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
-        if format.endings().contains(&ending.as_str()) {
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        if format.endings().contains(&ending.as_str()) || format.endings() == [ANY] && !hidden {
             let metadata = std::fs::metadata(&path).map_err(|error| at(&path, error))?;
             *total = total.filter(|_| metadata.is_file()).map(|total| total + metadata.len());
             paths.push(path);

@@ -10,14 +10,14 @@ use std::time::Instant;
 
 use anyhow::{anyhow, bail};
 use linkage_core::encode::Encoder;
-use linkage_core::normalise;
+use linkage_core::normalise::{self, NameRoutes};
 use linkage_core::schema::LinkageSchema;
 use linkage_core::secret::LinkageSecret;
 use linkage_core::source::{Encoding, Mapping, RawBatch};
 use linkage_core::types::RecordRef;
 
 use crate::findings::{Findings, SetAside};
-use crate::inputs::{Format, Inputs, parse_encoding};
+use crate::inputs::{Format, Inputs, Register, parse_encoding};
 use crate::output::{at, grouped, progress, rate, talk};
 use crate::refs::{RecordId, RecordRefs, record_ref, trim_id};
 use crate::report::survey::Survey;
@@ -38,7 +38,7 @@ pub(crate) struct InputArgs {
     /// What the extract is
     #[arg(long, value_name = "FORMAT", default_value = "csv")]
     pub(crate) format: Format,
-    /// How the extract is encoded: utf-8 or cp932 [default: cp932 for uke, utf-8 for the others]
+    /// How the extract is encoded: utf-8 or cp932 [default: cp932 for uke, dpc and kaigo; what MSH-18 says for ssmix2; else utf-8]
     #[arg(long, value_parser = parse_encoding)]
     pub(crate) encoding: Option<Encoding>,
     /// The column that identifies a row; without it, its row number does (csv), or its record_id (other formats)
@@ -59,6 +59,15 @@ pub(crate) struct InputArgs {
     /// The root (OID) of the id that is the branch number (kenshin); without it, checkups have none
     #[arg(long, value_name = "OID", requires = "format")]
     pub(crate) branch_root: Option<String>,
+    /// Where the names are, when the extract has none: the register beside claims (kaigo), the receipts beside 様式1 (dpc)
+    #[arg(long, value_name = "FILE", requires = "format")]
+    pub(crate) names: Vec<PathBuf>,
+    /// How the register is laid out [default: ledger] (kaigo)
+    #[arg(long, value_name = "LAYOUT", requires = "format")]
+    pub(crate) register: Option<Register>,
+    /// Where a value is, by number or by its name in the first row, such as register.number=10 (kaigo)
+    #[arg(long, value_name = "PART.NAME=COLUMN", requires = "format")]
+    pub(crate) column: Vec<String>,
     /// Leave out the rows whose record ids this file lists, one per line, in UTF-8
     #[arg(long, value_name = "FILE", requires = "identified")]
     opt_out: Option<PathBuf>,
@@ -128,6 +137,31 @@ impl InputArgs {
             );
         }
         Ok(schema)
+    }
+
+    /// Refuses options that the format does not have, so that none is without effect.
+    ///
+    /// # Errors
+    /// When there is one, or one that the format needs is missing.
+    pub(crate) fn refuse_options_of_other_formats(&self) -> anyhow::Result<()> {
+        let of_receipts = matches!(self.format, Format::Uke | Format::Dpc);
+        if !(of_receipts || self.kana_column.is_empty() && self.chart_column.is_empty()) {
+            bail!("--kana-column and --chart-column are for receipts\nhint: say --format uke, or leave them out");
+        }
+        if self.format != Format::Kenshin && self.branch_root.is_some() {
+            bail!("--branch-root is for checkups\nhint: say --format kenshin, or leave it out");
+        }
+        if self.format != Format::Kaigo && (self.register.is_some() || !self.column.is_empty()) {
+            bail!("--register and --column are for long-term care\nhint: say --format kaigo, or leave them out");
+        }
+        match (self.format, self.names.is_empty()) {
+            (Format::Kaigo, _) | (Format::Dpc, false) => Ok(()),
+            (Format::Dpc, true) => bail!("様式1 has no names\nhint: give the DPC receipts with --names"),
+            (_, true) => Ok(()),
+            (_, false) => {
+                bail!("--names is for extracts without names\nhint: say --format kaigo or dpc, or leave it out")
+            }
+        }
     }
 
     /// The mapping file, when one is named.
@@ -232,9 +266,10 @@ impl InputArgs {
             kinds: schema.fields().iter().map(|field| field.kind()).collect(),
             codec: RowCodec::new(schema.clk_bits(), schema.exact_tokens().len() + schema.blocking_keys().len()),
             refs,
+            routes: NameRoutes::new(schema),
             plan: survey.as_ref().map(|survey| Arc::clone(&survey.plan)),
             opted_out: self.load_opt_outs(schema, refs)?,
-            malformed: if self.format == Format::Csv { SetAside::WrongFieldCount } else { SetAside::Malformed },
+            malformed: if self.format.is_table() { SetAside::WrongFieldCount } else { SetAside::Malformed },
         };
         let mut source = Inputs::open(self, schema)?;
         let sort_bytes = self.sort_bytes.unwrap_or(self.memory as usize * 1024 * 1024);
@@ -302,12 +337,11 @@ impl InputArgs {
         }
         let sorted = sorter.finish().map_err(|error| at(spill_folder, error))?;
         let Remaining { records, bits_set, duplicates } = sorted.count()?;
-        match self.format {
-            Format::Csv => {
-                duplicates.iter().for_each(|&row| findings.set_aside(SetAside::DuplicateRecordId, row));
-            }
-            // These formats have a record per visit or month: older ones are no fault.
-            _ => findings.superseded += duplicates.len() as u64,
+        if self.format.is_table() {
+            duplicates.iter().for_each(|&row| findings.set_aside(SetAside::DuplicateRecordId, row));
+        } else {
+            // The other formats have a record per visit or month: older ones are no fault.
+            findings.superseded += duplicates.len() as u64;
         }
         Ok(Intake { findings, sorted, records, bits_set })
     }
@@ -333,7 +367,7 @@ impl InputArgs {
     fn load_opt_outs(&self, schema: &LinkageSchema, refs: &RecordRefs) -> anyhow::Result<HashSet<RecordRef>> {
         let Some(path) = &self.opt_out else { return Ok(HashSet::new()) };
         let mapped = self.load_mapping(schema)?.is_some_and(|mapping| mapping.id_column().is_some());
-        if self.format == Format::Csv && self.id_column.is_none() && !mapped {
+        if self.format.is_table() && self.id_column.is_none() && !mapped {
             bail!(
                 "rows without record ids cannot be left out by them\nhint: name the column of the ids: --id-column, or id_column in the mapping"
             );

@@ -227,11 +227,65 @@ pub enum SourceError {
         /// The row.
         row: u64,
     },
-    /// A line of a file of receipts does not end.
-    #[error("line {row} is longer than 64 KiB\nhint: no record of a receipt is; is this a file of receipts?")]
+    /// A line does not end.
+    #[error("line {row} is longer than 64 KiB\nhint: no record of this format is; is it the format that you named?")]
     LineTooLong {
         /// The line.
         row: u64,
+    },
+    /// The position of a value in a file without a header is not well given.
+    #[error(
+        "not a position of a value\nhint: give NAME=COLUMN; NAME is one of {names}; COLUMN a number from 1, the name of a column in the first row, or `none`"
+    )]
+    Position {
+        /// The values that have positions.
+        names: String,
+    },
+    /// The file has no column of a name that was given as a position.
+    #[error(
+        "no column `{column}` in the first row\nhint: give the name as it stands there, or the number of the column"
+    )]
+    NoSuchColumn {
+        /// The name.
+        column: String,
+    },
+    /// No row has the columns that say whom it is about.
+    #[error("no record of the expected form\nhint: {hint}")]
+    NoSuchRecord {
+        /// What to look at.
+        hint: &'static str,
+    },
+    /// A file is not Parquet, or is written in a manner that is not read.
+    #[cfg(feature = "parquet")]
+    #[error(
+        "not a Parquet file that can be read\nhint: was it cut off? Columns may be plain or compressed with snappy or zstd, and not enciphered"
+    )]
+    NotParquet,
+    /// A Parquet file is damaged, or compressed in a manner that is not read.
+    #[cfg(feature = "parquet")]
+    #[error(
+        "row {row} or one of those after it cannot be decoded\nhint: the file is damaged, or compressed otherwise than with snappy or zstd"
+    )]
+    DamagedParquet {
+        /// The first row of the batch.
+        row: u64,
+    },
+    /// A column has a type that no value of a person has.
+    #[cfg(feature = "parquet")]
+    #[error(
+        "column `{column}` is of type {kind}\nhint: write it as text, whole numbers or dates; map the field to another column, or to none"
+    )]
+    ColumnType {
+        /// The column.
+        column: String,
+        /// Its type.
+        kind: String,
+    },
+    /// More people than can be kept in memory.
+    #[error("more than {most} people in the records without names\nhint: tokenise them in parts")]
+    TooManyPeople {
+        /// The bound.
+        most: usize,
     },
     /// The file cannot be read.
     #[error("row {row} cannot be read: {source}")]

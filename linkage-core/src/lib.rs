@@ -8,6 +8,7 @@
 //! come as arguments, and nothing is printed.
 
 pub mod block;
+pub mod classify;
 pub mod clk;
 pub mod clkhash;
 pub mod cluster;

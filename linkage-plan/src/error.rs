@@ -1,6 +1,7 @@
 //! What can go wrong between a table and its pairs.
 
 use datafusion::common::DataFusionError;
+use linkage_core::block::lsh::LshError;
 use linkage_core::dice::KernelError;
 use thiserror::Error;
 
@@ -64,6 +65,35 @@ pub enum PlanError {
     Execution {
         /// What DataFusion says.
         message: String,
+    },
+    /// The LSH join cannot be planned for these tokens.
+    #[error(transparent)]
+    Lsh(#[from] LshError),
+    /// A part of a link failed on every worker that tried it.
+    #[error(
+        "work unit {unit} failed {attempts} times, the last time on {worker}: {problem}\nhint: look at that worker's log; a larger limit on attempts helps only if workers come and go"
+    )]
+    WorkUnit {
+        /// The unit's number.
+        unit: usize,
+        /// How often it was tried.
+        attempts: usize,
+        /// Where it was tried last.
+        worker: String,
+        /// What was wrong there.
+        problem: String,
+    },
+    /// No worker can be used.
+    #[error(
+        "none of {workers} workers has answered for {seconds} s; {problem}\nhint: start workers, or leave the list of workers empty to link on this machine"
+    )]
+    NoWorker {
+        /// Workers listed.
+        workers: usize,
+        /// How long they have been silent.
+        seconds: u64,
+        /// What is wrong with one of them.
+        problem: String,
     },
     /// No kernel could be chosen.
     #[error(transparent)]

@@ -5,16 +5,23 @@
 //! [`LinkSession::link`] is the two-stage plan of a run: equality on exact tokens by DataFusion's own hash join, and the
 //! Dice join over what that leaves. Everything a run does can be read in EXPLAIN.
 //!
-//! This crate knows nothing of persons, files, permits or the network: it gets record batches and returns row numbers.
+//! This crate knows nothing of persons, files, permits or the network: it gets record batches and returns row numbers. Only
+//! with the feature `distributed` it sends parts of plans to workers, over connections that its caller makes (`cluster`).
 
+#[cfg(feature = "distributed")]
+pub mod cluster;
+#[cfg(feature = "distributed")]
+pub mod codec;
 pub mod dice_join;
 mod error;
 mod link;
+pub mod lsh_join;
 mod session;
 mod table;
 mod udf;
 
 pub use error::PlanError;
-pub use link::{Candidate, LinkOptions, LinkProgress, LinkReport, LinkStream};
+pub use link::{Candidate, LinkOptions, LinkProgress, LinkReport, LinkStream, Strategy};
+pub use lsh_join::LshReport;
 pub use session::{LinkSession, PlanOptions};
 pub use table::TokenTable;

@@ -8,14 +8,18 @@ use datafusion::common::DataFusionError;
 use datafusion::datasource::MemTable;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::physical_plan::displayable;
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
 use linkage_core::dice::Kernel;
 
+#[cfg(feature = "distributed")]
+use crate::cluster::Cluster;
+#[cfg(feature = "distributed")]
+use crate::codec::{self, PlanForm};
 use crate::dice_join::{DiceJoinRule, LinkQueryPlanner, declined};
 use crate::error::PlanError;
-use crate::link::{self, LinkOptions, LinkStream};
+use crate::link::{self, Choice, LinkOptions, LinkStream, Strategy, choose};
 use crate::table::TokenTable;
 use crate::udf::DiceUdf;
 
@@ -34,6 +38,18 @@ pub struct LinkSession {
     partitions: usize,
     /// What each table holds of the memory pool.
     tables: Mutex<HashMap<String, MemoryReservation>>,
+    #[cfg(feature = "distributed")]
+    cluster: Option<Cluster>,
+}
+
+/// A session's state with the rule and the planner of the Dice join.
+pub(crate) fn state_builder(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionStateBuilder {
+    SessionStateBuilder::new()
+        .with_default_features()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_optimizer_rule(Arc::new(DiceJoinRule))
+        .with_query_planner(Arc::new(LinkQueryPlanner))
 }
 
 impl LinkSession {
@@ -49,16 +65,27 @@ impl LinkSession {
         // EXPLAIN would print them. No token is ever shown.
         config.options_mut().optimizer.enable_dynamic_filter_pushdown = false;
         let runtime = RuntimeEnvBuilder::new().with_memory_limit(options.memory_bytes, 1.0).build_arc()?;
-        let state = SessionStateBuilder::new()
-            .with_default_features()
-            .with_config(config)
-            .with_runtime_env(runtime)
-            .with_optimizer_rule(Arc::new(DiceJoinRule))
-            .with_query_planner(Arc::new(LinkQueryPlanner))
-            .build();
-        let context = SessionContext::new_with_state(state);
+        let context = SessionContext::new_with_state(state_builder(config, runtime).build());
         context.register_udf(DiceUdf::udf());
-        Ok(Self { context, partitions, tables: Mutex::default() })
+        Ok(Self {
+            context,
+            partitions,
+            tables: Mutex::default(),
+            #[cfg(feature = "distributed")]
+            cluster: None,
+        })
+    }
+
+    /// Lets workers do the Dice stage of every [`link`](Self::link). A cluster without workers changes nothing.
+    #[cfg(feature = "distributed")]
+    #[must_use]
+    pub fn with_cluster(self, cluster: Cluster) -> Self {
+        Self { cluster: Some(cluster).filter(|cluster| cluster.workers() > 0), ..self }
+    }
+
+    #[cfg(feature = "distributed")]
+    pub(crate) fn context(&self) -> &SessionContext {
+        &self.context
     }
 
     /// Makes a table known by name, in the place of any table that had the name.
@@ -103,8 +130,43 @@ impl LinkSession {
     /// # Errors
     /// When a table or an exact token is unknown, or the tables' CLKs differ in length.
     pub async fn link(&self, left: &str, right: &str, options: &LinkOptions) -> Result<LinkStream, PlanError> {
+        #[cfg(feature = "distributed")]
+        if let Some(cluster) = &self.cluster {
+            return cluster.link(&self.context, left, right, options).await;
+        }
         let plan = link::plan(&self.context, left, right, options).await?;
         LinkStream::start(&self.context, plan).await
+    }
+
+    /// Starts to link two tables as [`link`](Self::link) does, by another [`Strategy`] for the Dice stage.
+    ///
+    /// # Errors
+    /// As `link`; when the link runs, also when bands cannot reach the recall that is asked for.
+    pub async fn link_by(
+        &self,
+        left: &str,
+        right: &str,
+        options: &LinkOptions,
+        strategy: Strategy,
+    ) -> Result<LinkStream, PlanError> {
+        let choice = choose(&self.context, left, right, options, strategy).await?;
+        LinkStream::start(&self.context, choice.plan).await
+    }
+
+    /// How two tables are linked by a strategy, and why by this one, as text: as [`explain`](Self::explain) does.
+    ///
+    /// # Errors
+    /// As `link_by`; with `analyze` also when the run fails.
+    pub async fn explain_by(
+        &self,
+        left: &str,
+        right: &str,
+        options: &LinkOptions,
+        strategy: Strategy,
+        analyze: bool,
+    ) -> Result<String, PlanError> {
+        let Choice { plan, why } = choose(&self.context, left, right, options, strategy).await?;
+        link::explain(&self.context, plan, (left, right), options, &why, analyze).await
     }
 
     /// How two tables are linked, as text: both stages and DataFusion's physical plan.
@@ -122,7 +184,7 @@ impl LinkSession {
         analyze: bool,
     ) -> Result<String, PlanError> {
         let plan = link::plan(&self.context, left, right, options).await?;
-        link::explain(&self.context, plan, (left, right), options, analyze).await
+        link::explain(&self.context, plan, (left, right), options, link::ALL_PAIRS, analyze).await
     }
 
     /// Runs a query and returns its rows. `dice(a, b)` is a function; only queries are allowed.
@@ -147,6 +209,24 @@ impl LinkSession {
             text.push_str(&format!("no Dice join: {reason}\n"));
         }
         Ok(text)
+    }
+
+    /// The optimised plan of a query as bytes, for [`run_plan`](Self::run_plan) here or in another session.
+    ///
+    /// # Errors
+    /// When the query cannot be planned, is no query, or its plan cannot be written.
+    #[cfg(feature = "distributed")]
+    pub async fn plan_to_bytes(&self, query: &str, form: PlanForm) -> Result<Vec<u8>, PlanError> {
+        codec::to_bytes(self.query(query).await?, &self.context, form).await
+    }
+
+    /// Runs a plan that [`plan_to_bytes`](Self::plan_to_bytes) has written, and returns its rows.
+    ///
+    /// # Errors
+    /// When the bytes are no plan, the plan reads tables that this session does not have, or it fails.
+    #[cfg(feature = "distributed")]
+    pub async fn run_plan(&self, plan: &[u8]) -> Result<Vec<RecordBatch>, PlanError> {
+        codec::run(&self.context, plan).await
     }
 
     /// The most memory that tables and plans hold at this moment.

@@ -12,7 +12,7 @@ use datafusion::logical_expr::{
 use linkage_core::dice;
 
 /// The function's name.
-const NAME: &str = "dice";
+pub(crate) const NAME: &str = "dice";
 
 /// Takes two `FixedSizeBinary` of one length and returns a nullable `Float64`: null when either argument is.
 ///

@@ -78,12 +78,20 @@ impl Authority {
     pub fn issue_server(&self, hosts: &[String], now: OffsetDateTime) -> Result<Identity, SetupError> {
         let mut params = leaf("linkage service", now, AUTHORITY_DAYS);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        for host in hosts {
-            params.subject_alt_names.push(match host.parse::<IpAddr>() {
-                Ok(address) => SanType::IpAddress(address),
-                Err(_) => SanType::DnsName(host.as_str().try_into()?),
-            });
-        }
+        params.subject_alt_names = host_names(hosts)?;
+        self.sign(params)
+    }
+
+    /// A certificate for a worker under the names and addresses by which the linkage unit reaches it. It serves with it
+    /// and can call nobody.
+    ///
+    /// # Errors
+    /// When a host is neither a DNS name nor an address.
+    pub fn issue_worker(&self, hosts: &[String], name: &str, now: OffsetDateTime) -> Result<Identity, SetupError> {
+        let mut params = leaf(name, now, CREDENTIAL_DAYS);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.subject_alt_names = host_names(hosts)?;
+        params.subject_alt_names.push(SanType::URI(Role::Worker.urn().as_str().try_into()?));
         self.sign(params)
     }
 
@@ -174,6 +182,14 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), SetupError> {
 /// When it cannot be read.
 pub fn read(path: &Path) -> Result<String, SetupError> {
     fs::read_to_string(path).map_err(|source| SetupError::File { path: path.to_owned(), source })
+}
+
+fn host_names(hosts: &[String]) -> Result<Vec<SanType>, SetupError> {
+    let names = hosts.iter().map(|host| match host.parse::<IpAddr>() {
+        Ok(address) => Ok(SanType::IpAddress(address)),
+        Err(_) => Ok(SanType::DnsName(host.as_str().try_into()?)),
+    });
+    names.collect()
 }
 
 fn leaf(name: &str, now: OffsetDateTime, days: i64) -> CertificateParams {

@@ -33,6 +33,29 @@ enum Command {
     Issue(IssueArgs),
     /// Serve a linkage unit until SIGINT or SIGTERM.
     Serve(ServeArgs),
+    /// Do parts of a linkage unit's runs on this machine until SIGINT or SIGTERM.
+    #[cfg(feature = "distributed")]
+    Worker(WorkerArgs),
+}
+
+#[cfg(feature = "distributed")]
+#[derive(Debug, Args)]
+struct WorkerArgs {
+    /// Credential folder, made by `issue --role worker`.
+    #[arg(long, value_name = "DIR")]
+    credential: PathBuf,
+    /// Folder in which the linkage unit shares rows; the unit's `cluster.objects`, as this machine sees it.
+    #[arg(long, value_name = "DIR")]
+    objects: PathBuf,
+    /// Address to listen on; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:7444")]
+    listen: String,
+    /// Most memory to use, in MiB.
+    #[arg(long, default_value_t = 4096)]
+    memory_mib: usize,
+    /// File to write the real address to, once it is listened on.
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -72,6 +95,9 @@ struct IssueArgs {
     /// The project.
     #[arg(long, required_if_eq("role", "project"))]
     project: Option<ProjectId>,
+    /// Name or address by which the linkage unit reaches the worker; may be given several times.
+    #[arg(long = "host", required_if_eq("role", "worker"))]
+    hosts: Vec<String>,
     /// Name for people to read; the role when it is left out.
     #[arg(long)]
     name: Option<String>,
@@ -87,6 +113,7 @@ enum RoleKind {
     Project,
     Operator,
     Auditor,
+    Worker,
 }
 
 #[derive(Debug, Args)]
@@ -107,6 +134,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Init(args) => block_on(init(args)),
         Command::Issue(args) => issue(&args),
         Command::Serve(args) => block_on(serve(args)),
+        #[cfg(feature = "distributed")]
+        Command::Worker(args) => block_on(worker(args)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -146,7 +175,11 @@ fn issue(args: &IssueArgs) -> anyhow::Result<()> {
     let role = role(args)?;
     let authority = Authority::open(&args.folder)?;
     let name = args.name.clone().unwrap_or_else(|| role.to_string());
-    let identity = authority.issue_client(&role, &name, OffsetDateTime::now_utc())?;
+    let now = OffsetDateTime::now_utc();
+    let identity = match role {
+        Role::Worker => authority.issue_worker(&args.hosts, &name, now)?,
+        _ => authority.issue_client(&role, &name, now)?,
+    };
     identity.write_credential(&authority, &args.output)?;
     let (_, pem) = x509_parser::pem::parse_x509_pem(identity.certificate_pem.as_bytes())
         .context("the certificate just made cannot be read")?;
@@ -158,13 +191,32 @@ fn issue(args: &IssueArgs) -> anyhow::Result<()> {
 }
 
 async fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    log_to_stderr();
+    let stop = server::signals()?;
+    server::serve(&args.folder, args.listen.as_deref(), args.ready_file.as_deref(), stop).await?;
+    Ok(())
+}
+
+#[cfg(feature = "distributed")]
+async fn worker(args: WorkerArgs) -> anyhow::Result<()> {
+    log_to_stderr();
+    let stop = server::signals()?;
+    let worker = crate::cluster::NewWorker {
+        credential: args.credential,
+        objects: args.objects,
+        listen: args.listen,
+        memory_bytes: args.memory_mib << 20,
+        ready_file: args.ready_file,
+    };
+    crate::cluster::serve_worker(&worker, stop).await?;
+    Ok(())
+}
+
+fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let ansi = std::env::var_os("NO_COLOR").is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr());
     // A second subscriber in one process is refused; the first one then serves.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).try_init();
-    let stop = server::signals()?;
-    server::serve(&args.folder, args.listen.as_deref(), args.ready_file.as_deref(), stop).await?;
-    Ok(())
 }
 
 fn role(args: &IssueArgs) -> Result<Role, SetupError> {
@@ -174,6 +226,7 @@ fn role(args: &IssueArgs) -> Result<Role, SetupError> {
         (RoleKind::Committee, None, None) => Ok(Role::Committee),
         (RoleKind::Operator, None, None) => Ok(Role::Operator),
         (RoleKind::Auditor, None, None) => Ok(Role::Auditor),
+        (RoleKind::Worker, None, None) => Ok(Role::Worker),
         _ => Err(SetupError::Option(
             "the options do not fit the role\nhint: `--database` is for custodians, `--project` for projects",
         )),

@@ -27,6 +27,9 @@ pub struct Config {
     /// Bounds on what a run may use.
     #[serde(default)]
     pub limits: Limits,
+    /// Other machines that do parts of runs.
+    #[serde(default)]
+    pub cluster: Cluster,
     /// The audit log.
     #[serde(default)]
     pub audit: Audit,
@@ -53,7 +56,8 @@ impl Default for Server {
 #[serde(deny_unknown_fields, default)]
 pub struct Matching {
     /// Least Dice similarity of a match, as a decimal such as `"0.80"`. Agree it with the custodians: a linkage schema
-    /// recommends one, and the service never sees the schema.
+    /// recommends one, and the service never sees the schema. Or `"learnt"`: every run then learns from its tokens, without
+    /// truth, what a match is (docs/spec/classification.md); for thousands of records and more.
     pub threshold: String,
     /// Digest of the agreed linkage schema. Without it the first submission decides.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,12 +71,31 @@ impl Default for Matching {
 }
 
 impl Matching {
-    /// The threshold as a number.
+    /// The threshold as a rule.
     ///
     /// # Errors
-    /// When it is not a decimal in (0, 1] with at most six places.
-    pub fn threshold(&self) -> Result<DiceThreshold, ConfigError> {
-        self.threshold.parse().map_err(|_| ConfigError::Threshold)
+    /// When it is neither a decimal in (0, 1] with at most six places nor `learnt`.
+    pub fn threshold(&self) -> Result<MatchRule, ConfigError> {
+        MatchRule::parse(&self.threshold).ok_or(ConfigError::Threshold)
+    }
+}
+
+/// What makes two records a match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MatchRule {
+    /// This Dice similarity.
+    Threshold(DiceThreshold),
+    /// What a run learns from its tokens.
+    Learnt,
+}
+
+impl MatchRule {
+    /// Reads a decimal or `learnt`; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "learnt" => Some(Self::Learnt),
+            decimal => decimal.parse().ok().map(Self::Threshold),
+        }
     }
 }
 
@@ -109,6 +132,27 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { memory_mib: 4096, partitions: 0, submission_mib: 16384 }
+    }
+}
+
+/// `[cluster]`. Needs a program that was built with the feature `distributed`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cluster {
+    /// Workers, such as `https://worker-1:7444`. None: this machine does everything.
+    pub workers: Vec<String>,
+    /// Folder through which workers get their rows, sealed; they must see it too. A relative path starts at the unit's
+    /// folder.
+    pub objects: PathBuf,
+    /// Most rows of either table in a work unit.
+    pub unit_rows: usize,
+    /// How often a work unit is tried before the run fails.
+    pub attempts: usize,
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Self { workers: Vec::new(), objects: PathBuf::from("shared"), unit_rows: 262_144, attempts: 3 }
     }
 }
 

@@ -3,6 +3,8 @@
 pub mod audit;
 pub mod authority;
 pub mod cli;
+#[cfg(feature = "distributed")]
+pub mod cluster;
 pub mod config;
 pub mod error;
 pub mod journal;

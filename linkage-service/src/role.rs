@@ -72,6 +72,10 @@ pub enum Role {
     Operator,
     /// Exports the audit log.
     Auditor,
+    /// Does parts of the linkage unit's runs; may call nothing.
+    Worker,
+    /// The linkage unit itself, when it calls its workers; issued to nobody.
+    Unit,
 }
 
 impl Role {
@@ -83,6 +87,8 @@ impl Role {
             Self::Project(_) => "project",
             Self::Operator => "operator",
             Self::Auditor => "auditor",
+            Self::Worker => "worker",
+            Self::Unit => "unit",
         }
     }
 
@@ -91,7 +97,9 @@ impl Role {
         match self {
             Self::Custodian(database) => format!("{PREFIX}custodian:{database}"),
             Self::Project(project) => format!("{PREFIX}project:{project}"),
-            Self::Committee | Self::Operator | Self::Auditor => format!("{PREFIX}{}", self.kind()),
+            Self::Committee | Self::Operator | Self::Auditor | Self::Worker | Self::Unit => {
+                format!("{PREFIX}{}", self.kind())
+            }
         }
     }
 }
@@ -107,6 +115,8 @@ impl FromStr for Role {
             None if text == "committee" => Ok(Self::Committee),
             None if text == "operator" => Ok(Self::Operator),
             None if text == "auditor" => Ok(Self::Auditor),
+            None if text == "worker" => Ok(Self::Worker),
+            None if text == "unit" => Ok(Self::Unit),
             _ => Err(RoleError::NoRole),
         }
     }
@@ -169,6 +179,8 @@ mod tests {
             "urn:linkage:committee",
             "urn:linkage:operator",
             "urn:linkage:auditor",
+            "urn:linkage:worker",
+            "urn:linkage:unit",
         ] {
             assert_eq!(urn.parse::<Role>().unwrap().urn(), urn);
         }

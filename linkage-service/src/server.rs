@@ -121,7 +121,7 @@ async fn record(unit: &Unit, action: &'static str) -> Result<(), SetupError> {
 }
 
 /// In one step, because whoever waits for the file reads it at once.
-fn write_ready(path: &Path, address: &str) -> Result<(), SetupError> {
+pub(crate) fn write_ready(path: &Path, address: &str) -> Result<(), SetupError> {
     let failed = |source| SetupError::File { path: path.to_owned(), source };
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;

@@ -38,6 +38,8 @@ pub struct Unit {
     journal: Journal,
     uploads: UploadsUnderWay,
     runs: Runs,
+    #[cfg(feature = "distributed")]
+    cluster: linkage_plan::cluster::Cluster,
 }
 
 impl Unit {
@@ -103,7 +105,15 @@ impl Unit {
             .map_err(|_| SetupError::Option("config.toml: `audit.origin` is not a label"))?;
         let store = Store::open(folder).await?;
         let journal = Journal::open(store.clone(), key, origin).await?;
+        #[cfg(not(feature = "distributed"))]
+        if !config.cluster.workers.is_empty() {
+            return Err(SetupError::Option(
+                "config.toml: `cluster.workers` names workers\nhint: this program was built without the feature `distributed`",
+            ));
+        }
         let unit = Self {
+            #[cfg(feature = "distributed")]
+            cluster: crate::cluster::open(folder, &config.cluster, OffsetDateTime::now_utc())?,
             runs: Runs::new(),
             uploads: UploadsUnderWay::default(),
             config,
@@ -115,6 +125,12 @@ impl Unit {
         };
         crate::run::fail_left_over(&unit, OffsetDateTime::now_utc()).await?;
         Ok(unit)
+    }
+
+    /// The workers that do parts of runs; there may be none.
+    #[cfg(feature = "distributed")]
+    pub fn cluster(&self) -> &linkage_plan::cluster::Cluster {
+        &self.cluster
     }
 
     /// How the unit is set up.

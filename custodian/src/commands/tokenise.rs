@@ -35,6 +35,8 @@ Examples:
       --encoding cp932 --id-column 患者番号 --map birth_date=生年月日 --map given_kanji= patients.csv -o dpc.tokens
   custodian tokenise --database ndb --schema person-ja --secret linkage.secret --to unit.pub \\
       --format uke receipts/ -o ndb.tokens
+  custodian tokenise --database kaigo --schema person-ja --secret linkage.secret --to unit.pub \\
+      --format kaigo --names ledger.csv claims/ -o kaigo.tokens
   custodian tokenise --database ndb --schema person-ja --secret linkage.secret --to unit.pub \\
       --mapping mapping.toml 'extract/part-*.csv' -o ndb.tokens";
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use linkage_core::encode::{Encoder, Worker};
-use linkage_core::normalise::{self, Outcome, Rule};
+use linkage_core::normalise::{self, NameRoutes, Outcome, Rule, is_kana};
 use linkage_core::schema::FieldKind;
 use linkage_core::source::{RawBatch, RawRecord};
 use linkage_core::types::RecordRef;
@@ -24,6 +24,7 @@ pub(super) struct Pieces<'a> {
     pub(super) kinds: Vec<FieldKind>,
     pub(super) codec: RowCodec,
     pub(super) refs: &'a RecordRefs,
+    pub(super) routes: NameRoutes,
     /// What a report counts, when one is made.
     pub(super) plan: Option<Arc<Plan>>,
     pub(super) opted_out: HashSet<RecordRef>,
@@ -49,6 +50,10 @@ impl Pieces<'_> {
         for &row in batch.malformed_rows() {
             malformed.rows += 1;
             malformed.set_aside(self.malformed, row);
+        }
+        for &row in batch.unnamed_rows() {
+            malformed.rows += 1;
+            malformed.set_aside(SetAside::NoName, row);
         }
         done.push(Piece { findings: malformed, tally: None, rows: Vec::new() });
         done
@@ -134,6 +139,15 @@ impl Hand<'_> {
                     piece.findings.break_rule(field, rule, record.row());
                 }
                 Err(rule) => piece.findings.break_rule(field, rule, record.row()),
+            }
+        }
+        // A name that stands in kana in the column for kanji goes to the column of its reading, where that has none.
+        for &(kanji, kana) in pieces.routes.pairs() {
+            if values.record[kanji].is_none() && values.record[kana].is_none() {
+                let raw = record.encoding().decode(record.field(kanji), decoded);
+                if is_kana(raw.text) && matches!(values.set(kana, FieldKind::Kana, raw.text), Ok(Outcome::Value)) {
+                    piece.findings.present[kana] += 1;
+                }
             }
         }
         let token = worker.encode(&values.record);

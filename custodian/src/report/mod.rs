@@ -124,7 +124,10 @@ impl Report {
         let findings = &intake.findings;
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name()).collect();
         let distinct: Vec<Distinct> = survey.sketches.iter().map(sketch::Sketch::distinct).collect();
-        let same_values = distinct.last().map_or(0, |all| all.rows - all.values);
+        let same_values = match distinct.last() {
+            Some(all) if all.estimated => format!("about {}", hiding.count(all.repeated)),
+            all => hiding.count(all.map_or(0, |all| all.repeated)),
+        };
         let duplicate_ids = findings.duplicate_ids();
         let totals = vec![
             ("rows read", hiding.count(findings.rows)),
@@ -133,7 +136,7 @@ impl Report {
             ("opted out", hiding.count(findings.opted_out)),
             ("merged into a newer row", hiding.count(findings.superseded)),
             ("repeated record ids", hiding.count(duplicate_ids)),
-            ("rows with the values of another", hiding.count(same_values)),
+            ("rows with the values of another", same_values),
         ];
         let fields = names.iter().zip(&survey.fields).zip(&findings.present).zip(&distinct);
         let fields = fields.map(|(((name, counts), present), distinct)| FieldRow {

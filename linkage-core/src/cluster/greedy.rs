@@ -33,21 +33,21 @@ pub fn cluster(mut pairs: Vec<ScoredPair>, deduplicated: &[bool]) -> Vec<Cluster
 }
 
 /// The order in which pairs are taken. Adding 0.0 makes -0.0 and 0.0 one score.
-fn surest_first(a: &ScoredPair, b: &ScoredPair) -> Ordering {
+pub(super) fn surest_first(a: &ScoredPair, b: &ScoredPair) -> Ordering {
     b.exact
         .cmp(&a.exact)
         .then_with(|| (b.score + 0.0).total_cmp(&(a.score + 0.0)))
         .then_with(|| (a.left, a.right).cmp(&(b.left, b.right)))
 }
 
-fn distinct_members(pairs: &[ScoredPair]) -> Vec<Member> {
+pub(super) fn distinct_members(pairs: &[ScoredPair]) -> Vec<Member> {
     let mut members: Vec<Member> = pairs.iter().flat_map(|pair| [pair.left, pair.right]).collect();
     members.sort_unstable();
     members.dedup();
     members
 }
 
-fn position(members: &[Member], member: Member) -> u32 {
+pub(super) fn position(members: &[Member], member: Member) -> u32 {
     members.binary_search(&member).expect("every member of a pair is in the list made from the pairs") as u32
 }
 
@@ -63,7 +63,7 @@ fn exclusive_sets(members: &[Member], deduplicated: &[bool]) -> ExclusiveSets {
     sets
 }
 
-fn collect(members: &[Member], sets: &mut ExclusiveSets) -> Vec<Cluster> {
+pub(super) fn collect(members: &[Member], sets: &mut ExclusiveSets) -> Vec<Cluster> {
     // Sorting (root, member position) gathers each set with its members ascending.
     let mut by_root: Vec<(u32, u32)> = (0..members.len() as u32).map(|element| (sets.root(element), element)).collect();
     by_root.sort_unstable();

@@ -3,14 +3,22 @@
 //! Plain transitive closure chains twins and families, because one wrong pair joins two otherwise clean clusters.
 //! So pairs are taken greedily, the surest first, and a pair is passed over when it would put two records of one
 //! deduplicated database into one cluster: such a database holds each person once, by its custodian's own statement.
+//!
+//! A cluster that greedy merging made on one pair may still be two people. [`repair`] hears all its pairs, splits it where
+//! they speak against each other, and lists what is in doubt for review. [`connected_components`], [`mutual_best`] and
+//! [`assign_optimally`] are what others do; they are here to be compared with (docs/spec/classification.md has figures).
 
+mod compare;
 mod greedy;
+mod repair;
 mod union_find;
 
 #[cfg(test)]
 mod tests;
 
+pub use compare::{assign_optimally, connected_components, mutual_best};
 pub use greedy::cluster;
+pub use repair::{Repaired, ReviewPair, repair};
 
 /// One record: which database of the run, and which row of its token file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -142,3 +142,103 @@ fn a_million_pairs_are_clustered_in_seconds() {
     assert!(clusters.len() >= 500_000);
     assert!(start.elapsed().as_secs() < 20, "a million pairs took {:?}", start.elapsed());
 }
+
+fn clusters_of(groups: &[&[(u16, u32)]]) -> Vec<Cluster> {
+    groups.iter().map(|group| Cluster { members: group.iter().map(|&(d, r)| member(d, r)).collect() }).collect()
+}
+
+#[test]
+fn a_cluster_whose_parts_speak_against_each_other_is_split() {
+    // 0/0 and 1/0 are one person, 2/0 and 3/0 another; 1/0–2/0 joined them, everything else denies it.
+    let evidence = |a: Member, b: Member| {
+        Some(match (a.database, b.database) {
+            (0, 1) | (2, 3) => 9.0,
+            (1, 2) => 1.0,
+            _ => -6.0,
+        })
+    };
+    let joined = clusters_of(&[&[(0, 0), (1, 0), (2, 0), (3, 0)]]);
+    let repaired = repair(&joined, evidence, 2.0);
+    assert_eq!(repaired.clusters, clusters_of(&[&[(0, 0), (1, 0)], &[(2, 0), (3, 0)]]));
+    assert_eq!((repaired.split, repaired.review.len()), (1, 0));
+}
+
+#[test]
+fn a_doubtful_cluster_stays_and_goes_to_review() {
+    let joined = clusters_of(&[&[(0, 0), (1, 0), (2, 0)]]);
+    let evidence = |a: Member, b: Member| Some(if (a.database, b.database) == (0, 1) { 9.0 } else { 0.5 });
+    let repaired = repair(&joined, evidence, 2.0);
+    assert_eq!(repaired.clusters, joined);
+    assert_eq!(repaired.review.len(), 1);
+    assert_eq!(repaired.review[0].log_odds, 0.5);
+    assert!(repair(&joined, evidence, 0.9).review.is_empty());
+}
+
+#[test]
+fn a_record_that_is_split_off_is_in_no_cluster() {
+    let joined = clusters_of(&[&[(0, 0), (1, 0), (2, 0)]]);
+    let evidence = |_: Member, b: Member| Some(if b.database == 2 { -4.0 } else { 9.0 });
+    assert_eq!(repair(&joined, evidence, 1.0).clusters, clusters_of(&[&[(0, 0), (1, 0)]]));
+}
+
+#[test]
+fn a_large_cluster_loses_single_members() {
+    let members: Vec<(u16, u32)> = (0..12).map(|database| (database, 0)).collect();
+    let joined = clusters_of(&[&members]);
+    let evidence = |_: Member, b: Member| Some(if b.database == 11 { -1.0 } else { 1.0 });
+    assert_eq!(repair(&joined, evidence, 0.0).clusters, clusters_of(&[&members[..11]]));
+}
+
+#[test]
+fn transitive_closure_chains_what_greedy_merging_keeps_apart() {
+    let pairs =
+        vec![pair((0, 0), (1, 0), 0.97, false), pair((0, 1), (1, 0), 0.93, false), pair((0, 1), (1, 1), 0.9, false)];
+    assert_eq!(connected_components(&pairs), clusters_of(&[&[(0, 0), (0, 1), (1, 0), (1, 1)]]));
+    assert_eq!(mutual_best(&pairs), pairs[..1]);
+}
+
+#[test]
+fn optimal_assignment_gives_up_the_best_pair_for_two_good_ones() {
+    let pairs =
+        vec![pair((0, 0), (1, 0), 0.9, false), pair((0, 0), (1, 1), 0.8, false), pair((0, 1), (1, 0), 0.7, false)];
+    assert_eq!(assign_optimally(&pairs, 10), pairs[1..]);
+    // Too large a component falls back to pairs that are each other's best.
+    assert_eq!(assign_optimally(&pairs, 1), pairs[..1]);
+}
+
+/// The best sum of scores over all one-to-one choices, by trying them all.
+fn best_sum(pairs: &[ScoredPair], used: &mut Vec<Member>) -> f64 {
+    let Some((first, rest)) = pairs.split_first() else { return 0.0 };
+    let without = best_sum(rest, used);
+    if used.contains(&first.left) || used.contains(&first.right) {
+        return without;
+    }
+    used.extend([first.left, first.right]);
+    let with = first.score + best_sum(rest, used);
+    used.truncate(used.len() - 2);
+    with.max(without)
+}
+
+proptest! {
+    #[test]
+    fn optimal_assignment_is_optimal(raw in prop::collection::btree_map((0u32..5, 0u32..5), 1u8..100, 0..12)) {
+        let pairs: Vec<ScoredPair> =
+            raw.iter().map(|(&(l, r), &score)| pair((0, l), (1, r), f64::from(score) / 100.0, false)).collect();
+        let kept = assign_optimally(&pairs, 5);
+        let sum: f64 = kept.iter().map(|pair| pair.score).sum();
+        prop_assert!((sum - best_sum(&pairs, &mut Vec::new())).abs() < 1e-9);
+        for (i, a) in kept.iter().enumerate() {
+            prop_assert!(kept[i + 1..].iter().all(|b| a.left != b.left && a.right != b.right));
+        }
+    }
+
+    #[test]
+    fn repair_only_ever_splits(pairs in prop::collection::vec(any_pair(), 0..40)) {
+        let before = cluster(pairs, &[true; 4]);
+        let evidence = |a: Member, b: Member| Some(f64::from((a.record * 7 + b.record * 13) % 5) - 2.0);
+        let after = repair(&before, evidence, 1.0).clusters;
+        for cluster in &after {
+            prop_assert!(before.iter().any(|old| cluster.members.iter().all(|m| old.members.contains(m))));
+        }
+    }
+}

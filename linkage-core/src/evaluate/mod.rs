@@ -1,22 +1,28 @@
 //! How good links are, against known truth: precision, recall, F1 and F*, by threshold, before and after one-to-one
 //! assignment, and for clusters over several databases.
 //!
-//! Pure: whoever calls reads the files and holds the ids; here are tokens and row numbers. Estimates *without* truth, reduction ratio and
-//! pair completeness belong here too once there is candidate generation to judge.
+//! Pure: whoever calls reads the files and holds the ids; here are tokens and row numbers. Estimates *without* truth are in
+//! [`crate::classify`].
 
 mod assign;
+mod bootstrap;
+mod candidates;
 mod clusters;
 mod compare;
 mod curve;
+mod groups;
 mod quality;
 
 #[cfg(test)]
 mod tests;
 
 pub use assign::one_to_one;
+pub use bootstrap::{Interval, Spread, bootstrap, units};
+pub use candidates::Candidates;
 pub use clusters::cluster_quality;
 pub use compare::Comparison;
 pub use curve::{CurvePoint, best, curve};
+pub use groups::by_group;
 pub use quality::{Quality, Truth, pair_quality};
 
 /// A link between two tables that somebody proposes.

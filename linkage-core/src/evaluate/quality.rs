@@ -15,6 +15,11 @@ impl Truth {
         self.0.contains(&(left, right))
     }
 
+    /// The true pairs, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.0.iter().copied()
+    }
+
     /// Number of true pairs.
     #[must_use]
     pub fn len(&self) -> u64 {

@@ -62,6 +62,75 @@ fn the_curve_counts_before_and_after_assignment() {
     assert_eq!(best(&[]), None);
 }
 
+#[test]
+fn intervals_hold_what_was_seen_and_narrow_with_more_cases() {
+    let few = Interval::wilson(9, 10);
+    let many = Interval::wilson(900, 1000);
+    assert!(few.low < many.low && many.low < 0.9 && 0.9 < many.high && many.high < few.high);
+    // The textbook figure for 9 of 10.
+    assert!((few.low - 0.5958).abs() < 5e-4 && (few.high - 0.9821).abs() < 5e-4, "{few:?}");
+    assert_eq!(Interval::wilson(0, 0), Interval { low: 0.0, high: 1.0 });
+    assert_eq!((Interval::wilson(5, 5).high, Interval::wilson(0, 5).low), (1.0, 0.0));
+}
+
+#[test]
+fn a_bootstrap_covers_the_truth_as_often_as_it_says() {
+    // 200 rows with one true pair each, of which about 80 % are found; how often is .8 within the interval?
+    let covered = (0..200u64).filter(|&seed| {
+        let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let units: Vec<Quality> = (0..200)
+            .map(|_| {
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                if random % 10 < 8 { quality(1, 0, 0) } else { quality(0, 0, 1) }
+            })
+            .collect();
+        let spread = bootstrap(&units, 200, seed).unwrap();
+        spread.recall.low <= 0.8 && 0.8 <= spread.recall.high
+    });
+    let covered = covered.count();
+    assert!((180..=199).contains(&covered), "{covered} of 200");
+    assert_eq!(bootstrap(&[], 100, 1), None);
+    assert_eq!(bootstrap(&[quality(1, 0, 0)], 0, 1), None);
+}
+
+#[test]
+fn units_add_up_to_the_whole() {
+    let truth: Truth = [(0, 0), (0, 1), (1, 1), (5, 5)].into_iter().collect();
+    let links = [pair(0, 0, 0.9), pair(0, 0, 0.9), pair(1, 2, 0.8), pair(7, 7, 0.8), pair(1, 1, 0.7)];
+    let sum = units(links, &truth).iter().fold(quality(0, 0, 0), |a, b| {
+        quality(
+            a.true_positives + b.true_positives,
+            a.false_positives + b.false_positives,
+            a.false_negatives + b.false_negatives,
+        )
+    });
+    assert_eq!(sum, pair_quality(links, &truth));
+}
+
+#[test]
+fn a_group_is_judged_by_its_own_pairs() {
+    let truth: Truth = [(0, 0), (1, 1), (2, 2)].into_iter().collect();
+    let links = [pair(0, 0, 0.9), pair(1, 2, 0.8)];
+    let groups = by_group(links, &truth, |left, _| match left {
+        0 => vec!["old", "foreign"],
+        1 => vec!["old"],
+        _ => vec![],
+    });
+    assert_eq!(groups["old"], quality(1, 1, 1));
+    assert_eq!(groups["foreign"], quality(1, 0, 0));
+    assert_eq!(groups.len(), 2);
+}
+
+#[test]
+fn candidates_are_judged_by_what_they_leave_out() {
+    let kept = Candidates { possible: 1000, kept: 10, true_kept: 3, true_pairs: 4 };
+    assert_eq!((kept.reduction_ratio(), kept.pair_completeness()), (0.99, 0.75));
+    let none = Candidates { possible: 0, kept: 0, true_kept: 0, true_pairs: 0 };
+    assert_eq!((none.reduction_ratio(), none.pair_completeness()), (0.0, 1.0));
+}
+
 fn member(database: u16, record: u32) -> Member {
     Member { database, record }
 }

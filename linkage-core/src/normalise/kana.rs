@@ -24,6 +24,53 @@ pub(super) fn normalise(raw: &str, out: &mut String) -> Result<Outcome, Rule> {
     }
 }
 
+/// Form B: without ー, and without the vowel that only lengthens the one before it (オウ オオ, エイ エエ, ウウ), because one
+/// source writes ユウコ and オオタ where another has ユーコ and オータ, and a third ユコ and オタ.
+pub(super) fn normalise_unlengthened(raw: &str, out: &mut String) -> Result<Outcome, Rule> {
+    let outcome = normalise(raw, out)?;
+    let mut vowel = None;
+    out.retain(|c| {
+        let lengthens = match vowel {
+            Some('オ') => matches!(c, 'ウ' | 'オ'),
+            Some('エ') => matches!(c, 'イ' | 'エ'),
+            Some(_) => c == 'ウ',
+            None => false,
+        };
+        let kept = c != 'ー' && !lengthens;
+        if kept {
+            vowel = vowel_of(c);
+        }
+        kept
+    });
+    if out.chars().all(|c| c == WILDCARD) && outcome == Outcome::Value { Err(Rule::Unreadable) } else { Ok(outcome) }
+}
+
+/// Form C: without the marks of voiced sounds (ガ and カ, パ and ハ are one), which get lost in half-width kana and on forms.
+pub(super) fn normalise_unvoiced(raw: &str, out: &mut String) -> Result<Outcome, Rule> {
+    let outcome = normalise(raw, out)?;
+    *out = out.chars().map(unvoiced).collect();
+    Ok(outcome)
+}
+
+/// The vowel of a folded syllable, where it is one that others lengthen.
+fn vowel_of(c: char) -> Option<char> {
+    const O: &str = "オコソトノホモヨロゴゾドボポ";
+    const E: &str = "エケセテネヘメレゲゼデベペ";
+    const U: &str = "ウクスツヌフムユルグズブプ";
+    [('オ', O), ('エ', E), ('ウ', U)].into_iter().find(|(_, row)| row.contains(c)).map(|(vowel, _)| vowel)
+}
+
+/// A folded syllable without its voiced or semi-voiced mark.
+fn unvoiced(c: char) -> char {
+    let steps_back = match c {
+        'ガ' | 'ギ' | 'グ' | 'ゲ' | 'ゴ' | 'ザ' | 'ジ' | 'ズ' | 'ゼ' | 'ゾ' | 'ダ' | 'デ' | 'ド' => 1,
+        'バ' | 'ビ' | 'ブ' | 'ベ' | 'ボ' => 1,
+        'パ' | 'ピ' | 'プ' | 'ペ' | 'ポ' => 2,
+        _ => 0,
+    };
+    char::from_u32(u32::from(c) - steps_back).unwrap_or(c)
+}
+
 /// What names lose: spaces, punctuation, and sound marks that belong to no kana.
 pub(super) fn is_dropped(c: char) -> bool {
     text::is_space(c) || text::is_name_punctuation(c) || c == VOICED_MARK || c == SEMI_VOICED_MARK

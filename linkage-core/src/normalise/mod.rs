@@ -12,6 +12,7 @@ mod kanji;
 mod latin;
 mod numbers;
 mod rule;
+mod script;
 mod sex;
 mod text;
 mod variants;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use changes::{Change, Changes, changes};
 pub use rule::Rule;
+pub use script::{NameRoutes, is_kana};
 
 use crate::schema::FieldKind;
 
@@ -85,6 +87,8 @@ fn dispatch(kind: FieldKind, raw: &str, out: &mut String) -> Result<Outcome, Rul
     }
     match kind {
         FieldKind::Kana => kana::normalise(raw, out),
+        FieldKind::KanaUnlengthened => kana::normalise_unlengthened(raw, out),
+        FieldKind::KanaUnvoiced => kana::normalise_unvoiced(raw, out),
         FieldKind::Kanji => kanji::normalise(raw, out),
         FieldKind::Latin => latin::normalise(raw, out),
         FieldKind::Date => date::normalise(raw, out),

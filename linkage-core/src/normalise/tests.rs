@@ -5,8 +5,10 @@ use proptest::sample::select;
 
 use super::*;
 
-const KINDS: [(&str, FieldKind); 11] = [
+const KINDS: [(&str, FieldKind); 13] = [
     ("kana", FieldKind::Kana),
+    ("kana-unlengthened", FieldKind::KanaUnlengthened),
+    ("kana-unvoiced", FieldKind::KanaUnvoiced),
     ("kanji", FieldKind::Kanji),
     ("latin", FieldKind::Latin),
     ("date", FieldKind::Date),

@@ -138,7 +138,10 @@ fn check_encoding(
         }
         return Ok(FieldEncoding { features: Features::Calendar, bits, segment });
     }
-    let names = matches!(kind, FieldKind::Kana | FieldKind::Kanji | FieldKind::Latin);
+    let names = matches!(
+        kind,
+        FieldKind::Kana | FieldKind::KanaUnlengthened | FieldKind::KanaUnvoiced | FieldKind::Kanji | FieldKind::Latin
+    );
     let q = q.unwrap_or(if names { 2 } else { 1 });
     if !(1..=MAX_Q).contains(&q) {
         return Err(broken(place, format!("q = {q} is not 1 to {MAX_Q}"), "2 is usual for names, 1 for numbers"));

@@ -78,6 +78,10 @@ pub enum HashingProfile {
 pub enum FieldKind {
     /// A name or part of a name in kana.
     Kana,
+    /// The same without what only lengthens a vowel (form B of the specification).
+    KanaUnlengthened,
+    /// The same without the marks of voiced sounds (form C of the specification).
+    KanaUnvoiced,
     /// A name or part of a name in kanji.
     Kanji,
     /// A name or other text in Latin letters.
@@ -414,6 +418,8 @@ impl fmt::Display for FieldKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Kana => "kana",
+            Self::KanaUnlengthened => "kana-unlengthened",
+            Self::KanaUnvoiced => "kana-unvoiced",
             Self::Kanji => "kanji",
             Self::Latin => "latin",
             Self::Date => "date",

@@ -16,6 +16,7 @@ pub struct RawBatch {
     rows: Vec<u64>,
     newness: Vec<u32>,
     malformed: Vec<u64>,
+    unnamed: Vec<u64>,
     /// What is added to row numbers: the rows of the files that were read before.
     rows_before: u64,
 }
@@ -36,6 +37,7 @@ impl RawBatch {
         self.rows.clear();
         self.newness.clear();
         self.malformed.clear();
+        self.unnamed.clear();
         self.rows_before = 0;
     }
 
@@ -65,6 +67,16 @@ impl RawBatch {
         self.malformed.push(self.rows_before + row);
     }
 
+    /// Notes a person of whom there are records without a name, and no name. The row counts over all files already.
+    pub(super) fn push_unnamed(&mut self, row: u64) {
+        self.unnamed.push(row);
+    }
+
+    /// The number of a row of the current file, counted over all files.
+    pub(super) fn number(&self, row: u64) -> u64 {
+        self.rows_before + row
+    }
+
     /// The number of rows that can be used.
     pub fn len(&self) -> usize {
         self.rows.len()
@@ -78,6 +90,11 @@ impl RawBatch {
     /// The numbers of the rows that were left out.
     pub fn malformed_rows(&self) -> &[u64] {
         &self.malformed
+    }
+
+    /// The first rows of the people whose names were not found in the files that should have them.
+    pub fn unnamed_rows(&self) -> &[u64] {
+        &self.unnamed
     }
 
     /// One row.

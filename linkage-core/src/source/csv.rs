@@ -84,13 +84,7 @@ impl<R: Read> CsvSource<R> {
     /// # Errors
     /// As [`CsvSource::open`].
     pub fn open_shaped(reader: R, layout: &CsvLayout, shape: &CsvShape) -> Result<Self, SourceError> {
-        let limited = Limited { inner: reader, budget: MAX_ROW_BYTES };
-        let mut reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .delimiter(shape.delimiter)
-            .buffer_capacity(1 << 16)
-            .from_reader(limited);
+        let mut reader = rows(reader, shape.delimiter);
         let mut record = ByteRecord::new();
         let mut row = 0;
         while row <= shape.skip_rows {
@@ -171,8 +165,19 @@ impl<R: Read> Source for CsvSource<R> {
     }
 }
 
+/// A reader of records of any width.
+pub(super) fn rows<R: Read>(reader: R, delimiter: u8) -> csv::Reader<Limited<R>> {
+    let limited = Limited { inner: reader, budget: MAX_ROW_BYTES };
+    let mut builder = ReaderBuilder::new();
+    builder.has_headers(false).flexible(true).delimiter(delimiter).buffer_capacity(1 << 16).from_reader(limited)
+}
+
 /// Reads one record, which may not be longer than a row can be.
-fn read<R: Read>(reader: &mut csv::Reader<Limited<R>>, record: &mut ByteRecord, row: u64) -> Result<bool, SourceError> {
+pub(super) fn read<R: Read>(
+    reader: &mut csv::Reader<Limited<R>>,
+    record: &mut ByteRecord,
+    row: u64,
+) -> Result<bool, SourceError> {
     reader.get_mut().budget = MAX_ROW_BYTES;
     let more = reader.read_byte_record(record).map_err(|error| match error.into_kind() {
         csv::ErrorKind::Io(source) if reader.get_ref().budget > 0 => SourceError::Io { row, source },
@@ -187,11 +192,16 @@ fn read<R: Read>(reader: &mut csv::Reader<Limited<R>>, record: &mut ByteRecord, 
 }
 
 /// The decoded names of the columns.
-struct Header {
+pub(super) struct Header {
     names: Vec<String>,
 }
 
 impl Header {
+    #[cfg(feature = "parquet")]
+    pub(super) fn new(names: Vec<String>) -> Self {
+        Self { names }
+    }
+
     fn decode(record: &ByteRecord, encoding: Encoding) -> Result<Self, SourceError> {
         if record.as_slice().starts_with(b"\xff\xfe") || record.as_slice().starts_with(b"\xfe\xff") {
             return Err(SourceError::Utf16);
@@ -208,7 +218,7 @@ impl Header {
     }
 
     /// The column of the record id, and that of each field.
-    fn find(&self, layout: &CsvLayout) -> Result<(Option<usize>, Vec<Option<usize>>), SourceError> {
+    pub(super) fn find(&self, layout: &CsvLayout) -> Result<(Option<usize>, Vec<Option<usize>>), SourceError> {
         check_map(&layout.fields, &layout.map)?;
         let id =
             match layout.id_column.as_deref() {

@@ -8,7 +8,8 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::person::{Column, Person, PersonLayout, Selection, Value, insurance_id, is_kana};
+use super::names::{Former, Names};
+use super::person::{Column, Person, PersonLayout, Selection, Value, insurance_id};
 use super::{Encoding, RawBatch, Source};
 use crate::error::SourceError;
 
@@ -177,8 +178,7 @@ impl<R: Read> Source for FhirSource<R> {
 fn read_person(patient: &Resource, newness: u32, person: &mut Person) {
     person.clear();
     person.newness = newness;
-    let (name, kana) = names(&patient.name);
-    person.set_names(&Value::from(name.as_str()), &Value::from(kana.as_str()));
+    person.set_all_names(&names(&patient.name));
     person.set(Column::Sex, text(&patient.gender), false);
     person.set(Column::BirthDate, text(&patient.birth_date), false);
     let postal_codes = || list(&patient.address).filter(|address| !text(&address["postalCode"]).is_empty());
@@ -203,36 +203,40 @@ fn read_person(patient: &Resource, newness: u32, person: &mut Person) {
     person.set(Column::RecordId, &id, false);
 }
 
-/// The name in kanji (or whatever script) and the one in kana.
-fn names(names: &Json) -> (String, String) {
-    let (mut ideographic, mut syllabic) = ((0, String::new()), (0, String::new()));
-    for name in list(names) {
-        let whole = whole_name(name);
+/// The names by representation or script, and by use. A former name counts as the current one only where there is no
+/// other in any script: else the kanji of one name would stand beside the reading of another.
+fn names(json: &Json) -> Names {
+    let is_former = |name: &Json| matches!(text(&name["use"]), "old" | "maiden");
+    let mut names = Names::default();
+    for name in list(json).filter(|name| is_former(name)) {
+        names.former(match text(&name["family"]).trim() {
+            "" => Former::Whole(whole_name(name).as_str().into()),
+            family => Former::Family(family.into()),
+        });
+    }
+    let all_former = list(json).all(is_former);
+    for name in list(json).filter(|name| all_former || !is_former(name)) {
+        let whole = Value::from(whole_name(name).as_str());
         let representation = list(&name["extension"]).find(|extension| extension["url"] == REPRESENTATION);
         // Older documents write the code as a string.
         let representation = representation.map(|extension| match text(&extension["valueCode"]) {
             "" => text(&extension["valueString"]),
             code => code,
         });
-        let slot = match representation {
-            Some("IDE") => &mut ideographic,
-            Some("SYL") => &mut syllabic,
-            Some("ABC") => continue,
-            _ if is_kana(&whole) => &mut syllabic,
-            _ if whole.is_ascii() => continue,
-            _ => &mut ideographic,
-        };
         let rank = match text(&name["use"]) {
             "official" => 4,
             "usual" => 3,
             "" => 2,
             _ => 1,
         };
-        if rank > slot.0 && !whole.is_empty() {
-            *slot = (rank, whole);
+        match representation {
+            Some("IDE") => names.ideographic(rank, whole),
+            Some("SYL") => names.syllabic(rank, whole),
+            Some("ABC") => names.latin(rank, whole),
+            _ => names.by_script(rank, whole),
         }
     }
-    (ideographic.1, syllabic.1)
+    names
 }
 
 /// Family and given names with a space between them, or the text where they are not told apart.

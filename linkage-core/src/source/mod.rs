@@ -2,28 +2,45 @@
 //!
 //! A reader fills batches of rows and keeps no more than one of them in memory. Values stay bytes until they are used:
 //! decoding is then part of the parallel work, and an undecodable byte belongs to one field of one row.
-//! One file per format: [`CsvSource`] with a header, [`UkeSource`] for receipts, [`KenshinSource`] for checkups,
-//! [`FhirSource`] for Patients.
+//! One file per format: [`CsvSource`] with a header (and Parquet with the same layout, a cargo feature), [`UkeSource`] for
+//! receipts, [`KenshinSource`] for checkups, [`FhirSource`] for Patients, [`Ssmix2Source`] for SS-MIX2. Two formats have
+//! their names in a second file: [`KaigoRegister`] beside [`KaigoClaims`], receipts beside [`DpcSummaries`].
 
 mod batch;
 mod csv;
+mod dpc;
 mod encoding;
 mod fhir;
+mod kaigo;
 mod kenshin;
 mod limited;
+mod lines;
 mod mapping;
+mod names;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod person;
+mod position;
+mod roster;
 mod shape;
+mod ssmix2;
 mod uke;
 
 pub use self::batch::{RawBatch, RawRecord};
 pub use self::csv::{CsvLayout, CsvShape, CsvSource};
+pub use self::dpc::DpcSummaries;
 pub use self::encoding::{Decoded, Encoding};
 pub use self::fhir::FhirSource;
+pub use self::kaigo::{KaigoClaims, KaigoLayout, KaigoRegister};
 pub use self::kenshin::{KenshinLayout, KenshinSource};
 pub use self::mapping::{MAPPING_FORMAT, MappedColumn, Mapping};
+#[cfg(feature = "parquet")]
+pub use self::parquet::ParquetSource;
 pub use self::person::PersonLayout;
+pub use self::position::Positions;
+pub use self::roster::Roster;
 pub use self::shape::{DateOrder, Part, ValueShape};
+pub use self::ssmix2::{Ssmix2Layout, Ssmix2Source};
 pub use self::uke::{UkeColumn, UkeColumns, UkeKind, UkeLayout, UkeSource};
 
 use crate::error::SourceError;

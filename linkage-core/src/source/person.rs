@@ -1,8 +1,10 @@
 //! What the readers of person formats have in common: one row of named values per person, as if from a fixed header.
 
+use unicode_normalization::UnicodeNormalization;
+
 use super::RawBatch;
 use crate::error::SourceError;
-use crate::normalise::normalise;
+use crate::normalise::{Rule, normalise};
 use crate::schema::FieldKind;
 
 /// Which values of a person format go into which fields of a schema.
@@ -26,6 +28,11 @@ pub(super) enum Column {
     FamilyKanji,
     GivenKanji,
     NameKanji,
+    FamilyLatin,
+    GivenLatin,
+    NameLatin,
+    FormerFamilyKana,
+    FormerFamilyKanji,
     BirthDate,
     Sex,
     PostalCode,
@@ -33,10 +40,12 @@ pub(super) enum Column {
     InsuredSymbol,
     InsuredNumber,
     InsuredBranch,
+    CareInsurerNumber,
+    CareInsuredNumber,
 }
 
 impl Column {
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::RecordId,
         Self::FamilyKana,
         Self::GivenKana,
@@ -44,6 +53,11 @@ impl Column {
         Self::FamilyKanji,
         Self::GivenKanji,
         Self::NameKanji,
+        Self::FamilyLatin,
+        Self::GivenLatin,
+        Self::NameLatin,
+        Self::FormerFamilyKana,
+        Self::FormerFamilyKanji,
         Self::BirthDate,
         Self::Sex,
         Self::PostalCode,
@@ -51,6 +65,8 @@ impl Column {
         Self::InsuredSymbol,
         Self::InsuredNumber,
         Self::InsuredBranch,
+        Self::CareInsurerNumber,
+        Self::CareInsuredNumber,
     ];
 
     fn name(self) -> &'static str {
@@ -62,6 +78,12 @@ impl Column {
             Self::FamilyKanji => "family_kanji",
             Self::GivenKanji => "given_kanji",
             Self::NameKanji => "name_kanji",
+            Self::FamilyLatin => "family_latin",
+            Self::GivenLatin => "given_latin",
+            Self::NameLatin => "name_latin",
+            // 旧姓: of the family name before a marriage a format may know too.
+            Self::FormerFamilyKana => "former_family_kana",
+            Self::FormerFamilyKanji => "former_family_kanji",
             Self::BirthDate => "birth_date",
             Self::Sex => "sex",
             Self::PostalCode => "postal_code",
@@ -69,6 +91,9 @@ impl Column {
             Self::InsuredSymbol => "insured_symbol",
             Self::InsuredNumber => "insured_number",
             Self::InsuredBranch => "insured_branch",
+            // Long-term care numbers its people apart from health insurance, so its numbers have columns of their own.
+            Self::CareInsurerNumber => "care_insurer_number",
+            Self::CareInsuredNumber => "care_insured_number",
         }
     }
 
@@ -181,35 +206,6 @@ impl Person {
         value.damaged = damaged;
     }
 
-    /// Sets the names from a column that may hold kanji or kana and from one that is known to hold kana.
-    ///
-    /// A facility that lacks one character of a name writes all of it in kana, so the script decides, not the column.
-    /// A name without a space cannot be split: it stands whole in the column of the family name.
-    pub(super) fn set_names(&mut self, name: &Value, kana: &Value) {
-        let name_is_kana = is_kana(&name.text);
-        if !name_is_kana {
-            self.set_parts([Column::NameKanji, Column::FamilyKanji, Column::GivenKanji], name);
-        }
-        if kana.text.trim().is_empty() {
-            if name_is_kana {
-                self.set_parts([Column::NameKana, Column::FamilyKana, Column::GivenKana], name);
-            }
-        } else {
-            self.set_parts([Column::NameKana, Column::FamilyKana, Column::GivenKana], kana);
-            if name_is_kana && !split(&name.text).1.is_empty() && split(&kana.text).1.is_empty() {
-                self.set_parts([Column::NameKana, Column::FamilyKana, Column::GivenKana], name);
-                self.set(Column::NameKana, kana.text.trim(), kana.damaged);
-            }
-        }
-    }
-
-    fn set_parts(&mut self, [whole, family, given]: [Column; 3], name: &Value) {
-        let (first, rest) = split(&name.text);
-        self.set(whole, name.text.trim(), name.damaged);
-        self.set(family, first, name.damaged);
-        self.set(given, rest, name.damaged);
-    }
-
     /// Adds the chosen values to a batch.
     pub(super) fn push(&self, row: u64, selection: &Selection, batch: &mut RawBatch) {
         let value = |column: Column| {
@@ -239,33 +235,6 @@ fn replace_undecodable(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// Splits a name at its first space of any width; the second part is empty when there is none.
-pub(super) fn split(name: &str) -> (&str, &str) {
-    let name = name.trim();
-    match name.split_once(char::is_whitespace) {
-        Some((family, given)) => (family, given.trim()),
-        None => (name, ""),
-    }
-}
-
-/// Whether a name is written in kana alone. Marks for unreadable characters say nothing either way.
-pub(super) fn is_kana(name: &str) -> bool {
-    let mut kana = false;
-    for c in name.chars() {
-        match c {
-            '\u{3041}'..='\u{309F}'
-            | '\u{30A1}'..='\u{30FA}'
-            | '\u{30FC}'..='\u{30FF}'
-            | '\u{31F0}'..='\u{31FF}'
-            | '\u{FF66}'..='\u{FF9F}' => kana = true,
-            '・' | '･' | '.' | '-' | '－' | '‐' | '゠' | '\u{FFFD}' | '●' | '■' | '〓' | '□' => {}
-            _ if c.is_whitespace() => {}
-            _ => return false,
-        }
-    }
-    kana
-}
-
 /// What identifies a person whom no number of a chart does: the insurance with birth date, sex and name. Two of a family
 /// may share the insurance, and twins the birth date. Values are normalised, so that their width does not matter.
 ///
@@ -275,9 +244,14 @@ pub(super) fn insurance_id(person: &Person, facility: &str) -> String {
         let raw = person.get(column);
         normalise(kind, raw).ok().flatten().unwrap_or_default()
     };
-    let birth_date = value(Column::BirthDate, FieldKind::Date);
-    let name = match person.get(Column::NameKanji) {
-        "" => value(Column::NameKana, FieldKind::Kana),
+    let birth_date = match normalise(FieldKind::Date, person.get(Column::BirthDate)) {
+        // Of some people only the year or the month is known: all the same it tells them from others.
+        Err(Rule::PartialDate) => person.get(Column::BirthDate).nfkc().filter(|c| !c.is_whitespace()).collect(),
+        date => date.ok().flatten().unwrap_or_default(),
+    };
+    let name = match (person.get(Column::NameKanji), person.get(Column::NameKana)) {
+        ("", "") => value(Column::NameLatin, FieldKind::Latin),
+        ("", _) => value(Column::NameKana, FieldKind::Kana),
         _ => value(Column::NameKanji, FieldKind::Kanji),
     };
     if birth_date.is_empty() || name.is_empty() {
@@ -294,51 +268,9 @@ pub(super) fn insurance_id(person: &Person, facility: &str) -> String {
     format!("{facility}::{insurance}:{birth_date}:{name}")
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn names(name: &str, kana: &str) -> [String; 6] {
-        let mut person = Person::default();
-        person.set_names(&name.into(), &kana.into());
-        [
-            Column::FamilyKana,
-            Column::GivenKana,
-            Column::NameKana,
-            Column::FamilyKanji,
-            Column::GivenKanji,
-            Column::NameKanji,
-        ]
-        .map(|column| person.get(column).to_owned())
-    }
-
-    #[test]
-    fn the_script_decides_where_a_name_goes_and_a_space_where_it_is_split() {
-        for (name, kana, expected) in [
-            ("山田　花子", "ヤマダハナコ", ["ヤマダハナコ", "", "ヤマダハナコ", "山田", "花子", "山田　花子"]),
-            ("山田花子", "ヤマダ ハナコ", ["ヤマダ", "ハナコ", "ヤマダ ハナコ", "山田花子", "", "山田花子"]),
-            ("ヤマダ　ハナコ", "", ["ヤマダ", "ハナコ", "ヤマダ　ハナコ", "", "", ""]),
-            ("ﾔﾏﾀﾞ ﾊﾅｺ", "ヤマダハナコ", ["ﾔﾏﾀﾞ", "ﾊﾅｺ", "ヤマダハナコ", "", "", ""]),
-            ("", "", ["", "", "", "", "", ""]),
-        ] {
-            assert_eq!(names(name, kana), expected.map(str::to_owned));
-        }
-    }
-
-    #[test]
-    fn kana_is_told_from_kanji_and_letters() {
-        for (text, expected) in [
-            ("ヤマダ　ハナコ", true),
-            ("ﾔﾏﾀﾞ", true),
-            ("やまだ", true),
-            ("ヤマ●", true),
-            ("山田", false),
-            ("山ダ", false),
-            ("YAMADA", false),
-            ("●●", false),
-            ("", false),
-        ] {
-            assert_eq!(is_kana(text), expected, "{text}");
-        }
-    }
+/// A date of any form as a count of months, 0 when it is none.
+pub(super) fn months(date: &str) -> u32 {
+    let date = normalise(FieldKind::Date, date).ok().flatten().unwrap_or_default();
+    let number = |range| date.get(range).and_then(|digits: &str| digits.parse::<u32>().ok()).unwrap_or(0);
+    number(0..4) * 12 + number(4..6)
 }

@@ -5,16 +5,15 @@
 //! rows carry a record id and the month of treatment, and whoever sorts the rows by id keeps the newest.
 //! Memory: the lines of one receipt, whatever the size of the file.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::Read;
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::person::{Column, Person, PersonLayout, Selection, Value, insurance_id, is_kana};
-use super::{Encoding, RawBatch, Source};
+use super::lines::{self, Lines};
+use super::names::is_kana;
+use super::person::{Column, Person, PersonLayout, Selection, Value, insurance_id};
+use super::{Encoding, RawBatch, Roster, Source, dpc};
 use crate::error::SourceError;
-
-/// The longest line in bytes. The longest records of the format are comments of a few hundred.
-const MAX_LINE_BYTES: usize = 1 << 16;
 
 /// An RE record is a patient's when it reaches to the birth date.
 const RE_COLUMNS: usize = 7;
@@ -113,6 +112,14 @@ impl UkeLayout {
     pub fn new(person: PersonLayout) -> Self {
         Self { encoding: Encoding::Cp932, person, kana: UkeColumns::KANA, chart: UkeColumns::CHART }
     }
+
+    /// A layout for receipts beside discharge summaries: in DPC receipts too, column 14 is taken for the chart's number,
+    /// because a wrong one joins with nothing and shows.
+    pub fn beside_summaries(person: PersonLayout) -> Self {
+        let mut layout = Self::new(person);
+        layout.chart.0[UkeKind::Dpc as usize] = UkeColumn::At(14);
+        layout
+    }
 }
 
 /// A file of receipts, read receipt by receipt. A row is an RE record, and its number is that of its line.
@@ -122,6 +129,7 @@ pub struct UkeSource<R> {
     selection: Selection,
     kana: UkeColumns,
     chart: UkeColumns,
+    roster: Option<Roster>,
     facility: Facility,
     receipt: Receipt,
     person: Person,
@@ -154,23 +162,36 @@ impl<R: Read> UkeSource<R> {
     /// [`SourceError`] when the file is empty or does not begin like one of receipts, or a field of the schema is none
     /// that the format knows.
     pub fn open(reader: R, layout: &UkeLayout) -> Result<Self, SourceError> {
+        Self::open_beside(reader, layout, None)
+    }
+
+    /// The same for receipts beside the discharge summaries of [`DpcSummaries`](super::DpcSummaries): only receipts of
+    /// their patients are rows.
+    ///
+    /// # Errors
+    /// As [`UkeSource::open`], and when the roster is empty.
+    pub fn open_beside(reader: R, layout: &UkeLayout, roster: Option<Roster>) -> Result<Self, SourceError> {
+        if roster.as_ref().is_some_and(Roster::is_empty) {
+            let hint = "the summaries (様式1) have no row A000010 of a patient";
+            return Err(SourceError::NoSuchRecord { hint });
+        }
         let selection = Selection::find(&layout.person)?;
-        let mut lines =
-            Lines { reader: BufReader::with_capacity(1 << 16, reader), line: Vec::new(), row: 0, held: false };
+        let mut lines = Lines::new(reader);
         if !lines.next()? {
             return Err(SourceError::NoRows);
         }
-        let name = cell(&lines.line, 1);
+        let name = cell(lines.line(), 1);
         if name.len() != 2 || !name.iter().all(u8::is_ascii_uppercase) {
             return Err(SourceError::NotUke);
         }
-        lines.held = true;
+        lines.hold();
         Ok(Self {
             lines,
             encoding: layout.encoding,
             selection,
             kana: layout.kana,
             chart: layout.chart,
+            roster,
             facility: Facility::default(),
             receipt: Receipt::default(),
             person: Person::default(),
@@ -187,11 +208,15 @@ impl<R: Read> UkeSource<R> {
             batch.push_malformed(row);
             return;
         }
-        self.read_person();
-        self.person.push(row, &self.selection, batch);
+        let chart = self.read_person();
+        let Self { roster, facility, person, selection, .. } = self;
+        if roster.as_ref().is_none_or(|roster| dpc::add_summary(roster, &facility.code, &chart, person)) {
+            person.push(row, selection, batch);
+        }
     }
 
-    fn read_person(&mut self) {
+    /// Reads what the receipt says of the patient, and returns the number of the chart.
+    fn read_person(&mut self) -> String {
         let Self { encoding, receipt, person, facility, .. } = self;
         let decode = |line: &[u8], column: usize| {
             let mut scratch = String::new();
@@ -246,6 +271,7 @@ impl<R: Read> UkeSource<R> {
         let chart = patient(self.chart.of(kind));
         let id = record_id(person, &facility.code, &chart);
         person.set(Column::RecordId, &id, chart.damaged);
+        chart.text
     }
 }
 
@@ -265,7 +291,7 @@ impl<R: Read> Source for UkeSource<R> {
     }
 
     fn rows(&self) -> u64 {
-        self.lines.row
+        self.lines.row()
     }
 
     fn fill_batch(&mut self, batch: &mut RawBatch, rows: usize) -> Result<bool, SourceError> {
@@ -276,24 +302,24 @@ impl<R: Read> Source for UkeSource<R> {
                 break;
             }
             // A receipt ends where the next one or the next facility begins; the other records say nothing of a person.
-            match cell(&self.lines.line, 1) {
+            match cell(self.lines.line(), 1) {
                 b"RE" => {
                     self.finish_receipt(batch);
-                    self.receipt = Receipt { row: self.lines.row, ..Receipt::default() };
-                    self.receipt.patient.extend_from_slice(&self.lines.line);
+                    self.receipt = Receipt { row: self.lines.row(), ..Receipt::default() };
+                    self.receipt.patient.extend_from_slice(self.lines.line());
                 }
                 b"IR" | b"GO" => {
                     self.finish_receipt(batch);
-                    self.facility.read(&self.lines.line);
+                    self.facility.read(self.lines.line());
                 }
                 b"BU" => self.receipt.dpc = true,
-                b"HO" if self.receipt.insurer.is_empty() => self.receipt.insurer.extend_from_slice(&self.lines.line),
+                b"HO" if self.receipt.insurer.is_empty() => self.receipt.insurer.extend_from_slice(self.lines.line()),
                 // 12 is 生活保護; the other payers only add to an insurance.
-                b"KO" if self.receipt.public_payer.is_empty() && cell(&self.lines.line, 2).starts_with(b"12") => {
-                    self.receipt.public_payer.extend_from_slice(&self.lines.line);
+                b"KO" if self.receipt.public_payer.is_empty() && cell(self.lines.line(), 2).starts_with(b"12") => {
+                    self.receipt.public_payer.extend_from_slice(self.lines.line());
                 }
-                b"SN" if self.receipt.verified.is_empty() && cell(&self.lines.line, 2) == b"1" => {
-                    self.receipt.verified.extend_from_slice(&self.lines.line);
+                b"SN" if self.receipt.verified.is_empty() && cell(self.lines.line(), 2) == b"1" => {
+                    self.receipt.verified.extend_from_slice(self.lines.line());
                 }
                 _ => {}
             }
@@ -336,56 +362,9 @@ fn months(text: &[u8]) -> u32 {
     if (1..=12).contains(&month) { year * 12 + month } else { 0 }
 }
 
-/// One column of a record, counted from 1, without the quotation marks that some programs write around it.
-///
-/// Neither `,` nor `"` occurs inside a character of CP932 or UTF-8, so bytes can be split before they are decoded.
+/// One column of a record, counted from 1.
 fn cell(line: &[u8], column: usize) -> &[u8] {
-    let cell = line.split(|&byte| byte == b',').nth(column - 1).unwrap_or_default();
-    let cell = cell.strip_prefix(b"\"").unwrap_or(cell);
-    cell.strip_suffix(b"\"").unwrap_or(cell)
-}
-
-/// The lines of a file, none longer than a record can be.
-struct Lines<R> {
-    reader: BufReader<R>,
-    line: Vec<u8>,
-    row: u64,
-    /// Whether the current line is to be given out once more.
-    held: bool,
-}
-
-impl<R: Read> Lines<R> {
-    /// Reads the next line that is not empty; false at the end of the file.
-    fn next(&mut self) -> Result<bool, SourceError> {
-        if std::mem::take(&mut self.held) {
-            return Ok(true);
-        }
-        loop {
-            self.line.clear();
-            let row = self.row + 1;
-            let limit = MAX_LINE_BYTES as u64;
-            let read = (&mut self.reader)
-                .take(limit)
-                .read_until(b'\n', &mut self.line)
-                .map_err(|source: io::Error| SourceError::Io { row, source })?;
-            if read == 0 {
-                return Ok(false);
-            }
-            if read == MAX_LINE_BYTES && self.line.last() != Some(&b'\n') {
-                return Err(SourceError::LineTooLong { row });
-            }
-            self.row = row;
-            // Files from older systems end with the mark of an end of file, 1A.
-            let end = self.line.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n' | 0x1A)).map_or(0, |at| at + 1);
-            self.line.truncate(end);
-            if self.row == 1 && self.line.starts_with(b"\xEF\xBB\xBF") {
-                self.line.drain(..3);
-            }
-            if !self.line.is_empty() {
-                return Ok(true);
-            }
-        }
-    }
+    lines::cell(line, b',', column)
 }
 
 #[cfg(test)]

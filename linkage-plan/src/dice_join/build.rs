@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::concat_batches;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{SchemaRef, UInt32Type};
 use datafusion::common::{Result, exec_datafusion_err};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool, MemoryReservation};
@@ -18,6 +18,18 @@ use crate::error::PlanError;
 /// input would have to be copied to grow.
 pub(super) const SEGMENT_ROWS: usize = 65_536;
 
+/// Left rows that are compared, or not, together when the order of rows matters.
+pub(super) const ORDER_TILE: usize = 256;
+
+/// The numbers of the left rows, for a join of rows in order.
+#[derive(Debug, Default)]
+pub(super) struct Numbers {
+    /// Of every row.
+    pub(super) all: Vec<u32>,
+    /// The least and the greatest of every [`ORDER_TILE`] rows.
+    pub(super) bounds: Vec<(u32, u32)>,
+}
+
 /// The left rows: their CLKs laid out for comparison, and the columns that the output needs.
 #[derive(Debug)]
 pub(super) struct BuildSide {
@@ -25,6 +37,8 @@ pub(super) struct BuildSide {
     pub(super) segments: Vec<ClkBlock>,
     /// The columns that the output needs, of all rows in order.
     pub(super) columns: RecordBatch,
+    /// Empty when the order of rows does not matter.
+    pub(super) numbers: Numbers,
     /// Goes back to the pool when the last stream that probes this side is gone.
     _memory: MemoryReservation,
 }
@@ -35,6 +49,8 @@ pub(super) struct Collect {
     pub(super) clk: (usize, usize),
     /// The input's columns that the output needs.
     pub(super) keep: Vec<usize>,
+    /// The column of the rows' numbers, if their order matters.
+    pub(super) numbers: Option<usize>,
     pub(super) memory: MemoryReservation,
     pub(super) pool: Arc<dyn MemoryPool>,
     pub(super) metrics: DiceJoinMetrics,
@@ -49,6 +65,7 @@ impl Collect {
         let kept_schema: SchemaRef = Arc::new(input.schema().project(&self.keep)?);
         let (mut segments, mut kept, mut kept_bytes) = (Vec::<ClkBlock>::new(), Vec::new(), 0);
         let mut rows = 0_usize;
+        let mut numbers = Vec::new();
         while let Some(batch) = input.next().await {
             let batch = batch?;
             let timer = self.metrics.build_time.timer();
@@ -57,15 +74,20 @@ impl Collect {
             let before = blocks_bytes(self.clk.1, rows);
             rows += batch.num_rows();
             // Twice the columns: concatenating them takes a second copy for a moment.
-            let wanted = blocks_bytes(self.clk.1, rows) - before + 2 * column_bytes;
+            let number_bytes = if self.numbers.is_some() { size_of::<u32>() * batch.num_rows() } else { 0 };
+            let wanted = blocks_bytes(self.clk.1, rows) - before + 2 * column_bytes + number_bytes;
             if self.memory.try_grow(wanted).is_err() {
                 let needed_so_far = self.memory.size() + wanted;
                 drop((segments, kept));
                 return Err(self.refused(input, rows, needed_so_far).await?.into_datafusion());
             }
             self.metrics.build_bytes.add(wanted);
+            self.metrics.build_batches.add(1);
             self.metrics.build_rows.add(batch.num_rows());
             self.push_clks(&batch, &mut segments)?;
+            if let Some(column) = self.numbers {
+                numbers.extend_from_slice(row_numbers(&batch, column)?.values());
+            }
             kept_bytes += column_bytes;
             kept.push(columns);
             timer.done();
@@ -77,7 +99,11 @@ impl Collect {
         drop(kept);
         self.memory.shrink(kept_bytes);
         self.metrics.build_bytes.sub(kept_bytes);
-        Ok(BuildSide { segments, columns, _memory: self.memory })
+        let bounds = numbers.chunks(ORDER_TILE).map(|tile| {
+            tile.iter().fold((u32::MAX, u32::MIN), |(least, most), number| (least.min(*number), most.max(*number)))
+        });
+        let numbers = Numbers { bounds: bounds.collect(), all: numbers };
+        Ok(BuildSide { segments, columns, numbers, _memory: self.memory })
     }
 
     fn push_clks(&self, batch: &RecordBatch, segments: &mut Vec<ClkBlock>) -> Result<()> {
@@ -117,7 +143,7 @@ impl Collect {
 
 /// Calls `push` with each row's CLK. A row without one gets an all-zero CLK, which matches nothing, so that a row keeps
 /// its number.
-pub(super) fn for_each_clk(
+pub(crate) fn for_each_clk(
     batch: &RecordBatch,
     column: usize,
     mut push: impl FnMut(&[u8]) -> std::result::Result<(), BlockError>,
@@ -129,6 +155,12 @@ pub(super) fn for_each_clk(
         push(if clks.is_null(row) { &none } else { clks.value(row) }).map_err(|e| exec_datafusion_err!("{e}"))?;
     }
     Ok(())
+}
+
+/// A batch's row numbers.
+pub(super) fn row_numbers(batch: &RecordBatch, column: usize) -> Result<&UInt32Array> {
+    let numbers = batch.column(column).as_primitive_opt::<UInt32Type>();
+    numbers.ok_or_else(|| exec_datafusion_err!("the row numbers are not UInt32"))
 }
 
 /// The bytes of `rows` rows in segments.

@@ -47,6 +47,20 @@ pub struct OutputColumn {
     pub name: String,
 }
 
+/// Which of two rows must have the lesser number: `l.row < r.row`, above all in a join of a table with itself.
+///
+/// Rows that cannot be in order are not compared, in tiles of [`ORDER_TILE`](super::build::ORDER_TILE) left rows: so of a
+/// table with itself every pair is compared once, and only within a tile twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowOrder {
+    /// The number's column in the left input: UInt32, never null.
+    pub left: usize,
+    /// The number's column in the right input, likewise.
+    pub right: usize,
+    /// Whether the left row's number is the lesser one; if not, the right row's is.
+    pub left_first: bool,
+}
+
 /// The left side, collected once and awaited by every partition.
 ///
 /// A shared future and not a cell that the first partition fills: when the partition that polls it is dropped, another
@@ -84,6 +98,7 @@ pub struct DiceJoinExec {
     clk_bytes: usize,
     threshold: DiceThreshold,
     output: Arc<[OutputColumn]>,
+    order: Option<RowOrder>,
     kernel: Kernel,
     build: Mutex<BuildSlot>,
     metrics: ExecutionPlanMetricsSet,
@@ -132,11 +147,46 @@ impl DiceJoinExec {
             clk_bytes,
             threshold,
             output: output.into(),
+            order: None,
             kernel,
             build: Mutex::default(),
             metrics: ExecutionPlanMetricsSet::new(),
             properties: Arc::new(properties),
         })
+    }
+
+    /// The same join, of rows in this order alone.
+    ///
+    /// # Errors
+    /// When the columns are not UInt32 without nulls.
+    pub fn with_order(self, order: RowOrder) -> Result<Self> {
+        let (left, right) = (self.left.schema(), self.right.schema());
+        for field in [left.field(order.left), right.field(order.right)] {
+            if field.data_type() != &DataType::UInt32 || field.is_nullable() {
+                return plan_err!("a Dice join orders rows by UInt32 without nulls, and `{}` is not", field.name());
+            }
+        }
+        Ok(Self { order: Some(order), ..self })
+    }
+
+    /// Which of two rows must come first; none when it does not matter.
+    pub fn order(&self) -> Option<RowOrder> {
+        self.order
+    }
+
+    /// The CLK columns of the left and the right input.
+    pub fn clks(&self) -> (usize, usize) {
+        (self.left_clk, self.right_clk)
+    }
+
+    /// From which similarity on a pair is returned.
+    pub fn threshold(&self) -> DiceThreshold {
+        self.threshold
+    }
+
+    /// The columns returned.
+    pub fn output(&self) -> &[OutputColumn] {
+        &self.output
     }
 
     /// The same join over other inputs or with another output.
@@ -146,7 +196,8 @@ impl DiceJoinExec {
         right: Arc<dyn ExecutionPlan>,
         output: Vec<OutputColumn>,
     ) -> Result<Self> {
-        Self::try_new(left, right, (self.left_clk, self.right_clk), self.threshold, output, self.kernel)
+        let clks = (self.left_clk, self.right_clk);
+        Ok(Self { order: self.order, ..Self::try_new(left, right, clks, self.threshold, output, self.kernel)? })
     }
 
     /// The left columns that the output needs, ascending.
@@ -181,6 +232,7 @@ impl DiceJoinExec {
         let collect = Collect {
             clk: (self.left_clk, self.clk_bytes),
             keep: self.kept(),
+            numbers: self.order.map(|order| order.left),
             memory: MemoryConsumer::new("DiceJoinExec left").register(context.memory_pool()),
             pool: Arc::clone(context.memory_pool()),
             metrics: metrics.clone(),
@@ -215,9 +267,13 @@ impl DisplayAs for DiceJoinExec {
         let (left, right) = (self.left.schema(), self.right.schema());
         let (left_clk, right_clk) = (left.field(self.left_clk).name(), right.field(self.right_clk).name());
         let output: Vec<&str> = self.output.iter().map(|column| column.name.as_str()).collect();
+        let order = self.order.map_or_else(String::new, |order| {
+            let (left, right) = (left.field(order.left).name(), right.field(order.right).name());
+            format!(", left.{left} {} right.{right}", if order.left_first { '<' } else { '>' })
+        });
         write!(
             f,
-            "DiceJoinExec: dice({left_clk}, {right_clk}) >= {}, kernel={}, output=[{}]",
+            "DiceJoinExec: dice({left_clk}, {right_clk}) >= {}{order}, kernel={}, output=[{}]",
             self.threshold,
             self.kernel.name(),
             output.join(", ")
@@ -317,6 +373,7 @@ impl ExecutionPlan for DiceJoinExec {
             schema: self.schema(),
             output: output.collect(),
             clk: (self.right_clk, self.clk_bytes),
+            order: self.order,
             threshold: self.threshold,
             kernel: self.kernel,
             batch_size: context.session_config().batch_size(),

@@ -15,10 +15,14 @@ pub(crate) const BUILD_BYTES: &str = "build_bytes";
 pub(super) struct DiceJoinMetrics {
     /// `output_rows` and `elapsed_compute`, as every operator has them.
     pub(super) baseline: BaselineMetrics,
+    pub(super) build_batches: Count,
     pub(super) build_rows: Count,
     pub(super) build_bytes: Gauge,
     pub(super) build_time: Time,
+    pub(super) probe_batches: Count,
     pub(super) probe_rows: Count,
+    /// Comparing, without what writing out the pairs takes.
+    pub(super) probe_time: Time,
     pub(super) pairs_kept: Count,
     pairs_compared: Count,
     early_aborts: Count,
@@ -28,10 +32,13 @@ impl DiceJoinMetrics {
     pub(super) fn new(set: &ExecutionPlanMetricsSet, partition: usize) -> Self {
         Self {
             baseline: BaselineMetrics::new(set, partition),
+            build_batches: MetricBuilder::new(set).counter("build_batches", partition),
             build_rows: MetricBuilder::new(set).counter("build_rows", partition),
             build_bytes: MetricBuilder::new(set).gauge(BUILD_BYTES, partition),
             build_time: MetricBuilder::new(set).subset_time("build_time", partition),
+            probe_batches: MetricBuilder::new(set).counter("probe_batches", partition),
             probe_rows: MetricBuilder::new(set).counter("probe_rows", partition),
+            probe_time: MetricBuilder::new(set).subset_time("probe_time", partition),
             pairs_compared: MetricBuilder::new(set).counter(PAIRS_COMPARED, partition),
             pairs_kept: MetricBuilder::new(set).counter(PAIRS_KEPT, partition),
             early_aborts: MetricBuilder::new(set).counter(EARLY_ABORTS, partition),

@@ -12,8 +12,9 @@ mod planner;
 mod rule;
 mod stream;
 
-pub use exec::DiceJoinExec;
-pub use node::DiceJoinNode;
+pub(crate) use build::for_each_clk;
+pub use exec::{DiceJoinExec, OutputColumn, RowOrder, Source};
+pub use node::{DiceJoinNode, NodeOrder};
 pub use planner::DiceJoinPlanner;
 pub(crate) use planner::LinkQueryPlanner;
 pub(crate) use rule::declined;

@@ -12,6 +12,17 @@ use linkage_core::dice::DiceThreshold;
 
 use super::SCORE;
 
+/// Which of two rows must have the lesser number.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NodeOrder {
+    /// The number's column in the left input: UInt32, never null.
+    pub left: Column,
+    /// The number's column in the right input, likewise.
+    pub right: Column,
+    /// Whether the left row's number is the lesser one; if not, the right row's is.
+    pub left_first: bool,
+}
+
 /// All pairs of `left` and `right` whose CLKs reach the threshold.
 ///
 /// Output: the left columns, the right columns, and the score (Float64, declared nullable as `dice()` is).
@@ -22,6 +33,7 @@ pub struct DiceJoinNode {
     pub(super) left_clk: Column,
     pub(super) right_clk: Column,
     pub(super) threshold: DiceThreshold,
+    pub(super) order: Option<NodeOrder>,
     schema: DFSchemaRef,
 }
 
@@ -40,7 +52,28 @@ impl DiceJoinNode {
         let score = Field::new(SCORE, DataType::Float64, true);
         let score = DFSchema::from_unqualified_fields(vec![score].into(), HashMap::new())?;
         let schema = Arc::new(left.schema().join(right.schema())?.join(&score)?);
-        Ok(Self { left, right, left_clk, right_clk, threshold, schema })
+        Ok(Self { left, right, left_clk, right_clk, threshold, order: None, schema })
+    }
+
+    /// The same join, of rows in this order alone.
+    #[must_use]
+    pub fn with_order(self, order: Option<NodeOrder>) -> Self {
+        Self { order, ..self }
+    }
+
+    /// Which of two rows must come first; none when it does not matter.
+    pub fn order(&self) -> Option<&NodeOrder> {
+        self.order.as_ref()
+    }
+
+    /// The CLK columns of the left and the right input.
+    pub fn clks(&self) -> (&Column, &Column) {
+        (&self.left_clk, &self.right_clk)
+    }
+
+    /// From which similarity on a pair is returned.
+    pub fn threshold(&self) -> DiceThreshold {
+        self.threshold
     }
 }
 
@@ -65,19 +98,33 @@ impl UserDefinedLogicalNodeCore for DiceJoinNode {
     }
 
     fn expressions(&self) -> Vec<Expr> {
-        vec![Expr::Column(self.left_clk.clone()), Expr::Column(self.right_clk.clone())]
+        let numbers = self.order.iter().flat_map(|order| [&order.left, &order.right]);
+        [&self.left_clk, &self.right_clk].into_iter().chain(numbers).cloned().map(Expr::Column).collect()
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DiceJoin: dice({}, {}) >= {}", self.left_clk, self.right_clk, self.threshold)
+        write!(f, "DiceJoin: dice({}, {}) >= {}", self.left_clk, self.right_clk, self.threshold)?;
+        match &self.order {
+            Some(order) => write!(f, ", {} {} {}", order.left, if order.left_first { '<' } else { '>' }, order.right),
+            None => Ok(()),
+        }
     }
 
     fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
-        let ([Expr::Column(left_clk), Expr::Column(right_clk)], [left, right]) = (exprs.as_slice(), inputs.as_slice())
-        else {
-            return internal_err!("a Dice join has two columns and two inputs");
+        let columns: Option<Vec<Column>> = exprs.iter().map(|expr| expr.try_as_col().cloned()).collect();
+        let (Some(columns), [left, right]) = (columns, inputs.as_slice()) else {
+            return internal_err!("a Dice join has columns and two inputs");
         };
-        Self::try_new(left.clone(), right.clone(), left_clk.clone(), right_clk.clone(), self.threshold)
+        let (clks, order) = match (columns.as_slice(), &self.order) {
+            ([left_clk, right_clk], None) => ((left_clk, right_clk), None),
+            ([left_clk, right_clk, left, right], Some(order)) => {
+                let order = NodeOrder { left: left.clone(), right: right.clone(), left_first: order.left_first };
+                ((left_clk, right_clk), Some(order))
+            }
+            _ => return internal_err!("a Dice join keeps its columns"),
+        };
+        let node = Self::try_new(left.clone(), right.clone(), clks.0.clone(), clks.1.clone(), self.threshold)?;
+        Ok(node.with_order(order))
     }
 
     /// Which columns each side must bring, so that the others are never read.
@@ -86,6 +133,10 @@ impl UserDefinedLogicalNodeCore for DiceJoinNode {
         let both = left_columns + self.right.schema().fields().len();
         let mut left = vec![self.left.schema().index_of_column(&self.left_clk).ok()?];
         let mut right = vec![self.right.schema().index_of_column(&self.right_clk).ok()?];
+        if let Some(order) = &self.order {
+            left.push(self.left.schema().index_of_column(&order.left).ok()?);
+            right.push(self.right.schema().index_of_column(&order.right).ok()?);
+        }
         for column in output_columns {
             if *column < left_columns {
                 left.push(*column);

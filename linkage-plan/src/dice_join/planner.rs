@@ -13,9 +13,10 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, Phy
 use linkage_core::dice::Kernel;
 
 use super::SCORE;
-use super::exec::{DiceJoinExec, OutputColumn, Source};
+use super::exec::{DiceJoinExec, OutputColumn, RowOrder, Source};
 use super::node::DiceJoinNode;
 use crate::error::PlanError;
+use crate::lsh_join::LshJoinPlanner;
 
 /// Plans a [`DiceJoinNode`] as a [`DiceJoinExec`].
 #[derive(Debug, Default)]
@@ -53,18 +54,27 @@ impl ExtensionPlanner for DiceJoinPlanner {
             output,
             kernel,
         )?;
+        let exec = match &node.order {
+            Some(order) => exec.with_order(RowOrder {
+                left: left_schema.index_of_column(&order.left)?,
+                right: right_schema.index_of_column(&order.right)?,
+                left_first: order.left_first,
+            })?,
+            None => exec,
+        };
         Ok(Some(Arc::new(exec)))
     }
 }
 
-/// DataFusion's planner, which also knows the Dice join.
+/// DataFusion's planner, which also knows the Dice join and the LSH join.
 #[derive(Debug, Default)]
 pub(crate) struct LinkQueryPlanner;
 
 #[async_trait]
 impl QueryPlanner for LinkQueryPlanner {
     async fn create_physical_plan(&self, plan: &LogicalPlan, session: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
-        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(DiceJoinPlanner)]);
+        let planner =
+            DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(DiceJoinPlanner), Arc::new(LshJoinPlanner)]);
         planner.create_physical_plan(plan, session).await
     }
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, ExprSchema, JoinType, Result, ScalarValue};
+use datafusion::common::{Column, DFSchema, ExprSchema, JoinType, Result, ScalarValue};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{BinaryExpr, Expr, Extension, Filter, Join, LogicalPlan, Operator, Projection, lit};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use linkage_core::dice::DiceThreshold;
 
 use super::SCORE;
-use super::node::DiceJoinNode;
+use super::node::{DiceJoinNode, NodeOrder};
 use crate::udf::{dice_columns, is_dice};
 
 /// Why a join with `dice()` in its condition is not planned as a Dice join. The plain function then runs, pair by pair.
@@ -122,6 +122,7 @@ struct Recognised {
     left_clk: Column,
     right_clk: Column,
     threshold: DiceThreshold,
+    order: Option<NodeOrder>,
     residual: Vec<Expr>,
 }
 
@@ -151,11 +152,40 @@ fn recognise_condition(join: &Join, filter: &Expr) -> std::result::Result<Recogn
                 if bound.strict {
                     residual.push(Expr::Column(Column::new_unqualified(SCORE)).gt(lit(threshold.as_f64())));
                 }
-                return Ok(Recognised { left_clk, right_clk, threshold, residual });
+                let order = take_order(&mut residual, join);
+                return Ok(Recognised { left_clk, right_clk, threshold, order, residual });
             }
         }
     }
     Err(reason)
+}
+
+/// Takes the first `left < right` or `left > right` of row numbers out of the conditions: the join itself keeps to it, and
+/// does not compare rows that are the wrong way round.
+fn take_order(residual: &mut Vec<Expr>, join: &Join) -> Option<NodeOrder> {
+    let (left, right) = (join.left.schema(), join.right.schema());
+    let number = |schema: &DFSchema, column: &Column| {
+        schema
+            .field_from_column(column)
+            .is_ok_and(|field| field.data_type() == &DataType::UInt32 && !field.is_nullable())
+    };
+    let order = |expr: &Expr| {
+        let Expr::BinaryExpr(BinaryExpr { left: a, op: op @ (Operator::Lt | Operator::Gt), right: b }) = expr else {
+            return None;
+        };
+        let (a, b) = (a.try_as_col()?, b.try_as_col()?);
+        let less = *op == Operator::Lt;
+        if number(left, a) && number(right, b) {
+            Some(NodeOrder { left: a.clone(), right: b.clone(), left_first: less })
+        } else if number(left, b) && number(right, a) {
+            Some(NodeOrder { left: b.clone(), right: a.clone(), left_first: !less })
+        } else {
+            None
+        }
+    };
+    let (at, order) = residual.iter().enumerate().find_map(|(at, expr)| Some((at, order(expr)?)))?;
+    residual.remove(at);
+    Some(order)
 }
 
 impl Recognised {
@@ -163,6 +193,7 @@ impl Recognised {
     fn plan(&self, join: &Join) -> Result<LogicalPlan> {
         let (left, right) = (join.left.as_ref().clone(), join.right.as_ref().clone());
         let node = DiceJoinNode::try_new(left, right, self.left_clk.clone(), self.right_clk.clone(), self.threshold)?;
+        let node = node.with_order(self.order.clone());
         let plan = LogicalPlan::Extension(Extension { node: Arc::new(node) });
         let residual = self.residual.iter().map(|expr| Ok(self.read_score(expr.clone())?.data));
         match conjunction(residual.collect::<Result<Vec<_>>>()?) {

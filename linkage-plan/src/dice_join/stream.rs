@@ -1,5 +1,6 @@
 //! One output partition: right batches against the whole left side.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,8 +15,8 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt, stream};
 use linkage_core::dice::{ClkBlock, DiceThreshold, Kernel, Match, score, search};
 
-use super::build::{BuildSide, SEGMENT_ROWS, for_each_clk};
-use super::exec::{SharedBuild, Source};
+use super::build::{BuildSide, ORDER_TILE, SEGMENT_ROWS, for_each_clk, row_numbers};
+use super::exec::{RowOrder, SharedBuild, Source};
 use super::metrics::DiceJoinMetrics;
 
 /// How long to compute before other tasks may run, and a dropped stream is noticed.
@@ -34,6 +35,7 @@ pub(super) struct Probing {
     pub(super) output: Vec<Source>,
     /// The CLK's column in the right input, and its bytes.
     pub(super) clk: (usize, usize),
+    pub(super) order: Option<RowOrder>,
     pub(super) threshold: DiceThreshold,
     pub(super) kernel: Kernel,
     pub(super) batch_size: usize,
@@ -71,6 +73,8 @@ struct Probe {
 struct Current {
     batch: RecordBatch,
     block: ClkBlock,
+    /// The right rows' numbers, if their order matters, and whether they ascend.
+    numbers: Option<(UInt32Array, bool)>,
     /// Where the next step begins on the left side.
     segment: usize,
     row: usize,
@@ -111,32 +115,68 @@ impl Probe {
     fn start(&self, batch: RecordBatch) -> Result<Current> {
         let _timer = self.probing.metrics.baseline.elapsed_compute().timer();
         let (column, clk_bytes) = self.probing.clk;
+        self.probing.metrics.probe_batches.add(1);
         self.probing.metrics.probe_rows.add(batch.num_rows());
         self.probing.memory.try_resize(ClkBlock::bytes_for(clk_bytes, batch.num_rows()))?;
         let mut block = ClkBlock::with_capacity(clk_bytes, batch.num_rows())
             .map_err(|e| DataFusionError::Execution(e.to_string()))?;
         for_each_clk(&batch, column, |clk| block.push(clk))?;
-        Ok(Current { batch, block, segment: 0, row: 0, pending: Vec::new(), since: Instant::now() })
+        let numbers = match self.probing.order {
+            Some(order) => {
+                let numbers = row_numbers(&batch, order.right)?.clone();
+                let ascend = numbers.values().is_sorted();
+                Some((numbers, ascend))
+            }
+            None => None,
+        };
+        Ok(Current { batch, block, numbers, segment: 0, row: 0, pending: Vec::new(), since: Instant::now() })
     }
 
     /// Compares some left rows of one segment with the whole right batch.
     fn step(&mut self, current: &mut Current) -> Result<()> {
         let began = Instant::now();
         let Probing { metrics, threshold, kernel, memory, .. } = &self.probing;
-        let _timer = metrics.baseline.elapsed_compute().timer();
+        let (_timer, _probe_timer) = (metrics.baseline.elapsed_compute().timer(), metrics.probe_time.timer());
         let segment = &self.build.segments[current.segment];
         let right_rows = current.block.rows();
         let rows = self.step_rows.min(STEP_PAIRS / right_rows.max(1)).max(8) / 8 * 8;
-        let end = (current.row + rows).min(segment.rows());
+        let mut end = (current.row + rows).min(segment.rows());
         let found = current.pending.len();
-        let right = 0..right_rows;
+        let mut right = 0..right_rows;
+        if let (Some(order), Some((numbers, ascend))) = (self.probing.order, &current.numbers) {
+            let first_tile = current.segment * (SEGMENT_ROWS / ORDER_TILE);
+            loop {
+                let tile = current.row / ORDER_TILE;
+                right = in_order(order, self.build.numbers.bounds[first_tile + tile], numbers.values(), *ascend);
+                end = end.min((tile + 1) * ORDER_TILE);
+                // Tiles without a row in order cost nothing, so they are passed over at once.
+                if !right.is_empty() || end == segment.rows() {
+                    break;
+                }
+                current.row = end;
+                end = segment.rows().min(end + ORDER_TILE);
+            }
+        }
         let stats = search(*kernel, segment, current.row..end, &current.block, right, *threshold, &mut current.pending);
         metrics.searched(stats);
-        metrics.pairs_kept.add(current.pending.len() - found);
         let first = (current.segment * SEGMENT_ROWS) as u32;
         for pair in &mut current.pending[found..] {
             pair.left += first;
         }
+        if let (Some(order), Some((numbers, _))) = (self.probing.order, &current.numbers) {
+            let left = &self.build.numbers.all;
+            let mut kept = found;
+            for at in found..current.pending.len() {
+                let pair = current.pending[at];
+                let (left, right) = (left[pair.left as usize], numbers.value(pair.right as usize));
+                if if order.left_first { left < right } else { right < left } {
+                    current.pending[kept] = pair;
+                    kept += 1;
+                }
+            }
+            current.pending.truncate(kept);
+        }
+        metrics.pairs_kept.add(current.pending.len() - found);
         if found == 0 {
             current.since = began;
         }
@@ -178,5 +218,18 @@ impl Probe {
         let options = RecordBatchOptions::new().with_row_count(Some(count));
         let batch = RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?;
         Ok(batch.record_output(&metrics.baseline))
+    }
+}
+
+/// The right rows that can be in order with left rows whose numbers lie within `bounds`.
+fn in_order(order: RowOrder, bounds: (u32, u32), right: &[u32], ascend: bool) -> Range<usize> {
+    let (least, most) = bounds;
+    match (ascend, order.left_first) {
+        (true, true) => right.partition_point(|number| *number <= least)..right.len(),
+        (true, false) => 0..right.partition_point(|number| *number < most),
+        (false, left_first) => {
+            let any = right.iter().any(|number| if left_first { *number > least } else { *number < most });
+            0..if any { right.len() } else { 0 }
+        }
     }
 }

@@ -2,12 +2,17 @@
 
 mod plan;
 mod report;
+mod strategy;
 mod stream;
 
 use linkage_core::dice::DiceThreshold;
 
+#[cfg(feature = "distributed")]
+pub(crate) use plan::{candidates, row_and_clk, similar, stages};
 pub(crate) use plan::{explain, plan};
 pub use report::{LinkProgress, LinkReport};
+pub use strategy::Strategy;
+pub(crate) use strategy::{ALL_PAIRS, Choice, choose};
 pub use stream::LinkStream;
 
 /// How two tables are linked.

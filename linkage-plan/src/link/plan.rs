@@ -6,7 +6,7 @@ use datafusion::common::{DataFusionError, JoinType};
 use datafusion::logical_expr::{Expr, LogicalPlan, col, lit};
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::prelude::{DataFrame, SessionContext};
-use linkage_core::dice::Kernel;
+use linkage_core::dice::{DiceThreshold, Kernel};
 
 use super::LinkOptions;
 use super::stream::LinkStream;
@@ -30,6 +30,33 @@ pub(crate) async fn plan(
     right: &str,
     options: &LinkOptions,
 ) -> Result<LogicalPlan, PlanError> {
+    let Stages { exact, left, right } = stages(context, left, right, options).await?;
+    let similar = candidates(left.join_on(right, JoinType::Inner, [similar(options.threshold)])?)?;
+    let similar = similar.with_column("exact", lit(false))?;
+    let all = match exact {
+        Some(exact) => exact.union(similar)?,
+        None => similar,
+    };
+    Ok(all.into_unoptimized_plan())
+}
+
+/// The exact stage, and what it leaves for the Dice stage.
+pub(crate) struct Stages {
+    /// `left_row`, `right_row`, `score`, `exact`; none when no exact token is named.
+    pub(crate) exact: Option<DataFrame>,
+    /// The left table, as `l`, without the rows that the exact stage has matched.
+    pub(crate) left: DataFrame,
+    /// The right table, as `r`, likewise.
+    pub(crate) right: DataFrame,
+}
+
+/// Builds the exact stage, having looked whether the tables can be linked at all.
+pub(crate) async fn stages(
+    context: &SessionContext,
+    left: &str,
+    right: &str,
+    options: &LinkOptions,
+) -> Result<Stages, PlanError> {
     let cannot = |problem: String, hint| PlanError::Link { left: left.into(), right: right.into(), problem, hint };
     if left == right {
         return Err(cannot("they are one table".into(), "link the tables of two databases"));
@@ -71,18 +98,23 @@ pub(crate) async fn plan(
         left_rest = left_rest.join(r.clone(), JoinType::LeftAnti, on, on, None)?;
         right_rest = right_rest.join(l.clone(), JoinType::LeftAnti, on, on, None)?;
     }
-    let similar = dice().gt_eq(lit(options.threshold.as_f64()));
-    let similar = candidates(left_rest.join_on(right_rest, JoinType::Inner, [similar])?)?;
-    let similar = similar.with_column("exact", lit(false))?;
-    let all = match exact {
-        Some(exact) => exact.with_column("exact", lit(true))?.union(similar)?,
-        None => similar,
-    };
-    Ok(all.into_unoptimized_plan())
+    let exact = exact.map(|exact| exact.with_column("exact", lit(true))).transpose()?;
+    Ok(Stages { exact, left: left_rest, right: right_rest })
+}
+
+/// The condition of the Dice stage.
+pub(crate) fn similar(threshold: DiceThreshold) -> Expr {
+    dice().gt_eq(lit(threshold.as_f64()))
+}
+
+/// What the Dice stage reads of a side.
+#[cfg(feature = "distributed")]
+pub(crate) fn row_and_clk(rows: DataFrame, side: &str) -> Result<DataFrame, DataFusionError> {
+    rows.select(vec![col(format!("{side}.{ROW}")), col(format!("{side}.{CLK}"))])
 }
 
 /// Row numbers and score of joined rows.
-fn candidates(joined: DataFrame) -> Result<DataFrame, DataFusionError> {
+pub(crate) fn candidates(joined: DataFrame) -> Result<DataFrame, DataFusionError> {
     let row = |side: &str, name: &str| col(format!("{side}.{ROW}")).alias(name);
     joined.select(vec![row("l", "left_row"), row("r", "right_row"), dice().alias("score")])
 }
@@ -97,6 +129,7 @@ pub(crate) async fn explain(
     plan: LogicalPlan,
     (left, right): (&str, &str),
     options: &LinkOptions,
+    stage: &str,
     analyze: bool,
 ) -> Result<String, PlanError> {
     let mut stream = LinkStream::start(context, plan).await?;
@@ -121,11 +154,18 @@ pub(crate) async fn explain(
             "Dice stage: {} pairs of {} compared, {} given up early",
             report.dice_pairs, report.compared, report.aborted
         );
-        let _ = write!(text, "{}", DisplayableExecutionPlan::with_metrics(stream.physical_plan()).indent(false));
+        if let Some(lsh) = &report.lsh {
+            let _ = writeln!(text, "{stage}\n{}", lsh.certificate);
+        }
+        if let Some(plan) = stream.physical_plan() {
+            let _ = write!(text, "{}", DisplayableExecutionPlan::with_metrics(plan).indent(false));
+        }
     } else {
         let _ = writeln!(text, "Exact stage: {exact}");
-        let _ = writeln!(text, "Dice stage: all pairs of the rows that the exact stage did not match");
-        let _ = write!(text, "{}", DisplayableExecutionPlan::new(stream.physical_plan()).indent(false));
+        let _ = writeln!(text, "{stage}");
+        if let Some(plan) = stream.physical_plan() {
+            let _ = write!(text, "{}", DisplayableExecutionPlan::new(plan).indent(false));
+        }
     }
     Ok(text)
 }

@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 
 use datafusion::physical_plan::ExecutionPlan;
 
+#[cfg(feature = "distributed")]
+use crate::cluster::RemoteCounts;
 use crate::dice_join::DiceJoinExec;
 use crate::dice_join::metrics::{BUILD_BYTES, EARLY_ABORTS, PAIRS_COMPARED, total};
+use crate::lsh_join::{CANDIDATES, LshJoinExec, LshReport};
 
 /// Counts of a link, while it runs or when it is done.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct LinkReport {
     /// Pairs handed on that agree in an exact token.
     pub exact_pairs: u64,
@@ -24,13 +27,18 @@ pub struct LinkReport {
     pub bytes: u64,
     /// Time since the start, or until the end.
     pub elapsed: Duration,
+    /// With bands: what they did, and the recall that was measured in the same run.
+    pub lsh: Option<LshReport>,
 }
 
 /// Reads a link's counts while another task runs it. Cheap to clone.
 #[derive(Clone)]
 pub struct LinkProgress {
-    plan: Arc<dyn ExecutionPlan>,
+    /// None when the whole link runs elsewhere.
+    plan: Option<Arc<dyn ExecutionPlan>>,
     counts: Arc<Counts>,
+    #[cfg(feature = "distributed")]
+    remote: Option<Arc<RemoteCounts>>,
 }
 
 pub(super) struct Counts {
@@ -40,11 +48,26 @@ pub(super) struct Counts {
     took: OnceLock<Duration>,
 }
 
+impl Counts {
+    fn start() -> Self {
+        Self { exact: AtomicU64::new(0), dice: AtomicU64::new(0), began: Instant::now(), took: OnceLock::new() }
+    }
+}
+
 impl LinkProgress {
     pub(super) fn start(plan: Arc<dyn ExecutionPlan>) -> Self {
-        let counts =
-            Counts { exact: AtomicU64::new(0), dice: AtomicU64::new(0), began: Instant::now(), took: OnceLock::new() };
-        Self { plan, counts: Arc::new(counts) }
+        Self {
+            plan: Some(plan),
+            counts: Arc::new(Counts::start()),
+            #[cfg(feature = "distributed")]
+            remote: None,
+        }
+    }
+
+    /// Progress of a link whose Dice stage runs on workers; `plan` is what runs here.
+    #[cfg(feature = "distributed")]
+    pub(crate) fn start_remote(plan: Option<Arc<dyn ExecutionPlan>>, remote: Arc<RemoteCounts>) -> Self {
+        Self { plan, counts: Arc::new(Counts::start()), remote: Some(remote) }
     }
 
     /// The counts at this moment.
@@ -55,12 +78,20 @@ impl LinkProgress {
             elapsed: self.counts.took.get().copied().unwrap_or_else(|| self.counts.began.elapsed()),
             ..LinkReport::default()
         };
-        add_dice_joins(&self.plan, &mut report);
+        if let Some(plan) = &self.plan {
+            add_dice_joins(plan, &mut report);
+        }
+        #[cfg(feature = "distributed")]
+        if let Some(remote) = &self.remote {
+            report.compared += remote.compared.load(Ordering::Relaxed);
+            report.aborted += remote.aborted.load(Ordering::Relaxed);
+            report.bytes += remote.bytes.load(Ordering::Relaxed);
+        }
         report
     }
 
-    pub(super) fn plan(&self) -> &Arc<dyn ExecutionPlan> {
-        &self.plan
+    pub(super) fn plan(&self) -> Option<&dyn ExecutionPlan> {
+        self.plan.as_deref()
     }
 
     pub(super) fn counts(&self) -> &Counts {
@@ -84,6 +115,13 @@ fn add_dice_joins(plan: &Arc<dyn ExecutionPlan>, report: &mut LinkReport) {
     {
         report.compared += total(&metrics, PAIRS_COMPARED);
         report.aborted += total(&metrics, EARLY_ABORTS);
+        report.bytes += total(&metrics, BUILD_BYTES);
+    }
+    if let Some(join) = plan.downcast_ref::<LshJoinExec>()
+        && let Some(metrics) = plan.metrics()
+    {
+        report.lsh = join.report();
+        report.compared += total(&metrics, CANDIDATES);
         report.bytes += total(&metrics, BUILD_BYTES);
     }
     for child in plan.children() {

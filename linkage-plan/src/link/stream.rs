@@ -28,8 +28,12 @@ impl LinkStream {
     pub(crate) async fn start(context: &SessionContext, plan: LogicalPlan) -> Result<Self, PlanError> {
         let plan = context.state().create_physical_plan(&plan).await?;
         let progress = LinkProgress::start(Arc::clone(&plan));
-        let batches = execute_stream(plan, context.task_ctx())?;
-        Ok(Self { batches, progress })
+        Ok(Self::new(execute_stream(plan, context.task_ctx())?, progress))
+    }
+
+    /// A link whose candidates come as batches of `left`, `right`, `score` and `exact`.
+    pub(crate) fn new(batches: SendableRecordBatchStream, progress: LinkProgress) -> Self {
+        Self { batches, progress }
     }
 
     /// The next candidates, in no particular order; `None` when there are no more.
@@ -54,8 +58,8 @@ impl LinkStream {
         self.progress.clone()
     }
 
-    pub(super) fn physical_plan(&self) -> &dyn ExecutionPlan {
-        self.progress.plan().as_ref()
+    pub(super) fn physical_plan(&self) -> Option<&dyn ExecutionPlan> {
+        self.progress.plan()
     }
 
     fn candidates(&self, batch: &RecordBatch) -> Result<Vec<Candidate>, DataFusionError> {

@@ -126,10 +126,13 @@ fn a_link_that_was_run_shows_the_counts_of_both_stages_and_no_token() {
     for metric in [
         "output_rows=",
         "elapsed_compute=",
+        "build_batches=",
         "build_rows=",
         "build_bytes=",
         "build_time=",
+        "probe_batches=",
         "probe_rows=",
+        "probe_time=",
         "pairs_compared=",
         "pairs_kept=",
         "early_aborts=",

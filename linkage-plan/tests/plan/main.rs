@@ -3,6 +3,8 @@
 
 mod explain;
 mod link;
+mod lsh;
 mod memory;
+mod slt;
 mod sql;
 mod support;

@@ -1,5 +1,12 @@
 //! What is held, and what happens when it may not be.
 
+use std::sync::Arc;
+
+use arrow::array::{AsArray, FixedSizeBinaryBuilder, RecordBatch};
+use arrow::buffer::Buffer;
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::ipc::reader::StreamDecoder;
+use arrow::ipc::writer::StreamWriter;
 use linkage_core::dice::ClkBlock;
 use linkage_plan::{LinkOptions, LinkSession, PlanError, PlanOptions, TokenTable};
 
@@ -58,4 +65,42 @@ fn a_table_that_does_not_fit_is_not_registered() {
 fn batches_that_are_no_tokens_are_refused() {
     let refused = TokenTable::try_new(vec![]).unwrap_err();
     assert!(matches!(&refused, PlanError::Table { .. }) && refused.to_string().contains("hint: "), "{refused}");
+}
+
+#[test]
+fn a_link_runs_in_64_mib() {
+    // The tables take 20 MiB and the left side as much again.
+    let (left, right) = (rows(150_000), rows(1_000));
+    let options = LinkOptions { threshold: "1".parse().unwrap(), exact_tokens: vec![] };
+    let session = session(table(&left, 128, 8192), table(&right, 128, 8192), 64 << 20, 2);
+    let tables = session.reserved_bytes();
+    let linked = runtime().block_on(async { drain(session.link("ndb", "dpc", &options).await.unwrap()).await });
+    assert!(!linked.unwrap().is_empty());
+    assert_eq!(session.reserved_bytes(), tables);
+}
+
+#[test]
+fn tokens_stay_where_they_were_read() {
+    let schema = Arc::new(Schema::new(vec![Field::new("clk", DataType::FixedSizeBinary(128), false)]));
+    let mut clks = FixedSizeBinaryBuilder::new(128);
+    for row in rows(1000) {
+        clks.append_value(row.clk.unwrap()).unwrap();
+    }
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(clks.finish())]).unwrap();
+    let mut writer = StreamWriter::try_new(Vec::new(), &schema).unwrap();
+    writer.write(&batch).unwrap();
+    let read = Buffer::from_vec(writer.into_inner().unwrap());
+    let bytes = read.as_ptr_range();
+
+    let (mut decoder, mut rest) = (StreamDecoder::new(), read.clone());
+    let batch = decoder.decode(&mut rest).unwrap().unwrap();
+    let session = LinkSession::new(PlanOptions { memory_bytes: 1 << 20, partitions: 2 }).unwrap();
+    let table = TokenTable::try_new(vec![batch]).unwrap();
+    // A row is its 128 bytes and its number.
+    assert_eq!(table.bytes(), 1000 * (128 + 4));
+    session.register("ndb", table).unwrap();
+    for batch in runtime().block_on(session.sql("SELECT clk FROM ndb")).unwrap() {
+        let values = batch.column(0).as_fixed_size_binary().value_data().as_ptr_range();
+        assert!(bytes.start <= values.start && values.end <= bytes.end, "a plan reads a copy of the tokens");
+    }
 }

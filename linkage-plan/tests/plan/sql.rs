@@ -36,6 +36,56 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn rows_in_order_are_found_and_the_others_are_not_compared(
+        seed in 1_u64..,
+        rows in 0_usize..1500,
+        batch in 1_usize..600,
+        partitions in 1_usize..4,
+        left_first in any::<bool>(),
+    ) {
+        let mut draws = Draws(seed);
+        let rows = draws.rows(rows, 16);
+        let session = session(table(&rows, 16, batch), table(&[], 16, 1), PLENTY, partitions);
+        let sign = if left_first { '<' } else { '>' };
+        let tail = format!("JOIN ndb r ON dice(l.clk, r.clk) >= 0.8 AND l.row {sign} r.row");
+        let (found, plan) = runtime().block_on(async {
+            let analysed = session.sql(&format!("EXPLAIN ANALYZE SELECT l.row FROM ndb l {tail}")).await.unwrap();
+            let plan = arrow::util::display::array_value_to_string(analysed[0].column(1), 0).unwrap();
+            (pairs(&session, &format!("{SELECT} {tail}")).await, plan)
+        });
+        let expected: Pairs = naive(&rows, &rows, |_, _, score| score >= 0.8)
+            .into_iter()
+            .filter(|pair| if left_first { pair.0 < pair.1 } else { pair.0 > pair.1 })
+            .collect();
+        prop_assert!(found == expected, "{} pairs instead of {}", found.len(), expected.len());
+        prop_assert!(plan.contains(&format!("left.row {sign} right.row")), "{}", plan);
+        let n = rows.len() as f64;
+        if n > 0.0 {
+            // Half of all, and what a tile of 256 rows adds at the diagonal.
+            let compared = counted(&plan, "pairs_compared=");
+            prop_assert!(compared <= n * n / 2.0 * 1.01 + n * 400.0, "{} of {} compared", compared, n * n);
+        }
+    }
+}
+
+/// A metric in EXPLAIN ANALYZE, such as `pairs_compared=1.25 M`.
+fn counted(plan: &str, name: &str) -> f64 {
+    let text: String = plan.split(name).nth(1).unwrap().chars().take_while(|c| !",]".contains(*c)).collect();
+    let mut words = text.split_whitespace();
+    let number: f64 = words.next().unwrap().parse().unwrap();
+    number
+        * match words.next() {
+            Some("K") => 1e3,
+            Some("M") => 1e6,
+            Some("B") => 1e9,
+            _ => 1.0,
+        }
+}
+
 struct Case {
     name: &'static str,
     query: String,

@@ -125,8 +125,13 @@ pub fn naive(left: &[Row], right: &[Row], wanted: impl Fn(&Row, &Row, f64) -> bo
 
 /// The result of a query of left row, right row and score; no pair may come twice.
 pub async fn pairs(session: &LinkSession, query: &str) -> Pairs {
+    pairs_of(&session.sql(query).await.unwrap())
+}
+
+/// Left row, right row and score in batches; no pair may come twice.
+pub fn pairs_of(batches: &[RecordBatch]) -> Pairs {
     let mut pairs = Pairs::new();
-    for batch in session.sql(query).await.unwrap() {
+    for batch in batches {
         let (left, right) =
             (batch.column(0).as_primitive::<UInt32Type>(), batch.column(1).as_primitive::<UInt32Type>());
         let scores = batch.column(2).as_primitive::<Float64Type>();

@@ -1,76 +1,77 @@
-//! `linkage evaluate`: how good are the links between two files whose truth is known?
+//! `linkage evaluate`: how good are the links between files whose truth is known?
 //!
-//! Nothing is sealed or sent: both files are read, normalised and encoded here under a throw-away secret, and every pair
+//! Nothing is sealed or sent: the files are read, normalised and encoded here under a throw-away secret, and every pair
 //! is compared. So a methodologist learns what a linkage schema is worth before any custodian uses it.
 
+mod labels;
+mod learnt;
+mod links;
+mod measure;
 mod read;
 mod report;
+mod results;
+mod rows;
+mod study;
+mod suite;
 mod thresholds;
 
-use std::path::PathBuf;
+#[cfg(test)]
+mod tests;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
-use clap::Args;
-use linkage_core::dice::Kernel;
-use linkage_core::encode::Encoder;
-use linkage_core::evaluate::{Comparison, LinkedPair, curve, one_to_one};
-use linkage_core::schema::LinkageSchema;
-use linkage_core::secret::LinkageSecret;
-use linkage_core::source::Encoding;
+use arrow::array::{ArrayRef, BooleanArray, Float64Array, StringArray, UInt64Array};
+use clap::{Args, Subcommand};
+use measure::Outcome;
+use study::Study;
 
-use read::{Columns, Table};
-use thresholds::Thresholds;
-
-/// More pairs than this do not help anybody, and would not fit into memory for long.
-const MOST_PAIRS: usize = 50_000_000;
+const EXAMPLES: &str = "\
+Examples:
+  linkage evaluate --left a.csv --right b.csv --schema person-en --truth truth.csv
+  linkage evaluate --table ndb=ndb.csv --table dpc=dpc.csv --table kaigo=kaigo.csv --truth truth.csv \\
+      --id-column record_id --schema person-ja --groups age_band,sex,foreign
+  linkage evaluate --left a.csv --right b.csv --truth febrl --schema person-en --schema person-en-max-quality \\
+      --decide threshold,learnt
+  linkage evaluate links predictions.parquet --truth labels.csv --from 0.9
+  linkage evaluate suite study.toml --results study.parquet";
 
 /// The arguments of `linkage evaluate`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, after_help = EXAMPLES)]
 pub struct EvaluateArgs {
-    /// The left file: CSV with a header
-    #[arg(long, value_name = "CSV")]
-    left: PathBuf,
-    /// The right file: CSV with a header
-    #[arg(long, value_name = "CSV")]
-    right: PathBuf,
-    /// A shipped linkage schema (person-en, person-ja) or the path of one
-    #[arg(long, value_name = "NAME|PATH")]
-    schema: String,
-    /// The true pairs: CSV with the columns left_id and right_id, or `febrl` for ids like rec-7-org and rec-7-dup-0
-    #[arg(long, value_name = "CSV|febrl")]
-    truth: PathBuf,
-    /// The column that identifies a record, in both files
-    #[arg(long, value_name = "COLUMN", default_value = "rec_id")]
-    id_column: String,
-    /// Read a field of the schema from another column, in both files; repeatable; `FIELD=` if there is none
-    #[arg(long, value_name = "FIELD=COLUMN", value_parser = field_and_column)]
-    map: Vec<(String, String)>,
-    /// The encoding of the left file: utf-8 or cp932
-    #[arg(long, value_name = "NAME", default_value = "utf-8")]
-    left_encoding: Encoding,
-    /// The encoding of the right file: utf-8 or cp932
-    #[arg(long, value_name = "NAME", default_value = "utf-8")]
-    right_encoding: Encoding,
-    /// The throw-away linkage secret is made from this number, so that a run can be repeated
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    seed: u64,
-    /// The thresholds to measure at: from..to:step, or a list with commas
-    #[arg(long, value_name = "LIST", default_value = "0.50..0.95:0.05")]
-    thresholds: Thresholds,
-    /// Print JSON instead of a table
-    #[arg(long)]
-    json: bool,
-    /// Write the one-to-one links at the schema's own threshold: left_id, right_id, score, exact
-    #[arg(short, long, value_name = "CSV")]
-    output: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    own: Option<OwnArgs>,
 }
 
-fn field_and_column(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((field, column)) if !field.is_empty() => Ok((field.to_owned(), column.to_owned())),
-        _ => Err("write it as FIELD=COLUMN".to_owned()),
-    }
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Judge links that somebody else has made, such as Splink
+    Links(links::LinksArgs),
+    /// Carry out a whole study again, from a file
+    Suite(suite::SuiteArgs),
+}
+
+#[derive(Debug, Args)]
+struct OwnArgs {
+    #[command(flatten)]
+    study: Study,
+    /// Print JSON instead of tables
+    #[arg(long)]
+    json: bool,
+    /// Write the links in Splink's columns: CSV, or Parquet by the ending of the name
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Write the clusters in Splink's columns: CSV, or Parquet by the ending of the name
+    #[arg(long, value_name = "FILE")]
+    clusters: Option<PathBuf>,
+    /// Write every measure as a row: Parquet, JSON or CSV by the ending of the name
+    #[arg(long, value_name = "FILE")]
+    results: Option<PathBuf>,
 }
 
 /// Measures and prints.
@@ -79,58 +80,92 @@ fn field_and_column(text: &str) -> Result<(String, String), String> {
 /// When a file cannot be read or does not fit the schema, or too many pairs reach the lowest threshold. Messages name
 /// files, rows and columns, never a value.
 pub fn run(args: EvaluateArgs) -> anyhow::Result<ExitCode> {
-    let schema = LinkageSchema::load(&args.schema)?;
-    let secret = LinkageSecret::from_bytes(blake3::derive_key(
-        "linkage evaluate throw-away secret v1",
-        &args.seed.to_le_bytes(),
-    ));
-    let encoder = Encoder::new(&schema, &secret);
-    let columns = |encoding| Columns { id: &args.id_column, map: &args.map, encoding };
-    let left = Table::read(&args.left, &schema, &encoder, &columns(args.left_encoding))?;
-    let right = Table::read(&args.right, &schema, &encoder, &columns(args.right_encoding))?;
-    let truth = read::truth(&args.truth, &left, &right)?;
+    match (args.command, args.own) {
+        (Some(Command::Links(args)), _) => links::run(&args),
+        (Some(Command::Suite(args)), _) => suite::run(&args),
+        (None, Some(args)) => run_own(&args),
+        (None, None) => anyhow::bail!("nothing to evaluate\nhint: `linkage evaluate --help` has examples"),
+    }
+}
 
-    let own = schema.threshold();
-    let thresholds = args.thresholds.with(own);
-    let lowest = *thresholds.first().context("there is at least the schema's own threshold")?;
-    let kernel = Kernel::detect()?;
-    let comparison = Comparison::segmented(&left.tokens, &right.tokens, schema.layout().segments())?;
-    let Some(pairs) = comparison.pairs(kernel, lowest, MOST_PAIRS) else {
-        bail!("more than {MOST_PAIRS} pairs reach {lowest}\nhint: raise the lowest of --thresholds");
-    };
-    let levels: Vec<f64> = thresholds.iter().map(|threshold| threshold.as_f64()).collect();
-    let points = curve(&pairs, &truth.pairs, &levels);
-
-    let notes = report::Notes { left: &left, right: &right, truth: &truth, schema: &schema, pairs: &pairs };
-    notes.warn();
-    if let Some(path) = &args.output {
-        let links = one_to_one(&pairs).into_iter().filter(|link| link.accepted(own.as_f64()));
-        write_links(path, links, &left, &right).with_context(|| format!("cannot write {}", path.display()))?;
+fn run_own(args: &OwnArgs) -> anyhow::Result<ExitCode> {
+    let outcomes = suite::outcomes(&args.study)?;
+    // Warnings are about the tables, and the same for every schema that reads the same columns.
+    outcomes.iter().take(1).for_each(report::warn);
+    if let Some(path) = &args.results {
+        let measurements: Vec<_> = outcomes.iter().flat_map(|outcome| outcome.measurements(&args.study.name)).collect();
+        results::write(path, &measurements)?;
+    }
+    if let [outcome] = &outcomes[..] {
+        args.output.iter().try_for_each(|path| write_links(path, outcome))?;
+        args.clusters.iter().try_for_each(|path| write_clusters(path, outcome))?;
+    } else if args.output.is_some() || args.clusters.is_some() {
+        anyhow::bail!(
+            "--output and --clusters are for one schema and one way to decide\nhint: run it again with those that you want"
+        );
     }
     if args.json {
-        report::json(&notes, &points)?
+        let documents: Vec<_> = outcomes.iter().map(report::json).collect();
+        let mut out = std::io::stdout().lock();
+        match &documents[..] {
+            [one] => writeln!(out, "{one:#}")?,
+            several => writeln!(out, "{:#}", serde_json::Value::from(several.to_vec()))?,
+        }
     } else {
-        report::table(&notes, &points)?
+        for (index, outcome) in outcomes.iter().enumerate() {
+            if index > 0 {
+                writeln!(std::io::stdout().lock())?;
+            }
+            report::table(outcome)?;
+        }
+        if outcomes.len() > 1 {
+            writeln!(std::io::stdout().lock())?;
+            report::side_by_side(&outcomes)?;
+        }
     }
-    let set_aside = left.malformed_rows + right.malformed_rows > 0;
+    let set_aside = outcomes.iter().any(|outcome| outcome.encoded.tables.iter().any(|table| table.malformed_rows > 0));
     Ok(if set_aside { ExitCode::from(3) } else { ExitCode::SUCCESS })
 }
 
-fn write_links(
-    path: &std::path::Path,
-    links: impl Iterator<Item = LinkedPair>,
-    left: &Table,
-    right: &Table,
-) -> anyhow::Result<()> {
-    // A file that is there is whole: it appears under its name when everything is written.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
-    let mut writer = csv::Writer::from_writer(tempfile::NamedTempFile::new_in(folder)?);
-    writer.write_record(["left_id", "right_id", "score", "exact"])?;
-    for link in links {
-        let (score, exact) = (format!("{:.6}", link.score), link.exact.to_string());
-        writer.write_record([left.id(link.left), right.id(link.right), &score, &exact])?;
-    }
-    let file = writer.into_inner().map_err(|error| error.into_error())?;
-    file.persist(path)?;
-    Ok(())
+/// One row per linked pair. It holds record ids: treat it as you treat the extracts.
+fn write_links(path: &Path, outcome: &Outcome) -> anyhow::Result<()> {
+    let encoded = &outcome.encoded;
+    let table = |row| encoded.names[encoded.locate(row).0].as_str();
+    let id = |row| {
+        let (table, row) = encoded.locate(row);
+        encoded.tables[table].id(row)
+    };
+    let text = |of: &dyn Fn(usize) -> String| -> ArrayRef {
+        Arc::new((0..outcome.links.len()).map(|index| Some(of(index))).collect::<StringArray>())
+    };
+    let links = &outcome.links;
+    let scores: Float64Array = links.iter().map(|link| (!link.score.is_nan()).then_some(link.score)).collect();
+    let exact: BooleanArray = links.iter().map(|link| Some(link.exact)).collect();
+    let columns = vec![
+        ("source_dataset_l", text(&|index| table(links[index].left).to_owned())),
+        ("unique_id_l", text(&|index| id(links[index].left).to_owned())),
+        ("source_dataset_r", text(&|index| table(links[index].right).to_owned())),
+        ("unique_id_r", text(&|index| id(links[index].right).to_owned())),
+        ("dice", Arc::new(scores) as ArrayRef),
+        ("exact", Arc::new(exact) as ArrayRef),
+    ];
+    results::write_columns(path, columns)
+}
+
+/// One row per record of a cluster.
+fn write_clusters(path: &Path, outcome: &Outcome) -> anyhow::Result<()> {
+    let members = || {
+        let numbered = outcome.clusters.iter().enumerate();
+        numbered.flat_map(|(number, cluster)| cluster.members.iter().map(move |member| (number, member)))
+    };
+    let encoded = &outcome.encoded;
+    let numbers: UInt64Array = members().map(|(number, _)| Some(number as u64)).collect();
+    let tables: StringArray = members().map(|(_, m)| Some(encoded.names[usize::from(m.database)].as_str())).collect();
+    let ids: StringArray = members().map(|(_, m)| Some(encoded.tables[usize::from(m.database)].id(m.record))).collect();
+    let columns = vec![
+        ("cluster_id", Arc::new(numbers) as ArrayRef),
+        ("source_dataset", Arc::new(tables) as ArrayRef),
+        ("unique_id", Arc::new(ids) as ArrayRef),
+    ];
+    results::write_columns(path, columns)
 }

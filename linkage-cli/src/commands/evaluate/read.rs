@@ -1,4 +1,4 @@
-//! Files in: records as tokens with their ids, and the true pairs.
+//! Files in: records as tokens with their ids.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -7,7 +7,6 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use linkage_core::encode::{Encoder, Token};
-use linkage_core::evaluate::Truth;
 use linkage_core::normalise::Rule;
 use linkage_core::schema::LinkageSchema;
 use linkage_core::source::{BATCH_ROWS, CsvLayout, CsvSource, Encoding, RawBatch, RawRecord, Source as _};
@@ -66,6 +65,16 @@ impl Table {
         Ok(table)
     }
 
+    /// The row of an id.
+    pub(super) fn row(&self, id: &str) -> Option<u32> {
+        self.rows.get(id).copied()
+    }
+
+    /// The ids in row order, which the truth of FEBRL is worked out from.
+    pub(super) fn ids(&self) -> &[String] {
+        &self.ids
+    }
+
     /// The id of a row, as the file has it.
     pub(super) fn id(&self, row: u32) -> &str {
         &self.ids[row as usize]
@@ -95,67 +104,6 @@ impl Table {
         self.tokens.push(encoded.token);
         Ok(())
     }
-}
-
-/// The true pairs, and how many could not be used.
-pub(super) struct KnownTruth {
-    pub(super) pairs: Truth,
-    /// Pairs that name a record which the files do not have.
-    pub(super) absent: u64,
-}
-
-/// Reads the truth, or works it out from the ids of FEBRL.
-pub(super) fn truth(path: &Path, left: &Table, right: &Table) -> anyhow::Result<KnownTruth> {
-    let truth = if path.as_os_str() == "febrl" {
-        KnownTruth { pairs: febrl(left, right), absent: 0 }
-    } else {
-        listed(path, left, right).with_context(|| format!("{}", path.display()))?
-    };
-    if truth.pairs.is_empty() {
-        bail!(
-            "{}: no true pair has both its records in the files ({} name a record that is not there)\n\
-             hint: are --left and --right the right way round, and is --id-column the column that the truth speaks of?",
-            path.display(),
-            truth.absent
-        );
-    }
-    Ok(truth)
-}
-
-fn listed(path: &Path, left: &Table, right: &Table) -> anyhow::Result<KnownTruth> {
-    let mut reader = csv::Reader::from_path(path)?;
-    let header = reader.headers()?.clone();
-    let column = |name: &str| {
-        header.iter().position(|column| column.trim_start_matches('\u{FEFF}').trim() == name).with_context(|| {
-            format!("no column `{name}`\nhint: the truth has the columns left_id and right_id, or say `--truth febrl`")
-        })
-    };
-    let (left_column, right_column) = (column("left_id")?, column("right_id")?);
-    let (mut pairs, mut absent) = (Vec::new(), 0);
-    for record in reader.records() {
-        let record = record?;
-        let row = |table: &Table, column: usize| table.rows.get(record[column].trim()).copied();
-        match (row(left, left_column), row(right, right_column)) {
-            (Some(left), Some(right)) => pairs.push((left, right)),
-            _ => absent += 1,
-        }
-    }
-    Ok(KnownTruth { pairs: pairs.into_iter().collect(), absent })
-}
-
-/// rec-7-org and rec-7-dup-0 are one person: 7.
-fn febrl(left: &Table, right: &Table) -> Truth {
-    fn person(id: &str) -> Option<&str> {
-        id.strip_prefix("rec-")?.split('-').next()
-    }
-    let mut people: HashMap<&str, Vec<u32>> = HashMap::new();
-    for (id, &row) in &right.rows {
-        if let Some(person) = person(id) {
-            people.entry(person).or_default().push(row);
-        }
-    }
-    let others = |id: &str| person(id).and_then(|person| people.get(person)).into_iter().flatten().copied();
-    left.rows.iter().flat_map(|(id, &row)| others(id).map(move |other| (row, other))).collect()
 }
 
 #[cfg(test)]
@@ -199,25 +147,6 @@ mod tests {
         let table = table(&["rec-1-org", "rec-2-org"]);
         assert_eq!((table.id(1), table.tokens.len()), ("rec-2-org", 2));
         assert!(table.broken.is_empty());
-    }
-
-    #[test]
-    fn febrl_ids_carry_their_truth() {
-        let (left, right) = (table(&["rec-1-org", "rec-2-org"]), table(&["rec-3-dup-0", "rec-1-dup-0"]));
-        let known = truth(Path::new("febrl"), &left, &right).unwrap();
-        assert!(known.pairs.len() == 1 && known.pairs.contains(0, 1));
-    }
-
-    #[test]
-    fn true_pairs_of_absent_records_are_counted() {
-        let (left, right) = (table(&["a", "b"]), table(&["x", "y"]));
-        let list = file(&["left_id,right_id", "a,y", "b,nobody", "nobody,x"]);
-        let known = truth(list.path(), &left, &right).unwrap();
-        assert!(known.pairs.len() == 1 && known.pairs.contains(0, 1) && known.absent == 2);
-        let error = truth(file(&["left_id,right_id", "x,a"]).path(), &left, &right).err().unwrap();
-        assert!(message(error).contains("the right way round"));
-        let error = truth(file(&["left,right", "a,y"]).path(), &left, &right).err().unwrap();
-        assert!(message(error).contains("no column `left_id`"));
     }
 
     #[test]

@@ -1,118 +1,205 @@
-//! Figures out: a table for people, JSON for scripts, and warnings on stderr.
+//! Figures out: tables for people, JSON for scripts, and warnings on stderr.
 
 use std::io::{self, Write};
 
-use linkage_core::evaluate::{CurvePoint, LinkedPair, Quality, best};
-use linkage_core::schema::LinkageSchema;
+use linkage_core::classify::{Decision, Estimate};
+use linkage_core::evaluate::{Interval, Quality, Spread};
 use serde_json::{Value, json};
 
-use super::read::{KnownTruth, Table};
+use super::measure::{Outcome, Point};
 
-/// What the figures are about.
-pub(super) struct Notes<'a> {
-    pub(super) left: &'a Table,
-    pub(super) right: &'a Table,
-    pub(super) truth: &'a KnownTruth,
-    pub(super) schema: &'a LinkageSchema,
-    pub(super) pairs: &'a [LinkedPair],
-}
+/// Groups with fewer true pairs say nothing for sure.
+const FEW: u64 = 10;
 
-impl Notes<'_> {
-    /// Says on stderr what was left out.
-    pub(super) fn warn(&self) {
-        let mut lines = Vec::new();
-        for (side, table) in [("left", self.left), ("right", self.right)] {
-            if table.malformed_rows > 0 {
-                lines.push(format!(
-                    "{side}: {} rows set aside, their number of columns is not the header's",
-                    table.malformed_rows
-                ));
-            }
-            for ((field, rule), count) in &table.broken {
-                lines.push(format!("{side}, field `{field}`: {count} values break `{rule}`"));
-            }
+/// Says on stderr what was left out.
+pub(super) fn warn(outcome: &Outcome) {
+    let mut lines = Vec::new();
+    for (name, table) in outcome.encoded.names.iter().zip(&outcome.encoded.tables) {
+        if table.malformed_rows > 0 {
+            let rows = table.malformed_rows;
+            lines.push(format!("{name}: {rows} rows set aside, their number of columns is not the header's"));
         }
-        if self.truth.absent > 0 {
-            lines.push(format!(
-                "truth: {} pairs left out, they name a record that is not in the files",
-                self.truth.absent
-            ));
-        }
-        let mut stderr = io::stderr().lock();
-        for line in lines {
-            // Nothing can be done about a closed stderr.
-            let _ = writeln!(stderr, "warning: {line}");
+        for ((field, rule), count) in &table.broken {
+            lines.push(format!("{name}, field `{field}`: {count} values break `{rule}`"));
         }
     }
-
-    fn exact_pairs(&self) -> usize {
-        self.pairs.iter().filter(|pair| pair.exact).count()
+    if outcome.labels.absent > 0 {
+        let absent = outcome.labels.absent;
+        lines.push(format!("truth: {absent} entries left out, they name a record that is not in the files"));
     }
-
-    fn own_threshold(&self) -> f64 {
-        self.schema.threshold().as_f64()
+    let mut stderr = io::stderr().lock();
+    for line in lines {
+        // Nothing can be done about a closed stderr.
+        let _ = writeln!(stderr, "warning: {line}");
     }
 }
 
-pub(super) fn table(notes: &Notes<'_>, points: &[CurvePoint]) -> io::Result<()> {
+pub(super) fn table(outcome: &Outcome) -> io::Result<()> {
     let mut out = io::stdout().lock();
+    let sizes: Vec<String> = outcome.encoded.tables.iter().map(|table| table.tokens.len().to_string()).collect();
     writeln!(
         out,
-        "{} × {} records, {} true pairs, schema {}, {} pairs by exact token",
-        notes.left.tokens.len(),
-        notes.right.tokens.len(),
-        notes.truth.pairs.len(),
-        notes.schema.name(),
-        notes.exact_pairs(),
+        "{} records, {} true pairs, schema {}, {} pairs by exact token",
+        sizes.join(" × "),
+        outcome.labels.truth.len(),
+        outcome.schema.name(),
+        outcome.exact_pairs,
+    )?;
+    let kept = &outcome.candidates;
+    writeln!(
+        out,
+        "candidates: reduction ratio {:.6}, pair completeness {:.4}",
+        kept.reduction_ratio(),
+        kept.pair_completeness()
     )?;
     writeln!(out)?;
-    writeln!(out, "           all pairs above                       one-to-one")?;
+    if !outcome.points.is_empty() {
+        curve(outcome, &mut out)?;
+    }
+    if let Some(learnt) = &outcome.learnt {
+        estimates(learnt, &outcome.quality, &mut out)?;
+    }
+    if let Some(Spread { precision, recall, f1, .. }) = &outcome.spread {
+        let ranges = format!("precision {}, recall {}, F1 {}", range(precision), range(recall), range(f1));
+        writeln!(out, "\n95 % of the links: {ranges}")?;
+    }
+    groups(outcome, &mut out)
+}
+
+fn curve(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
+    let linked = if outcome.encoded.tables.len() == 2 { "one-to-one" } else { "clusters" };
+    writeln!(out, "           all pairs above                       {linked}")?;
     writeln!(out, "threshold  precision  recall    F1      F*       precision  recall    F1      F*")?;
-    let best = best(points).map(|point| point.threshold);
-    for point in points {
-        let mut marks = Vec::new();
-        if Some(point.threshold) == best {
-            marks.push("best");
-        }
-        if point.threshold == notes.own_threshold() {
-            marks.push("schema");
-        }
-        let line = format!(
-            "{:<9}  {}    {}  {}",
-            format!("{:.6}", point.threshold).trim_end_matches('0'),
-            cells(&point.raw),
-            cells(&point.assigned),
-            marks.join(", ")
-        );
-        writeln!(out, "{}", line.trim_end())?;
+    let best = outcome.best().map(|point| point.threshold);
+    for point in &outcome.points {
+        let marks = [(best, "best"), (outcome.threshold(), "schema")];
+        let marks = marks.iter().filter(|(at, _)| *at == Some(point.threshold)).map(|(_, mark)| *mark);
+        let marks = marks.collect::<Vec<_>>().join(", ");
+        let (raw, linked) = (cells(&point.raw), cells(&point.linked));
+        writeln!(out, "{}", format!("{:<9}  {raw}    {linked}  {marks}", trimmed(point.threshold)).trim_end())?;
     }
     Ok(())
 }
 
-fn cells(quality: &Quality) -> String {
+/// What the tokens alone let expect, beside what is so.
+fn estimates(learnt: &Decision, quality: &Quality, out: &mut impl Write) -> io::Result<()> {
+    let of = &learnt.estimates;
+    writeln!(out, "learnt without truth: linked from a chance of {:.3}", learnt.cut)?;
+    writeln!(out, "           expected  95 %              is")?;
+    let is = [quality.precision(), quality.recall(), quality.f1()];
+    for ((name, estimate), is) in [("precision", of.precision), ("recall", of.recall), ("F1", of.f1)].iter().zip(is) {
+        let interval = range(&Interval { low: estimate.low, high: estimate.high });
+        writeln!(out, "{name:<9}  {:.4}    {interval}  {is:.4}", estimate.value)?;
+    }
+    writeln!(out, "clusters split by repair: {}; pairs for review: {}", learnt.split, learnt.review.len())?;
+    if of.warning {
+        writeln!(out, "warning: two estimates of precision contradict each other; look at a sample of links")?;
+    }
+    Ok(())
+}
+
+fn groups(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
+    if outcome.groups.is_empty() {
+        return Ok(());
+    }
+    let overall = outcome.quality.recall();
+    writeln!(out)?;
+    writeln!(out, "subgroup                        true pairs  recall   95 %             gap      precision")?;
+    for (column, value, quality) in &outcome.groups {
+        let pairs = quality.true_positives + quality.false_negatives;
+        let name = format!("{column}={value}");
+        if pairs < FEW {
+            writeln!(out, "{name:<30}  {:>10}  too few", format!("<{FEW}"))?;
+            continue;
+        }
+        let (recall, interval) = (quality.recall(), Interval::wilson(quality.true_positives, pairs));
+        let gap = recall - overall;
+        // Worse than all for sure, not by chance.
+        let mark = if interval.high < overall { "  ←" } else { "" };
+        let precision = quality.precision();
+        let range = range(&interval);
+        writeln!(out, "{name:<30}  {pairs:>10}  {recall:.4}  {range:<16} {gap:>+8.4}  {precision:.4}{mark}")?;
+    }
+    Ok(())
+}
+
+/// Several schemas on the same data, side by side.
+pub(super) fn side_by_side(outcomes: &[Outcome]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "schema                      links by   precision  recall    F1      F*      F1, 95 %          best in hindsight"
+    )?;
+    for outcome in outcomes {
+        let interval = outcome.spread.as_ref().map_or(String::new(), |spread| range(&spread.f1));
+        let (by, cells) = (outcome.threshold().map_or("learnt".to_owned(), trimmed), cells(&outcome.quality));
+        let hindsight = outcome.best().map(|best| format!("{:.4} at {}", best.linked.f1(), trimmed(best.threshold)));
+        let line = format!("{:<26}  {by:<9}  {cells}  {interval:<16}  ", outcome.schema.name());
+        writeln!(out, "{}", format!("{line}{}", hindsight.unwrap_or_default()).trim_end())?;
+    }
+    Ok(())
+}
+
+fn trimmed(threshold: f64) -> String {
+    format!("{threshold:.6}").trim_end_matches('0').to_owned()
+}
+
+fn range(interval: &Interval) -> String {
+    format!("{:.4} to {:.4}", interval.low, interval.high)
+}
+
+pub(super) fn cells(quality: &Quality) -> String {
     format!("{:>9.4}  {:.4}  {:.4}  {:.4}", quality.precision(), quality.recall(), quality.f1(), quality.f_star())
 }
 
-pub(super) fn json(notes: &Notes<'_>, points: &[CurvePoint]) -> io::Result<()> {
-    let point = |point: &CurvePoint| json!({ "threshold": point.threshold, "raw": measures(&point.raw), "one_to_one": measures(&point.assigned) });
-    let own = points.iter().find(|point| point.threshold == notes.own_threshold());
-    let document = json!({
-        "schema": notes.schema.name(),
-        "schema_digest": notes.schema.digest().to_string(),
-        "left_records": notes.left.tokens.len(),
-        "right_records": notes.right.tokens.len(),
-        "set_aside_rows": notes.left.malformed_rows + notes.right.malformed_rows,
-        "true_pairs": notes.truth.pairs.len(),
-        "absent_true_pairs": notes.truth.absent,
-        "exact_pairs": notes.exact_pairs(),
-        "curve": points.iter().map(point).collect::<Vec<_>>(),
-        "best": best(points).map(point),
-        "schema_threshold": own.map(point),
-    });
-    writeln!(io::stdout().lock(), "{document:#}")
+/// One outcome as JSON.
+pub(super) fn json(outcome: &Outcome) -> Value {
+    let point = |point: &Point| json!({ "threshold": point.threshold, "raw": measures(&point.raw), "one_to_one": measures(&point.linked) });
+    let tables: Vec<Value> = outcome
+        .encoded
+        .names
+        .iter()
+        .zip(&outcome.encoded.tables)
+        .map(|(name, table)| json!({ "name": name, "records": table.tokens.len(), "set_aside_rows": table.malformed_rows }))
+        .collect();
+    let groups: Vec<Value> = outcome
+        .groups
+        .iter()
+        .map(|(column, value, quality)| json!({ "column": column, "value": value, "quality": measures(quality) }))
+        .collect();
+    json!({
+        "schema": outcome.schema.name(),
+        "schema_digest": outcome.schema.digest(),
+        "tables": tables,
+        "true_pairs": outcome.labels.truth.len(),
+        "absent_truth_entries": outcome.labels.absent,
+        "exact_pairs": outcome.exact_pairs,
+        "reduction_ratio": outcome.candidates.reduction_ratio(),
+        "pair_completeness": outcome.candidates.pair_completeness(),
+        "curve": outcome.points.iter().map(point).collect::<Vec<_>>(),
+        "best": outcome.best().map(point),
+        "decision": outcome.decide.name(),
+        "threshold": outcome.threshold(),
+        "links": measures(&outcome.quality),
+        "estimates": outcome.learnt.as_ref().map(estimates_json),
+        "intervals": outcome.spread.as_ref().map(intervals),
+        "groups": groups,
+    })
 }
 
-fn measures(quality: &Quality) -> Value {
+fn estimates_json(learnt: &Decision) -> Value {
+    let of = &learnt.estimates;
+    let one = |estimate: &Estimate| json!({ "value": estimate.value, "low": estimate.low, "high": estimate.high });
+    json!({ "from_chance": learnt.cut, "precision": one(&of.precision), "recall": one(&of.recall), "f1": one(&of.f1),
+        "matches": one(&of.matches), "warning": of.warning, "review_pairs": learnt.review.len(), "split_clusters": learnt.split })
+}
+
+pub(super) fn intervals(spread: &Spread) -> Value {
+    let ends = |interval: &Interval| json!([interval.low, interval.high]);
+    json!({ "precision": ends(&spread.precision), "recall": ends(&spread.recall), "f1": ends(&spread.f1), "f_star": ends(&spread.f_star) })
+}
+
+pub(super) fn measures(quality: &Quality) -> Value {
     json!({
         "true_positives": quality.true_positives,
         "false_positives": quality.false_positives,

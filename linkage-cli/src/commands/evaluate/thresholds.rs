@@ -3,10 +3,20 @@
 use std::str::FromStr;
 
 use linkage_core::dice::DiceThreshold;
+use serde::Deserialize;
 
 /// Ascending, each once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(try_from = "String")]
 pub(super) struct Thresholds(Vec<DiceThreshold>);
+
+impl TryFrom<String> for Thresholds {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
 
 impl Thresholds {
     /// These and one more.

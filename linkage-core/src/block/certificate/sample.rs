@@ -39,6 +39,15 @@ impl SampleRequest {
         let pairs = pairs_needed(target, f64::midpoint(target, 1.0), CONFIDENCE).unwrap_or(u64::MAX);
         Self { pairs, most_compared: u64::MAX, seed }
     }
+
+    /// Another sample of about that size, to decide when a search has done enough: see [`RecallTally::suffices`]. It is drawn from
+    /// other random numbers, so that the certificate says nothing better of a search for having been stopped by it.
+    ///
+    /// [`RecallTally::suffices`]: super::RecallTally::suffices
+    pub fn pilot(target: f64, seed: u64) -> Self {
+        let pairs = (16.0 / (1.0 - target)).ceil() as u64;
+        Self { pairs, most_compared: u64::MAX, seed: !seed }
+    }
 }
 
 /// Left rows drawn at random, and every pair of theirs.

@@ -38,6 +38,14 @@ impl RecallTally {
         }
     }
 
+    /// Whether so few pairs are missing that a search may stop: at most a quarter of those that `target` lets it miss, out of
+    /// enough pairs to tell. A sample that says so is not the one to certify the search with.
+    pub fn suffices(&self, target: f64) -> bool {
+        let missed = self.found.iter().filter(|found| !**found).count() as f64;
+        let allowed = self.found.len() as f64 * (1.0 - target);
+        allowed >= 4.0 && missed <= allowed / 4.0
+    }
+
     /// The certificate of a recall of at least `target`, as things stand.
     pub fn certificate(&self, target: f64) -> RecallCertificate {
         let pairs = self.sample.pairs.len() as u64;

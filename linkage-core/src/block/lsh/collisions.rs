@@ -8,7 +8,7 @@ use super::super::rows::TokenRows;
 pub(super) const MAX_BITS: usize = 64;
 
 /// Rows looked at per side, and bands tried.
-const SAMPLE_ROWS: usize = 1 << 17;
+const SAMPLE_ROWS: usize = 1 << 16;
 const TRIES: u64 = 4;
 
 /// What the streams of draws are for.

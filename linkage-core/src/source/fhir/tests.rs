@@ -29,9 +29,9 @@ fn the_golden_file_becomes_these_rows() {
     let (rows, malformed) = read(GOLDEN.as_bytes()).unwrap();
     let expected = [
         "1 3 [1311234567:000123] ヤマダ|ハナコ|山田|花子|1983-03-04|female|123-4567|00012345|あいう|１８７|05",
-        "2 4 [] スズキイチロウ||鈴木一郎||1948-02|male||06132013||１８７|",
+        "2 4 [::06132013::187::1:1948-02:鈴木一郎] スズキイチロウ||鈴木一郎||1948-02|male||06132013||１８７|",
         "4 0 [A1::12131234::7654321:::19800101:タナカジロウ] タナカ|ジロウ|||1980-01-01|unknown||12131234||7654321|",
-        "5 0 [] ||佐藤|三郎|1970|||00012345|１２－３４|５６７８|00",
+        "5 0 [::00012345:1234:5678:00::1970:佐藤三郎] ||佐藤|三郎|1970|||00012345|１２－３４|５６７８|00",
     ];
     assert_eq!(rows, expected);
     assert_eq!(malformed, [6]);
@@ -84,17 +84,22 @@ fn names_are_found_by_representation_script_and_use() {
     let extension =
         |key: &str, code: &str| format!(r#"{{"extension":[{{"url":"{REPRESENTATION}","{key}":"{code}"}}],"#);
     for (json, expected) in [
-        (r#"[{"text":"山田花子"}]"#.to_owned(), ("山田花子", "")),
-        (r#"[{"text":"YAMADA HANAKO"},{"text":"ﾔﾏﾀﾞ ﾊﾅｺ"}]"#.to_owned(), ("", "ﾔﾏﾀﾞ ﾊﾅｺ")),
-        (r#"[{"use":"old","text":"佐藤 花子"},{"use":"official","text":"山田 花子"}]"#.to_owned(), ("山田 花子", "")),
-        (r#"[{"family":"山田","given":["花","子"],"text":"x"}]"#.to_owned(), ("山田 花 子", "")),
-        (format!(r#"[{}"text":"ヤマダ　ハナコ"}}]"#, extension("valueString", "IDE")), ("ヤマダ　ハナコ", "")),
-        (format!(r#"[{}"text":"YAMADA"}}]"#, extension("valueCode", "ABC")), ("", "")),
-        (r#"{"text":"山田"}"#.to_owned(), ("山田", "")),
-        ("3".to_owned(), ("", "")),
+        (r#"[{"text":"山田花子"}]"#.to_owned(), "山田花子|||"),
+        (r#"[{"text":"YAMADA HANAKO"},{"text":"ﾔﾏﾀﾞ ﾊﾅｺ"}]"#.to_owned(), "|ﾔﾏﾀﾞ ﾊﾅｺ|YAMADA HANAKO|"),
+        (r#"[{"use":"old","text":"佐藤 花子"},{"use":"official","text":"山田 花子"}]"#.to_owned(), "山田 花子|||佐藤"),
+        (r#"[{"use":"maiden","family":"佐藤"},{"text":"山田 花子"}]"#.to_owned(), "山田 花子|||佐藤"),
+        (r#"[{"text":"山田 花子"},{"use":"old","text":"サトウ ハナコ"}]"#.to_owned(), "山田 花子|||"),
+        (r#"[{"use":"old","text":"佐藤花子"}]"#.to_owned(), "佐藤花子|||"),
+        (r#"[{"family":"山田","given":["花","子"],"text":"x"}]"#.to_owned(), "山田 花 子|||"),
+        (format!(r#"[{}"text":"ヤマダ　ハナコ"}}]"#, extension("valueString", "IDE")), "|ヤマダ　ハナコ||"),
+        (format!(r#"[{}"text":"YAMADA"}}]"#, extension("valueCode", "ABC")), "||YAMADA|"),
+        (r#"{"text":"山田"}"#.to_owned(), "山田|||"),
+        ("3".to_owned(), "|||"),
     ] {
-        let (name, kana) = names(&serde_json::from_str(&json).unwrap());
-        assert_eq!((name.as_str(), kana.as_str()), expected, "{json}");
+        let mut person = Person::default();
+        person.set_all_names(&names(&serde_json::from_str(&json).unwrap()));
+        let columns = [Column::NameKanji, Column::NameKana, Column::NameLatin, Column::FormerFamilyKanji];
+        assert_eq!(columns.map(|column| person.get(column)).join("|"), expected, "{json}");
     }
 }
 

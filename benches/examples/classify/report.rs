@@ -1,0 +1,183 @@
+//! Figures: what the model claims, and what is so.
+
+use std::collections::HashMap;
+use std::io::{Write as _, stdout};
+use std::time::Instant;
+
+use linkage_core::classify::{self, Judged, Model, Options};
+use linkage_core::evaluate::{LinkedPair, Quality, Truth, one_to_one, pair_quality};
+use serde_json::{Value, json};
+
+use crate::clusters::{self, Method};
+use crate::data::Households;
+use crate::{Found, Result, Study};
+
+pub fn report(data: &str, schema: &str, study: &Study, households: &Households, as_json: bool) -> Result<()> {
+    let run = study.run();
+    let start = Instant::now();
+    let model = classify::learn(&run, &study.frequencies, &Options::default());
+    let seconds = start.elapsed().as_secs_f64();
+    let judged: Vec<Vec<Judged>> = (0..study.found.len()).map(|link| model.judge(&run, link)).collect();
+
+    let pairs = pairs(study, &judged, &model);
+    let clusters: Vec<Method> = clusters::compare(study, &run, &model, households);
+    let estimates = model.estimates(model.cut());
+    let interval = |e: classify::Estimate| json!({ "value": e.value, "low": e.low, "high": e.high });
+    let merged = model.weights().map_or(&[][..], |weights| weights.merged());
+    let document = json!({
+        "data": data, "schema": schema,
+        "records": study.tables.iter().map(|table| table.tokens.len()).collect::<Vec<_>>(),
+        "candidates": study.found.iter().map(|found| found.candidates.len()).sum::<usize>(),
+        "learning_seconds": seconds,
+        "merged_segments": merged.iter().map(|m| json!({ "segments": m.segments, "bits": m.bits, "lift": m.lift })).collect::<Vec<_>>(),
+        "cut": model.cut(),
+        "unsupervised": measures(&pairs.own), "hindsight": measures(&pairs.hindsight),
+        "supervised": pairs.supervised.as_ref().map(measures), "raw_precision": pairs.raw.precision(),
+        "estimates": {
+            "matches": interval(estimates.matches), "precision": interval(estimates.precision),
+            "recall": interval(estimates.recall), "f1": interval(estimates.f1),
+            "raw_precision": estimates.raw_precision, "counted_precision": estimates.counted_precision,
+            "warning": estimates.warning,
+        },
+        "true_matches": pairs.own.true_positives + pairs.own.false_negatives,
+        "review": { "pairs": pairs.review, "true": pairs.review_true },
+        "clusters": clusters.iter().map(Method::json).collect::<Vec<_>>(),
+    });
+    let mut out = stdout().lock();
+    if as_json {
+        writeln!(out, "{document:#}")?;
+        return Ok(());
+    }
+    writeln!(out, "{data}, {schema}: {} candidates, learnt in {seconds:.1} s", document["candidates"])?;
+    for merged in merged {
+        let [a, b] = merged.segments;
+        writeln!(out, "  segments {a} and {b} merged: {:.1} bits, lift {:.0}", merged.bits, merged.lift)?;
+    }
+    line(&mut out, "one-to-one, unsupervised", &pairs.own)?;
+    line(&mut out, "one-to-one, best threshold in hindsight", &pairs.hindsight)?;
+    if let Some(supervised) = &pairs.supervised {
+        line(&mut out, "one-to-one, gold sample of 500", supervised)?;
+    }
+    let e = |e: classify::Estimate| format!("{:.4} ({:.4} to {:.4})", e.value, e.low, e.high);
+    writeln!(out, "  estimated without truth: precision {}, recall {}", e(estimates.precision), e(estimates.recall))?;
+    writeln!(
+        out,
+        "  matches {:.0} ({:.0} to {:.0}), really {}; raw precision {:.4} by mixture, {} by counting, really {:.4}{}",
+        estimates.matches.value,
+        estimates.matches.low,
+        estimates.matches.high,
+        document["true_matches"],
+        estimates.raw_precision,
+        estimates.counted_precision.map_or("-".into(), |p| format!("{p:.4}")),
+        pairs.raw.precision(),
+        if estimates.warning { "; WARNING: the two differ" } else { "" }
+    )?;
+    writeln!(out, "  review zone: {} pairs, {} of them true", pairs.review, pairs.review_true)?;
+    writeln!(out, "  clusters                    precision  recall    F1      wrong pairs: twins, family, strangers")?;
+    for method in &clusters {
+        writeln!(out, "{}", method.line())?;
+    }
+    Ok(())
+}
+
+fn line(out: &mut impl std::io::Write, what: &str, q: &Quality) -> std::io::Result<()> {
+    writeln!(out, "  {what:<42} P {:.4}  R {:.4}  F1 {:.4}", q.precision(), q.recall(), q.f1())
+}
+
+fn measures(q: &Quality) -> Value {
+    json!({ "precision": q.precision(), "recall": q.recall(), "f1": q.f1() })
+}
+
+struct Pairs {
+    own: Quality,
+    hindsight: Quality,
+    supervised: Option<Quality>,
+    raw: Quality,
+    review: usize,
+    review_true: usize,
+}
+
+/// One-to-one links over all pairs of databases; rows of each get numbers of their own.
+fn pairs(study: &Study, judged: &[Vec<Judged>], model: &Model) -> Pairs {
+    let (mut truth, mut by_value, mut accepted, mut raw) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut review, mut review_true) = (0, 0);
+    let (mut from, mut gold_links) = ([0_u32; 2], Vec::new());
+    let gold = gold(study);
+    for (found, judged) in study.found.iter().zip(judged) {
+        let matched = true_pairs(study, found);
+        let linked = |(c, score): (&classify::Candidate, f64)| LinkedPair {
+            left: c.left + from[0],
+            right: c.right + from[1],
+            score,
+            exact: c.exact,
+        };
+        let candidates = || found.candidates.iter();
+        by_value.extend(candidates().zip(judged.iter().map(|j| f64::from(j.value))).map(linked));
+        let chances = candidates().zip(judged.iter().map(|j| f64::from(j.probability)));
+        accepted.extend(chances.clone().filter(|(c, p)| c.exact || *p >= model.cut()).map(linked));
+        let sure = |(c, j): &(&classify::Candidate, &Judged)| !c.exact && f64::from(j.probability) >= model.cut();
+        let lowest = candidates().zip(judged).filter(sure).map(|(_, j)| j.value);
+        let lowest = lowest.fold(f32::INFINITY, f32::min);
+        raw.extend(
+            candidates().zip(judged).filter(|(c, j)| !c.exact && j.value >= lowest).map(|(c, _)| linked((c, 0.0))),
+        );
+        for (candidate, judged) in candidates().zip(judged) {
+            if !candidate.exact && model.zone(judged.probability.into()) == classify::Zone::Review {
+                review += 1;
+                review_true += usize::from(matched.contains(&(candidate.left, candidate.right)));
+            }
+        }
+        if let Some(gold) = &gold {
+            let chances = candidates().map(|c| (c, gold.probability(c))).filter(|(c, p)| c.exact || *p >= 0.5);
+            gold_links.extend(chances.map(linked));
+        }
+        truth.extend(matched.into_iter().map(|(a, b)| (a + from[0], b + from[1])));
+        from = [from[0] + study.cut[found.left].rows() as u32, from[1] + study.cut[found.right].rows() as u32];
+    }
+    let truth: Truth = truth.into_iter().collect();
+    let assigned = one_to_one(&by_value);
+    Pairs {
+        own: pair_quality(one_to_one(&accepted), &truth),
+        hindsight: hindsight(&assigned, &truth),
+        supervised: gold.map(|_| pair_quality(one_to_one(&gold_links), &truth)),
+        raw: pair_quality(raw, &truth),
+        review,
+        review_true,
+    }
+}
+
+pub fn true_pairs(study: &Study, found: &Found) -> std::collections::HashSet<(u32, u32)> {
+    let right: HashMap<u64, u32> = study.tables[found.right].people.iter().copied().zip(0..).collect();
+    let left = (0u32..).zip(&study.tables[found.left].people);
+    left.filter_map(|(row, person)| Some((row, *right.get(person)?))).collect()
+}
+
+/// The best of all thresholds on the value, over the assigned pairs.
+fn hindsight(assigned: &[LinkedPair], truth: &Truth) -> Quality {
+    let mut ordered = assigned.to_vec();
+    ordered.sort_by(|a, b| b.exact.cmp(&a.exact).then(b.score.total_cmp(&a.score)));
+    let (mut right, mut best) = (0.0, (0.0, 0));
+    for (at, pair) in ordered.iter().enumerate() {
+        right += f64::from(u8::from(truth.contains(pair.left, pair.right)));
+        let f1 = 2.0 * right / ((at + 1) as f64 + truth.len() as f64);
+        if f1 > best.0 {
+            best = (f1, at + 1);
+        }
+    }
+    pair_quality(ordered[..best.1].iter().copied(), truth)
+}
+
+/// A model from 500 candidates that somebody has looked at, spread evenly over all.
+fn gold(study: &Study) -> Option<classify::GoldModel> {
+    let all: usize = study.found.iter().map(|found| found.candidates.len()).sum();
+    let mut sample = Vec::new();
+    for (link, found) in study.found.iter().enumerate() {
+        let matched = true_pairs(study, found);
+        sample.extend(found.candidates.iter().step_by((all / 500).max(1)).map(|candidate| classify::GoldPair {
+            link,
+            candidate: *candidate,
+            matched: matched.contains(&(candidate.left, candidate.right)),
+        }));
+    }
+    classify::learn_from_gold(&study.run(), &study.frequencies, &sample, &Options::default())
+}

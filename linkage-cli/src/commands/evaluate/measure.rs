@@ -1,0 +1,211 @@
+//! The links that one schema proposes, and how good they are.
+
+use anyhow::bail;
+use linkage_core::classify::Decision;
+use linkage_core::cluster::{Cluster, Member, ScoredPair, cluster};
+use linkage_core::dice::{DiceThreshold, Kernel};
+use linkage_core::evaluate::{
+    Candidates, Comparison, Interval, LinkedPair, Quality, Spread, bootstrap, by_group, pair_quality, units,
+};
+use linkage_core::schema::LinkageSchema;
+
+use super::labels::Labels;
+use super::learnt::{Learnt, learnt};
+use super::results::{About, Measurement};
+use super::study::{Decide, Encoded, Study};
+
+/// More pairs than this do not help anybody, and would not fit into memory for long.
+const MOST_PAIRS: usize = 50_000_000;
+
+/// The quality at one threshold.
+pub(super) struct Point {
+    pub(super) threshold: f64,
+    /// Every pair that the threshold accepts.
+    pub(super) raw: Quality,
+    /// The same after at most one record of each table was linked to a person.
+    pub(super) linked: Quality,
+}
+
+/// What one schema is worth on one study.
+pub(super) struct Outcome {
+    pub(super) schema: LinkageSchema,
+    pub(super) decide: Decide,
+    pub(super) encoded: Encoded,
+    pub(super) labels: Labels,
+    pub(super) exact_pairs: usize,
+    pub(super) candidates: Candidates,
+    /// By threshold, where links are chosen by one.
+    pub(super) points: Vec<Point>,
+    /// The quality of the links.
+    pub(super) quality: Quality,
+    pub(super) spread: Option<Spread>,
+    /// Column, value and quality of the links.
+    pub(super) groups: Vec<(String, String, Quality)>,
+    pub(super) links: Vec<LinkedPair>,
+    pub(super) clusters: Vec<Cluster>,
+    /// What the tokens alone let expect.
+    pub(super) learnt: Option<Decision>,
+}
+
+impl Outcome {
+    pub(super) fn measure(study: &Study, schema: LinkageSchema, decide: Decide) -> anyhow::Result<Self> {
+        let mut encoded = study.encode(&schema)?;
+        let labels = study.labels(&mut encoded)?;
+        let own = schema.threshold();
+        let (mut points, mut clusters, mut decision) = (Vec::new(), Vec::new(), None);
+        let pairs = match decide {
+            Decide::Learnt => {
+                let Learnt { candidates, decision: learnt } = learnt(&encoded, &schema, study.seed)?;
+                clusters.clone_from(&learnt.clusters);
+                decision = Some(learnt);
+                candidates
+            }
+            Decide::Threshold => {
+                let thresholds = study.thresholds.with(own);
+                let lowest = thresholds.first().copied().unwrap_or(own);
+                let pairs = pairs(&encoded, schema.layout().segments(), lowest)?;
+                for threshold in thresholds {
+                    let accepted = || pairs.iter().filter(|pair| pair.accepted(threshold.as_f64())).copied();
+                    let found = cluster(accepted().map(|pair| scored(&encoded, pair)).collect(), &[]);
+                    points.push(Point {
+                        threshold: threshold.as_f64(),
+                        raw: pair_quality(accepted(), &labels.truth),
+                        linked: pair_quality(links_of(&encoded, &found), &labels.truth),
+                    });
+                    if threshold == own {
+                        clusters = found;
+                    }
+                }
+                pairs
+            }
+        };
+        let true_kept = pairs.iter().filter(|pair| labels.truth.contains(pair.left, pair.right)).count() as u64;
+        let candidates = Candidates {
+            possible: encoded.possible(),
+            kept: pairs.len() as u64,
+            true_kept,
+            true_pairs: labels.truth.len(),
+        };
+        let mut links = links_of(&encoded, &clusters);
+        let quality = pair_quality(links.iter().copied(), &labels.truth);
+        let spread = bootstrap(&units(links.iter().copied(), &labels.truth), study.bootstrap, study.seed);
+        let groups = match labels.groups.is_empty() {
+            true => Vec::new(),
+            false => by_group(links.iter().copied(), &labels.truth, |left, right| labels.groups.of_pair(left, right))
+                .into_iter()
+                .map(|(group, quality)| {
+                    let (column, value) = labels.groups.name(group).clone();
+                    (column, value, quality)
+                })
+                .collect(),
+        };
+        let exact_pairs = pairs.iter().filter(|pair| pair.exact).count();
+        with_scores(&mut links, &pairs);
+        Ok(Self {
+            schema,
+            decide,
+            encoded,
+            labels,
+            exact_pairs,
+            candidates,
+            points,
+            quality,
+            spread,
+            groups,
+            links,
+            clusters,
+            learnt: decision,
+        })
+    }
+
+    /// The threshold that the links were chosen by.
+    pub(super) fn threshold(&self) -> Option<f64> {
+        (self.decide == Decide::Threshold).then(|| self.schema.threshold().as_f64())
+    }
+
+    /// The point with the highest F1 after linking; among equals the highest threshold, which makes fewer wrong links on
+    /// data that were not seen.
+    pub(super) fn best(&self) -> Option<&Point> {
+        self.points.iter().max_by(|a, b| a.linked.f1().total_cmp(&b.linked.f1()))
+    }
+
+    pub(super) fn measurements(&self, study: &str) -> Vec<Measurement> {
+        let about = About { study, schema: self.schema.name(), decision: self.decide.name() };
+        let mut all = vec![
+            about.measurement("candidates", None, "reduction_ratio", self.candidates.reduction_ratio(), None),
+            about.measurement("candidates", None, "pair_completeness", self.candidates.pair_completeness(), None),
+        ];
+        for point in &self.points {
+            all.extend(about.quality("pairs", Some(point.threshold), &point.raw, None));
+            // The links' own threshold comes below, with its intervals.
+            if Some(point.threshold) != self.threshold() {
+                all.extend(about.quality("links", Some(point.threshold), &point.linked, None));
+            }
+        }
+        all.extend(about.quality("links", self.threshold(), &self.quality, self.spread.as_ref()));
+        if let Some(learnt) = &self.learnt {
+            let of = &learnt.estimates;
+            for (name, estimate) in [("precision", of.precision), ("recall", of.recall), ("f1", of.f1)] {
+                let interval = Interval { low: estimate.low, high: estimate.high };
+                all.push(about.measurement("estimate", None, name, estimate.value, Some(interval)));
+            }
+            all.push(about.measurement("estimate", None, "review_pairs", learnt.review.len() as f64, None));
+            all.push(about.measurement("estimate", None, "warning", f64::from(u8::from(of.warning)), None));
+        }
+        for (column, value, quality) in &self.groups {
+            let group = format!("{column}={value}");
+            let measures = about.quality("group", self.threshold(), quality, None);
+            all.extend(measures.into_iter().map(|one| Measurement { group: Some(group.clone()), ..one }));
+        }
+        all
+    }
+}
+
+/// Every pair of two tables that a run would propose at this threshold; rows count through all tables.
+fn pairs(encoded: &Encoded, segments: usize, threshold: DiceThreshold) -> anyhow::Result<Vec<LinkedPair>> {
+    let kernel = Kernel::detect()?;
+    let mut all = Vec::new();
+    for (left, right) in (0..encoded.tables.len()).flat_map(|l| (l + 1..encoded.tables.len()).map(move |r| (l, r))) {
+        let (a, b) = (&encoded.tables[left].tokens, &encoded.tables[right].tokens);
+        let comparison = Comparison::segmented(a, b, segments)?;
+        let Some(found) = comparison.pairs(kernel, threshold, MOST_PAIRS - all.len()) else {
+            bail!("more than {MOST_PAIRS} pairs reach {threshold}\nhint: raise the lowest of --thresholds");
+        };
+        let starts = (encoded.starts[left], encoded.starts[right]);
+        let global = |pair: LinkedPair| LinkedPair { left: pair.left + starts.0, right: pair.right + starts.1, ..pair };
+        all.extend(found.into_iter().map(global));
+    }
+    Ok(all)
+}
+
+fn scored(encoded: &Encoded, pair: LinkedPair) -> ScoredPair {
+    let member = |row| {
+        let (table, row) = encoded.locate(row);
+        Member { database: table as u16, record: row }
+    };
+    ScoredPair { left: member(pair.left), right: member(pair.right), score: pair.score, exact: pair.exact }
+}
+
+/// Every pair of records of different tables in one cluster; the score is that of no pair yet.
+fn links_of(encoded: &Encoded, clusters: &[Cluster]) -> Vec<LinkedPair> {
+    let mut links = Vec::new();
+    for cluster in clusters {
+        for (index, a) in cluster.members.iter().enumerate() {
+            let row = |member: &Member| encoded.starts[usize::from(member.database)] + member.record;
+            let others = cluster.members[index + 1..].iter().filter(|b| b.database != a.database);
+            links.extend(others.map(|b| LinkedPair { left: row(a), right: row(b), score: f64::NAN, exact: false }));
+        }
+    }
+    links
+}
+
+/// Gives links the scores of the candidates; a link that only its cluster makes keeps none.
+fn with_scores(links: &mut [LinkedPair], candidates: &[LinkedPair]) {
+    let known: std::collections::HashMap<(u32, u32), &LinkedPair> =
+        candidates.iter().map(|pair| ((pair.left, pair.right), pair)).collect();
+    for link in links {
+        if let Some(candidate) = known.get(&(link.left, link.right)) {
+            (link.score, link.exact) = (candidate.score, candidate.exact);
+        }
+    }
+}

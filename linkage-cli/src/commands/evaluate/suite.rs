@@ -1,0 +1,87 @@
+//! `linkage evaluate suite`: a whole study again, from one file.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use linkage_core::schema::LinkageSchema;
+use serde::Deserialize;
+
+use super::measure::Outcome;
+use super::study::Study;
+use super::{report, results};
+
+const EXAMPLES: &str = "\
+Examples:
+  linkage evaluate suite study.toml --results study.parquet
+
+study.toml:
+  [[study]]
+  name = \"febrl4-half\"
+  left = \"half/a.csv\"
+  right = \"half/b.csv\"
+  truth = \"half/truth.csv\"
+  schema = [\"person-en\", \"person-en-max-quality\"]
+
+Keys are the options of `linkage evaluate`, with underscores; paths lie beside the file.";
+
+/// The arguments of `linkage evaluate suite`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct SuiteArgs {
+    /// The suite: TOML with a list of [[study]]
+    #[arg(value_name = "SUITE.toml")]
+    suite: PathBuf,
+    /// Write every measure of every study as a row: Parquet, JSON or CSV by the ending of the name
+    #[arg(long, value_name = "FILE")]
+    results: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Suite {
+    study: Vec<Study>,
+}
+
+pub(super) fn run(args: &SuiteArgs) -> anyhow::Result<ExitCode> {
+    let context = || format!("{}", args.suite.display());
+    let text = std::fs::read_to_string(&args.suite).with_context(context)?;
+    let suite: Suite = toml::from_str(&text).with_context(context)?;
+    if suite.study.is_empty() {
+        bail!("{}: there is no [[study]] in it", args.suite.display());
+    }
+    let folder = args.suite.parent().unwrap_or(Path::new(""));
+    let mut measurements = Vec::new();
+    for (number, study) in suite.study.into_iter().enumerate() {
+        let study = study.within(folder);
+        eprint(&format!("study {}: {}", number + 1, study.name));
+        let outcomes = outcomes(&study).with_context(|| format!("study {:?}", study.name))?;
+        outcomes.iter().for_each(|outcome| measurements.extend(outcome.measurements(&study.name)));
+        println(&format!("\n{}", study.name))?;
+        report::side_by_side(&outcomes)?;
+    }
+    if let Some(path) = &args.results {
+        results::write(path, &measurements)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One outcome for each schema of a study and each way to choose links.
+pub(super) fn outcomes(study: &Study) -> anyhow::Result<Vec<Outcome>> {
+    let schemas = study.schema.iter().map(|schema| Ok(LinkageSchema::load(schema)?));
+    let schemas: Vec<LinkageSchema> = schemas.collect::<anyhow::Result<_>>()?;
+    let ways = schemas.iter().flat_map(|schema| study.decide.iter().map(move |decide| (schema.clone(), *decide)));
+    ways.map(|(schema, decide)| Outcome::measure(study, schema, decide)).collect()
+}
+
+fn println(line: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    writeln!(std::io::stdout().lock(), "{line}")
+}
+
+fn eprint(line: &str) {
+    use std::io::Write as _;
+    // Nothing can be done about a closed stderr.
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}

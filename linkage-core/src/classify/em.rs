@@ -1,0 +1,297 @@
+//! Match weights by EM: m from pairs that are each other's best, u from chance.
+
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+
+use super::background::{Background, Joint};
+use super::pattern::{CLASSES, EQUAL, KINDS, LEVELS, MISSING, PARTIAL, Pattern, kind};
+use super::segments::Frequencies;
+
+const ROUNDS: usize = 100;
+/// Largest change of an m-probability at which EM stops.
+const CONVERGED: f64 = 1e-5;
+/// Pairs that the prior belief in m is worth.
+const PRIOR: f64 = 2.0;
+/// Pairs that the belief in independence is worth, in each cell of a merged pair of segments.
+const SHRINK: f64 = 4.0;
+/// Segments are merged when treating them as independent would misstate the weight of a true pair by this many bits.
+const MERGE_BITS: f64 = 0.5;
+/// Patterns per piece of work.
+const PIECE: usize = 1 << 12;
+
+/// What is asked of EM: distinct patterns of the pairs that are each other's best.
+pub(super) struct Observed {
+    /// By link and pattern: how many pairs, and how many of them are anchors.
+    pub(super) patterns: Vec<(usize, Pattern, f64, f64)>,
+    /// By link: the number of pairs of rows.
+    pub(super) comparisons: Vec<f64>,
+}
+
+impl Observed {
+    /// Counts equal patterns once. The order is that of links and patterns, so that sums do not depend on hashing.
+    pub(super) fn count(pairs: impl Iterator<Item = (usize, Pattern, bool)>, comparisons: Vec<f64>) -> Self {
+        let mut counts: HashMap<(usize, Pattern), (f64, f64)> = HashMap::new();
+        for (link, pattern, anchor) in pairs {
+            let entry = counts.entry((link, pattern)).or_default();
+            entry.0 += 1.0;
+            entry.1 += f64::from(u8::from(anchor));
+        }
+        let mut patterns: Vec<_> =
+            counts.into_iter().map(|((link, pattern), (all, anchors))| (link, pattern, all, anchors)).collect();
+        patterns.sort_unstable_by_key(|&(link, pattern, ..)| (link, pattern));
+        Self { patterns, comparisons }
+    }
+}
+
+/// Match weights: what each level of each segment, and each merged pair of segments, says for or against a match.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weights {
+    /// By segment, by level: log2 of m/u.
+    pub(super) levels: Vec<[f64; LEVELS]>,
+    /// Merged pairs of segments.
+    pub(super) merged: Vec<Merged>,
+    /// By segment: the chance that a true pair is equal, among those that both have it.
+    pub(super) equal: Vec<f64>,
+}
+
+/// Two segments that say partly the same.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Merged {
+    /// The two segments, ascending.
+    pub segments: [usize; 2],
+    /// Bits by which their independent weights misstate a true pair, on average.
+    pub bits: f64,
+    /// How many times more often than by chance pairs of different people are equal in both.
+    pub lift: f64,
+    /// By kinds of agreement: what is added to the weights of the two.
+    correction: Joint,
+}
+
+impl Weights {
+    /// The segments that were merged because they say partly the same.
+    #[must_use]
+    pub fn merged(&self) -> &[Merged] {
+        &self.merged
+    }
+
+    /// The weight of a segment that differs as much as can be, of one that is equal with a value of average frequency,
+    /// and the chance that a true pair is equal in it.
+    #[must_use]
+    pub fn summary(&self, segment: usize, frequencies: &Frequencies) -> [f64; 3] {
+        let levels = &self.levels[segment];
+        let equal = &levels[usize::from(EQUAL)..];
+        let average = frequencies.shares[segment].iter().zip(equal).map(|(share, weight)| share * weight).sum();
+        [levels[1], average, self.equal[segment]]
+    }
+
+    /// The weight of a pattern, in bits: log2 of how many times more likely it is among true pairs than by chance.
+    #[must_use]
+    pub fn weight(&self, pattern: Pattern) -> f64 {
+        let alone: f64 = self.levels.iter().enumerate().map(|(s, levels)| levels[usize::from(pattern.level(s))]).sum();
+        let merged: f64 = self
+            .merged
+            .iter()
+            .map(|merged| {
+                let [s, t] = merged.segments;
+                merged.correction[kind(pattern.level(s))][kind(pattern.level(t))]
+            })
+            .sum();
+        alone + merged
+    }
+}
+
+/// Probabilities of agreement among true pairs: by segment the ten levels of unequal segments, then equality.
+type Agreement = [f64; PARTIAL + 1];
+
+/// Learns weights.
+///
+/// u is fixed. m starts from the anchors; then E: the posterior of each pattern, from its weight and the prior odds
+/// matches/comparisons of its link; M: m and the number of matches from the posteriors. Frequencies enter through
+/// equality: m(equal, class) = m(equal) · share of the class, u(equal, class) as counted.
+pub(super) fn learn(observed: &Observed, background: &Background, frequencies: &Frequencies) -> (Weights, Vec<f64>) {
+    let segments = background.levels.len();
+    let mut posterior: Vec<f64> = observed.patterns.iter().map(|(.., all, anchors)| anchors / all).collect();
+    let mut m = agreement(observed, &posterior, segments);
+    let mut weights = weigh(&m, observed, &posterior, background, frequencies);
+    for _ in 0..ROUNDS {
+        let matches = matches(observed, &posterior);
+        posterior = expect(observed, &weights, &matches);
+        let next = agreement(observed, &posterior, segments);
+        let change = m.iter().flatten().zip(next.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        m = next;
+        weights = weigh(&m, observed, &posterior, background, frequencies);
+        if change < CONVERGED {
+            break;
+        }
+    }
+    let matches = matches(observed, &posterior);
+    (weights, matches)
+}
+
+/// Counts weights among pairs that are known to be true: all that were observed.
+pub(super) fn count(observed: &Observed, background: &Background, frequencies: &Frequencies) -> Weights {
+    let certain = vec![1.0; observed.patterns.len()];
+    let m = agreement(observed, &certain, background.levels.len());
+    weigh(&m, observed, &certain, background, frequencies)
+}
+
+fn expect(observed: &Observed, weights: &Weights, matches: &[f64]) -> Vec<f64> {
+    observed
+        .patterns
+        .par_chunks(PIECE)
+        .flat_map_iter(|piece| {
+            piece.iter().map(|&(link, pattern, ..)| {
+                let prior = (matches[link].max(1.0) / observed.comparisons[link].max(1.0)).min(0.5);
+                let odds = (weights.weight(pattern) + (prior / (1.0 - prior)).log2()).exp2();
+                odds / (1.0 + odds)
+            })
+        })
+        .collect()
+}
+
+/// Expected number of matches by link.
+fn matches(observed: &Observed, posterior: &[f64]) -> Vec<f64> {
+    let mut matches = vec![0.0; observed.comparisons.len()];
+    for (&(link, _, all, _), posterior) in observed.patterns.iter().zip(posterior) {
+        matches[link] += all * posterior;
+    }
+    matches
+}
+
+fn agreement(observed: &Observed, posterior: &[f64], segments: usize) -> Vec<Agreement> {
+    let pieces: Vec<Vec<Agreement>> = observed
+        .patterns
+        .par_chunks(PIECE)
+        .zip(posterior.par_chunks(PIECE))
+        .map(|(patterns, posteriors)| {
+            let mut sums = vec![[0.0; PARTIAL + 1]; segments];
+            for (&(_, pattern, all, _), posterior) in patterns.iter().zip(posteriors) {
+                for (segment, sums) in sums.iter_mut().enumerate() {
+                    let level = pattern.level(segment);
+                    if level != MISSING {
+                        sums[usize::from(level.min(EQUAL)) - 1] += all * posterior;
+                    }
+                }
+            }
+            sums
+        })
+        .collect();
+    (0..segments)
+        .map(|segment| {
+            let mut m: Agreement = std::array::from_fn(|level| pieces.iter().map(|piece| piece[segment][level]).sum());
+            // The prior belief: nine in ten are equal, the rest is spread evenly.
+            let total: f64 = m.iter().sum::<f64>() + PRIOR;
+            for (level, m) in m.iter_mut().enumerate() {
+                let believed = if level == PARTIAL { 0.9 } else { 0.1 / PARTIAL as f64 };
+                *m = (*m + PRIOR * believed) / total;
+            }
+            m
+        })
+        .collect()
+}
+
+fn weigh(
+    m: &[Agreement],
+    observed: &Observed,
+    posterior: &[f64],
+    background: &Background,
+    frequencies: &Frequencies,
+) -> Weights {
+    let levels: Vec<[f64; LEVELS]> = m
+        .iter()
+        .enumerate()
+        .map(|(segment, m)| {
+            let u = &background.levels[segment];
+            let mut levels = [0.0; LEVELS];
+            let ratios = rising(&m[..PARTIAL], &u[1..=PARTIAL]);
+            levels[1..=PARTIAL].copy_from_slice(&ratios);
+            for class in 0..CLASSES {
+                let (share, chance) = (frequencies.shares[segment][class], frequencies.equal[segment][class]);
+                let ratio = if share > 0.0 { m[PARTIAL] * share / chance } else { 1.0 };
+                // Equality never says less than the closest inequality.
+                levels[usize::from(EQUAL) + class] = ratio.log2().max(ratios[PARTIAL - 1]);
+            }
+            levels
+        })
+        .collect();
+    let merged = merge(observed, posterior, background);
+    Weights { levels, merged, equal: m.iter().map(|m| m[PARTIAL]).collect() }
+}
+
+/// log2 of m/u, made to rise with similarity by pooling neighbours that do not (pool adjacent violators).
+fn rising(m: &[f64], u: &[f64]) -> Vec<f64> {
+    let mut pools: Vec<(f64, f64, usize)> = Vec::new();
+    for (&m, &u) in m.iter().zip(u) {
+        pools.push((m, u, 1));
+        while let [.., (m1, u1, n1), (m2, u2, n2)] = pools[..]
+            && m1 * u2 > m2 * u1
+        {
+            pools.truncate(pools.len() - 2);
+            pools.push((m1 + m2, u1 + u2, n1 + n2));
+        }
+    }
+    pools.iter().flat_map(|&(m, u, levels)| std::iter::repeat_n((m / u).log2(), levels)).collect()
+}
+
+/// The pairs of segments to merge: a forest, the strongest dependence first, so that their joint distribution is a
+/// product over its edges (Chow and Liu 1968).
+fn merge(observed: &Observed, posterior: &[f64], background: &Background) -> Vec<Merged> {
+    let segments = background.levels.len();
+    let pairs: Vec<(usize, usize)> = (0..segments).flat_map(|s| (s + 1..segments).map(move |t| (s, t))).collect();
+    let mut all: Vec<Merged> =
+        pairs.into_par_iter().map(|(s, t)| dependence(observed, posterior, background, s, t)).collect();
+    all.retain(|merged| merged.bits >= MERGE_BITS);
+    all.sort_by(|a, b| b.bits.total_cmp(&a.bits));
+    let mut group: Vec<usize> = (0..segments).collect();
+    all.retain(|merged| {
+        let [a, b] = merged.segments.map(|segment| group[segment]);
+        if a != b {
+            group.iter_mut().filter(|group| **group == b).for_each(|group| *group = a);
+        }
+        a != b
+    });
+    all
+}
+
+fn dependence(observed: &Observed, posterior: &[f64], background: &Background, s: usize, t: usize) -> Merged {
+    let mut joint: Joint = [[0.0; KINDS]; KINDS];
+    for (&(_, pattern, all, _), posterior) in observed.patterns.iter().zip(posterior) {
+        joint[kind(pattern.level(s))][kind(pattern.level(t))] += all * posterior;
+    }
+    let among_matches = lifts(&joint);
+    let mut by_chance = lifts(&background.joint[s][t]);
+    let (found, expected) = background.equal_both[s][t];
+    by_chance[KINDS - 1][KINDS - 1] = (found + SHRINK) / (expected + SHRINK);
+    let mut correction: Joint = [[0.0; KINDS]; KINDS];
+    let (mut bits, mut pairs) = (0.0, 0.0);
+    for a in 1..KINDS {
+        for b in 1..KINDS {
+            correction[a][b] = (among_matches[a][b] / by_chance[a][b]).log2();
+            bits += joint[a][b] * correction[a][b].abs();
+            pairs += joint[a][b];
+        }
+    }
+    Merged {
+        segments: [s, t],
+        bits: if pairs > 0.0 { bits / pairs } else { 0.0 },
+        lift: by_chance[KINDS - 1][KINDS - 1],
+        correction,
+    }
+}
+
+/// How many times more often than independent segments would give it each cell occurs, drawn towards 1 where the
+/// cell is small. Pairs that lack either segment say nothing.
+fn lifts(joint: &Joint) -> Joint {
+    let total: f64 = joint[1..].iter().flat_map(|row| &row[1..]).sum();
+    let mut lifts: Joint = [[1.0; KINDS]; KINDS];
+    for a in 1..KINDS {
+        for b in 1..KINDS {
+            let row: f64 = joint[a][1..].iter().sum();
+            let column: f64 = joint[1..].iter().map(|row| row[b]).sum();
+            let expected = row * column / total.max(1.0);
+            lifts[a][b] = (joint[a][b] + SHRINK) / (expected + SHRINK);
+        }
+    }
+    lifts
+}

@@ -1,0 +1,223 @@
+//! The whole way: candidates in, chances and zones out.
+
+use rayon::prelude::*;
+
+use super::Tables;
+use super::assign::{assign, mutual_best};
+use super::background;
+use super::em::{self, Observed, Weights};
+use super::estimate::{Estimates, Fitted};
+use super::mixture::Values;
+use super::pattern::Candidate;
+use super::segments::Frequencies;
+
+/// A mutual-best pair anchors EM when its composite score leads every other of its rows by this much.
+const ANCHOR_LEAD: f32 = 0.05;
+
+/// What a methodologist may set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// From this chance on a pair is a link.
+    pub link_from: f64,
+    /// From this chance on a pair goes to review.
+    pub review_from: f64,
+    /// Seed of the random pairs.
+    pub seed: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { link_from: 0.95, review_from: 0.05, seed: 1 }
+    }
+}
+
+/// What becomes of a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Zone {
+    /// Not one person.
+    NonLink,
+    /// Somebody should look at it.
+    Review,
+    /// One person.
+    Link,
+}
+
+/// One candidate, judged.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Judged {
+    /// Its weight in bits, or its composite score.
+    pub value: f32,
+    /// The chance that it is one person.
+    pub probability: f32,
+}
+
+/// What was learnt about a run.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// Match weights; none for composite tokens.
+    weights: Option<Weights>,
+    fitted: Fitted,
+    cut: f64,
+    options: Options,
+}
+
+/// Learns from the candidates of a run, without truth.
+pub fn learn(tables: &Tables<'_>, frequencies: &Frequencies, options: &Options) -> Model {
+    let scores: Vec<Vec<f32>> =
+        tables.links.iter().map(|link| link.candidates.iter().map(|candidate| candidate.score).collect()).collect();
+    if tables.segments() < 2 {
+        return Model::new(None, fit(tables, &scores), options);
+    }
+    let mut values = scores;
+    let mut lead = ANCHOR_LEAD;
+    let mut weights = None;
+    for round in 0..2 {
+        let bests: Vec<Vec<_>> = tables
+            .links
+            .iter()
+            .zip(&values)
+            .map(|(link, values)| mutual_best(link.candidates, values, tables.rows(link)))
+            .collect();
+        let likely: Vec<Vec<u32>> = tables
+            .links
+            .iter()
+            .zip(&bests)
+            .map(|(link, bests)| {
+                let mut likely = vec![u32::MAX; tables.rows(link)[0]];
+                for best in bests {
+                    let candidate = &link.candidates[best.index as usize];
+                    likely[candidate.left as usize] = candidate.right;
+                }
+                likely
+            })
+            .collect();
+        let background = background::measure(tables, frequencies, &likely, options.seed + round);
+        let pairs = bests.iter().enumerate().flat_map(|(number, bests)| {
+            let candidates = tables.links[number].candidates;
+            bests.iter().map(move |best| {
+                let candidate = &candidates[best.index as usize];
+                (number, candidate.pattern, candidate.exact || best.lead >= lead)
+            })
+        });
+        let comparisons = tables.links.iter().map(|link| tables.comparisons(link)).collect();
+        let observed = Observed::count(pairs, comparisons);
+        let (learnt, _) = em::learn(&observed, &background, frequencies);
+        values = weigh(tables, &learnt);
+        // In the second round values are bits: a lead of six means odds of 64.
+        lead = 6.0;
+        weights = Some(learnt);
+    }
+    Model::new(weights, fit(tables, &values), options)
+}
+
+fn weigh(tables: &Tables<'_>, weights: &Weights) -> Vec<Vec<f32>> {
+    let weigh = |candidate: &Candidate| weights.weight(candidate.pattern) as f32;
+    tables.links.iter().map(|link| link.candidates.par_iter().map(weigh).collect()).collect()
+}
+
+fn fit(tables: &Tables<'_>, values: &[Vec<f32>]) -> Fitted {
+    let assigned: Vec<Vec<u32>> = tables
+        .links
+        .iter()
+        .zip(values)
+        .map(|(link, values)| assign(link.candidates, values, tables.rows(link)))
+        .collect();
+    let values: Vec<Values<'_>> =
+        values.iter().zip(&assigned).map(|(value, assigned)| Values { value, assigned }).collect();
+    Fitted::fit(tables, &values)
+}
+
+impl Model {
+    fn new(weights: Option<Weights>, fitted: Fitted, options: &Options) -> Self {
+        Self { weights, cut: fitted.best_cut(), fitted, options: options.clone() }
+    }
+
+    /// The chance from which on pairs are linked when nobody reviews: where the expected F1 is highest.
+    #[must_use]
+    pub fn cut(&self) -> f64 {
+        self.cut
+    }
+
+    /// What to expect of the links from this chance on, such as [`Self::cut`], without truth.
+    #[must_use]
+    pub fn estimates(&self, from: f64) -> Estimates {
+        self.fitted.estimates(from)
+    }
+
+    /// log of the odds that a candidate of a link is one person, before its rivals are looked at: what
+    /// [`crate::cluster::repair`] adds up over a cluster.
+    #[must_use]
+    pub fn log_odds(&self, link: usize, candidate: &Candidate) -> f64 {
+        let odds = self.fitted.mixture.odds(link, self.value(candidate).into());
+        if candidate.exact { odds.max(EXACT_ODDS).ln() } else { odds.max(f64::MIN_POSITIVE).ln() }
+    }
+
+    /// The match weights; none when tokens are composite.
+    #[must_use]
+    pub fn weights(&self) -> Option<&Weights> {
+        self.weights.as_ref()
+    }
+
+    /// The value by which a candidate is judged: its weight in bits, or its composite score.
+    #[must_use]
+    pub fn value(&self, candidate: &Candidate) -> f32 {
+        match &self.weights {
+            Some(weights) => weights.weight(candidate.pattern) as f32,
+            None => candidate.score,
+        }
+    }
+
+    /// Judges every candidate of one link.
+    ///
+    /// The chance of a pair takes its rivals into account: of two candidates for one row of a deduplicated database at
+    /// most one is true, so twins whose records are alike share the chance.
+    #[must_use]
+    pub fn judge(&self, tables: &Tables<'_>, link: usize) -> Vec<Judged> {
+        let (number, link) = (link, &tables.links[link]);
+        let value: Vec<f32> = link.candidates.par_iter().map(|candidate| self.value(candidate)).collect();
+        let odds: Vec<f64> = link
+            .candidates
+            .par_iter()
+            .zip(&value)
+            .map(|(candidate, &value)| {
+                let odds = self.fitted.mixture.odds(number, value.into());
+                if candidate.exact { odds.max(EXACT_ODDS) } else { odds.min(EXACT_ODDS) }
+            })
+            .collect();
+        let mut sums = tables.rows(link).map(|rows| vec![0.0; rows]);
+        for (candidate, odds) in link.candidates.iter().zip(&odds) {
+            // A left row has one partner at most when the right database is deduplicated, and the other way round.
+            if tables.deduplicated(link.right) {
+                sums[0][candidate.left as usize] += odds;
+            }
+            if tables.deduplicated(link.left) {
+                sums[1][candidate.right as usize] += odds;
+            }
+        }
+        link.candidates
+            .iter()
+            .zip(&value)
+            .zip(&odds)
+            .map(|((candidate, &value), &odds)| {
+                let rivals = [sums[0][candidate.left as usize], sums[1][candidate.right as usize]]
+                    .map(|sum| (sum - odds).max(0.0));
+                Judged { value, probability: (odds / (1.0 + odds + rivals[0] + rivals[1])) as f32 }
+            })
+            .collect()
+    }
+
+    /// The zone of a pair of this chance.
+    #[must_use]
+    pub fn zone(&self, probability: f64) -> Zone {
+        if probability >= self.options.link_from {
+            Zone::Link
+        } else if probability >= self.options.review_from {
+            Zone::Review
+        } else {
+            Zone::NonLink
+        }
+    }
+}
+
+/// The odds of a pair that agrees on an exact token, unless its weight says more.
+const EXACT_ODDS: f64 = 1e6;

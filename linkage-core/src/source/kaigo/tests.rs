@@ -1,0 +1,127 @@
+use super::*;
+
+const FIELDS: [&str; 7] =
+    ["family_kana", "given_kana", "family_kanji", "given_kanji", "birth_date", "sex", "postal_code"];
+
+fn layout(assessment: bool) -> KaigoLayout {
+    let person = PersonLayout { fields: FIELDS.map(str::to_owned).to_vec(), ..PersonLayout::default() };
+    let mut layout = if assessment { KaigoLayout::assessment(person) } else { KaigoLayout::ledger(person) };
+    layout.encoding = Encoding::Utf8;
+    layout
+}
+
+type Read = (Vec<String>, Vec<u64>, Vec<u64>);
+
+/// Claims and register read one after the other, as the program does: rows, malformed rows, people without a name.
+fn read_joined(claims: Option<&str>, register: &str, layout: &KaigoLayout) -> Result<Read, SourceError> {
+    let (mut batch, mut rows, mut malformed, mut unnamed) = (RawBatch::new(), Vec::new(), Vec::new(), Vec::new());
+    let roster = claims.map(|_| Roster::default());
+    let mut before = 0;
+    if let (Some(claims), Some(roster)) = (claims, &roster) {
+        let mut source = KaigoClaims::open(claims.as_bytes(), layout, roster.clone())?;
+        while source.read_batch(&mut batch, 2)? {
+            malformed.extend_from_slice(batch.malformed_rows());
+        }
+        before = source.rows();
+    }
+    let mut source = KaigoRegister::open(register.as_bytes(), layout, roster.clone())?;
+    loop {
+        source.start_batch(&mut batch);
+        batch.continue_after(before);
+        let more = source.fill_batch(&mut batch, 2)?;
+        if let (false, Some(roster)) = (more, &roster) {
+            roster.finish(&mut batch);
+            unnamed.extend_from_slice(batch.unnamed_rows());
+        }
+        malformed.extend_from_slice(batch.malformed_rows());
+        for record in batch.records() {
+            let values = (0..layout.person.fields.len()).map(|field| String::from_utf8_lossy(record.field(field)));
+            let id = String::from_utf8_lossy(record.id().unwrap_or_default());
+            let month = record.newness() % 12;
+            rows.push(format!("{} {month} [{id}] {}", record.row(), values.collect::<Vec<_>>().join("|")));
+        }
+        if !more {
+            return Ok((rows, malformed, unnamed));
+        }
+    }
+}
+
+const LEDGER: &str = "1,1,x\n\
+    2,2,5311,01,20240401,1,1,x,00131045,0000000123,ｻﾄｳ ﾊﾅｺ,19350102,2,\n\
+    2,3,5311,01,20240401,1,1,x,131045,0000000124,ﾀﾅｶ ｲﾁﾛｳ,3100304,1,\n\
+    2,4,5311,01,20240401,1,1,x,131045,,ﾅｼ,19350102,2,\n\
+    3,5\n";
+
+/// A basic record of a claim.
+fn claim(insurer: &str, number: &str) -> String {
+    format!("2,9,7131,01,202404,1370100000,{insurer},{number},,,,,,,19350102,2,21\n")
+}
+
+#[test]
+fn a_register_alone_is_read_as_it_is() {
+    let (rows, malformed, _) = read_joined(None, LEDGER, &layout(false)).unwrap();
+    let expected = ["2 0 [00131045:123] ｻﾄｳ|ﾊﾅｺ|||19350102|2|", "3 0 [00131045:124] ﾀﾅｶ|ｲﾁﾛｳ|||3100304|1|"];
+    assert_eq!(rows, expected);
+    assert_eq!(malformed, [4]);
+}
+
+#[test]
+fn with_claims_only_their_people_are_rows_and_those_without_a_name_are_listed() {
+    let claims = format!(
+        "1,1,x\n{}2,9,7131,02,202404,9,131045,0000000124\n{}{}{}2,9,7131,01\n3,9\n",
+        claim("  131045", "0000000123"),
+        claim("00131045", "0000000123"),
+        claim("00131045", "0000000777"),
+        claim("", "0000000124"),
+    );
+    let (rows, malformed, unnamed) = read_joined(Some(&claims), LEDGER, &layout(false)).unwrap();
+    assert_eq!(
+        rows,
+        ["10 0 [00131045:123] ｻﾄｳ|ﾊﾅｺ|||19350102|2|"],
+        "the rows of the register follow those of the claims"
+    );
+    assert_eq!((malformed, unnamed), (vec![6, 7, 12], vec![5]));
+}
+
+#[test]
+fn the_software_for_assessments_has_kanji_postal_code_and_date() {
+    let row =
+        "x,x,x,131045,0000000123,20240315,x,x,x,x,x,x,昭10.1.2,x,女,ｻﾄｳ ﾊﾅｺ,佐藤　花子,100-0001,\"東京都,千代田区\"\n";
+    let header = ["見出し"; 19].join(",");
+    let (rows, malformed, _) = read_joined(None, &format!("{header}\n{row}"), &layout(true)).unwrap();
+    assert_eq!(rows, ["2 3 [00131045:123] ｻﾄｳ|ﾊﾅｺ|佐藤|花子|昭10.1.2|女|100-0001"]);
+    assert!(malformed.is_empty());
+}
+
+#[test]
+fn positions_can_be_moved_and_named() {
+    let mut layout = layout(false);
+    for text in [
+        "register.insurer=保険者",
+        "register.number=番号",
+        "register.name-kana=カナ",
+        "register.birth-date=none",
+        "register.sex=4",
+    ] {
+        layout.set(text).unwrap();
+    }
+    let (rows, ..) = read_joined(None, "番号,保険者,カナ,性別\n5,131045,ヤマダ,1\n", &layout).unwrap();
+    assert_eq!(rows, ["2 0 [00131045:5] ヤマダ|||||1|"]);
+    let message = read_joined(None, "番号,保険者\n", &layout).unwrap_err().to_string();
+    assert!(message.contains("`カナ`") && message.contains("hint: "), "{message}");
+    layout.set("claims.record=none").unwrap();
+    layout.set("claims.insurer=1").unwrap();
+    layout.set("claims.number=2").unwrap();
+    assert_eq!(read_joined(Some("131045,5\n131045,6\n"), "番号,保険者,カナ,性別\n", &layout).unwrap().2, [1, 2]);
+    for bad in ["", "x", "register", "register.x=1", "claims.name-kana=1", "claims.number=0"] {
+        let message = layout.set(bad).unwrap_err().to_string();
+        assert!(message.contains("hint: "), "{bad}: {message}");
+    }
+}
+
+#[test]
+fn files_of_other_kinds_are_refused_with_a_hint() {
+    assert!(matches!(read_joined(None, "", &layout(false)), Err(SourceError::NoRows)));
+    let message = read_joined(Some("山田,1\n"), LEDGER, &layout(false)).unwrap_err().to_string();
+    assert!(message.contains("basic record") && !message.contains("山田"), "{message}");
+}

@@ -1,0 +1,222 @@
+//! Outgrowing one machine: the Dice stage of a link on workers.
+//!
+//! A [`Cluster`] is a list of workers and an object store that they and the coordinator see. The exact stage, which is
+//! linear, stays with the coordinator. What it leaves of both tables is written to the store in sealed chunks, and the
+//! Dice stage is cut into work units, some chunks of the left table against some of the right one. A unit is an ordinary
+//! plan with a [`DiceJoinExec`](crate::dice_join::DiceJoinExec) in it, which `datafusion-distributed` sends to one worker
+//! and streams back from it.
+//!
+//! That engine has no retry: a lost worker is an error of the plan. So a unit's pairs are taken over all at once when the
+//! unit is done, and a unit that failed is run again, elsewhere if there is an elsewhere. Nothing is lost and nothing
+//! comes twice, whenever a worker goes. Dropping the link's stream stops all workers.
+//!
+//! Workers connect to nobody: a unit stays on one worker. Only [`ClusterSession`] runs plans whose parts lie on several.
+
+mod codec;
+mod objects;
+mod publish;
+mod run;
+mod scan;
+mod session;
+mod units;
+mod worker;
+mod workers;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::common::{DataFusionError, plan_datafusion_err};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{displayable, execute_stream};
+use datafusion::prelude::SessionContext;
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::ObjectStore;
+use url::Url;
+
+pub use worker::worker_service;
+pub use workers::Connect;
+
+use crate::error::PlanError;
+use crate::link::{self, LinkOptions, LinkProgress, LinkStream};
+use crate::session::LinkSession;
+use crate::table::TokenTable;
+use publish::Publication;
+pub(crate) use run::RemoteCounts;
+use scan::store_url;
+use workers::Workers;
+
+/// What a worker must say it runs. Plans are not read across versions.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// How work is dealt out.
+#[derive(Debug, Clone)]
+pub struct ClusterOptions {
+    /// Most rows of either table in a work unit. What one worker holds and, when it is lost, what is done again.
+    pub unit_rows: usize,
+    /// How often a unit is tried before the link fails.
+    pub attempts: usize,
+    /// How long no worker at all may answer before the link fails.
+    pub patience: Duration,
+}
+
+impl Default for ClusterOptions {
+    /// Units of 262,144 rows a side, which take a core about half a minute; three attempts; half a minute's patience.
+    fn default() -> Self {
+        Self { unit_rows: 262_144, attempts: 3, patience: Duration::from_secs(30) }
+    }
+}
+
+impl ClusterOptions {
+    /// Rows of one object in the store: small enough that the parts of a unit get their share.
+    fn chunk_rows(&self) -> usize {
+        (self.unit_rows / 8).clamp(1, 16_384)
+    }
+}
+
+/// Workers, and the store through which they get their rows.
+#[derive(Clone)]
+pub struct Cluster {
+    workers: Arc<Workers>,
+    objects: Arc<dyn ObjectStore>,
+    options: ClusterOptions,
+}
+
+impl Cluster {
+    /// A cluster of workers by URL, such as `https://worker-1:7444`. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// When a URL is none.
+    pub fn new(
+        workers: &[String],
+        connect: impl Connect,
+        objects: Arc<dyn ObjectStore>,
+        options: ClusterOptions,
+    ) -> Result<Self, PlanError> {
+        let urls = workers.iter().map(|worker| {
+            Url::parse(worker).map_err(|error| plan_datafusion_err!("the worker `{worker}` is no URL: {error}"))
+        });
+        let urls = urls.collect::<Result<Vec<_>, DataFusionError>>()?;
+        Ok(Self { workers: Arc::new(Workers::new(urls, Box::new(connect))), objects, options })
+    }
+
+    /// Workers listed, whether they answer or not.
+    pub fn workers(&self) -> usize {
+        self.workers.urls().len()
+    }
+
+    /// Asks every worker whether it is there, and returns what is wrong with those that cannot be used.
+    pub async fn probe(&self) -> Vec<String> {
+        self.workers.probe_all().await.into_iter().map(|(url, problem)| format!("{url}: {problem}")).collect()
+    }
+
+    /// Links two tables of a session: the exact stage here, the Dice stage on the workers.
+    pub(crate) async fn link(
+        &self,
+        local: &SessionContext,
+        left: &str,
+        right: &str,
+        options: &LinkOptions,
+    ) -> Result<LinkStream, PlanError> {
+        local.runtime_env().register_object_store(&store_url(), Arc::clone(&self.objects));
+        let stages = link::stages(local, left, right, options).await?;
+        let exact = match stages.exact {
+            Some(exact) => Some(exact.create_physical_plan().await?),
+            None => None,
+        };
+        let counts = Arc::new(RemoteCounts::default());
+        let progress = LinkProgress::start_remote(exact.clone(), Arc::clone(&counts));
+        let exact = match exact {
+            Some(plan) => execute_stream(plan, local.task_ctx())?.left_stream(),
+            None => stream::empty().right_stream(),
+        };
+        let (cluster, local, threshold) = (self.clone(), local.clone(), options.threshold);
+        let (left, right) = (stages.left, stages.right);
+        let similar = async move {
+            let mut publication = Publication::new(Arc::clone(&cluster.objects))?;
+            let chunk_rows = cluster.options.chunk_rows();
+            let left = publication.table(link::row_and_clk(left, "l")?.execute_stream().await?, chunk_rows).await?;
+            let right = publication.table(link::row_and_clk(right, "r")?.execute_stream().await?, chunk_rows).await?;
+            let (workers, options) = (cluster.workers, cluster.options);
+            let job = run::Job { local, workers, options, threshold, left, right, counts, _publication: publication };
+            Ok::<_, DataFusionError>(job.run().map_err(PlanError::into_datafusion))
+        };
+        let fields = vec![
+            Field::new("left_row", DataType::UInt32, false),
+            Field::new("right_row", DataType::UInt32, false),
+            Field::new("score", DataType::Float64, true),
+            Field::new("exact", DataType::Boolean, false),
+        ];
+        let batches = exact.chain(stream::once(similar).try_flatten());
+        let batches = RecordBatchStreamAdapter::new(Arc::new(Schema::new(fields)), batches);
+        Ok(LinkStream::new(Box::pin(batches), progress))
+    }
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").field("workers", &self.workers.urls()).field("options", &self.options).finish()
+    }
+}
+
+/// Queries over tables in the object store, spread over all workers of a cluster.
+///
+/// Workers of such a query read one another's rows, so they must be able to reach one another; a link needs no such
+/// thing. There is no retry: a worker that is lost fails the query.
+pub struct ClusterSession {
+    cluster: Cluster,
+    context: SessionContext,
+    publication: tokio::sync::Mutex<Publication>,
+}
+
+impl ClusterSession {
+    /// A session over the workers that answer now, with the memory of `local`.
+    ///
+    /// # Errors
+    /// When the session cannot be made.
+    pub async fn new(cluster: &Cluster, local: &LinkSession) -> Result<Self, PlanError> {
+        cluster.probe().await;
+        let local = local.context();
+        local.runtime_env().register_object_store(&store_url(), Arc::clone(&cluster.objects));
+        let context = SessionContext::new_with_state(session::state(local, &cluster.workers, None)?);
+        context.register_udf(crate::udf::DiceUdf::udf());
+        let publication = tokio::sync::Mutex::new(Publication::new(Arc::clone(&cluster.objects))?);
+        Ok(Self { cluster: cluster.clone(), context, publication })
+    }
+
+    /// Writes a table to the object store and makes it known by name.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn register(&self, name: &str, table: &TokenTable) -> Result<(), PlanError> {
+        let rows = stream::iter(table.partitions(1).into_iter().flatten().map(Ok));
+        let rows = Box::pin(RecordBatchStreamAdapter::new(table.schema(), rows));
+        let shared = self.publication.lock().await.table(rows, self.cluster.options.chunk_rows()).await?;
+        self.context.register_table(datafusion::common::TableReference::bare(name), Arc::new(shared))?;
+        Ok(())
+    }
+
+    /// Runs a query and returns its rows.
+    ///
+    /// # Errors
+    /// When the query cannot be planned, fails, or a worker is lost.
+    pub async fn sql(&self, query: &str) -> Result<Vec<RecordBatch>, PlanError> {
+        Ok(self.context.sql(query).await?.collect().await?)
+    }
+
+    /// The plan of a query as text, with its parts.
+    ///
+    /// # Errors
+    /// When the query cannot be planned.
+    pub async fn explain_sql(&self, query: &str) -> Result<String, PlanError> {
+        let plan = self.context.sql(query).await?.create_physical_plan().await?;
+        Ok(displayable(plan.as_ref()).indent(false).to_string())
+    }
+}
+
+impl std::fmt::Debug for ClusterSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClusterSession").field("cluster", &self.cluster).finish_non_exhaustive()
+    }
+}

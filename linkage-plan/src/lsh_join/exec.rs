@@ -1,0 +1,228 @@
+//! The physical operator.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result, internal_err, plan_err};
+use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{Distribution, EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, InputDistributionRequirements, PlanProperties,
+    ReplaceChildrenOptions,
+};
+use futures::{TryStreamExt, stream};
+use linkage_core::dice::Kernel;
+
+use super::inputs::{Input, collect};
+use super::metrics::LshJoinMetrics;
+use super::run::{LshReport, LshSettings, Run};
+use crate::dice_join::SCORE;
+use crate::table::ROW;
+
+/// Batches that wait to be taken: a search that runs ahead holds pairs that nobody has asked for.
+const WAITING_BATCHES: usize = 4;
+
+/// Where an input has what is needed of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SideColumns {
+    /// The CLKs.
+    pub clk: usize,
+    /// The rows' numbers.
+    pub row: usize,
+}
+
+/// Nearly every pair of left and right rows whose CLKs reach the threshold, by Hamming LSH, with a measured recall.
+///
+/// Bits per band and the number of bands are solved from the data when they are there; see
+/// [`LshPlan::solve`](linkage_core::block::lsh::LshPlan::solve). An exact sample is drawn before the first band, so that
+/// [`report`](Self::report) has a certificate at any time.
+///
+/// **What is held.** Both inputs, whole: at 1024 bits 144 bytes per row, CLK included, and the pairs of one band.
+///
+/// **Out of memory.** All of it is reserved from the task's memory pool before it is taken; nothing is spilled. An input
+/// that does not fit is refused with what it needs.
+///
+/// **Order and cancelling.** One output partition; pairs come band by band. The search runs on as many threads as the
+/// session has partitions, apart from the runtime's. When the stream is dropped they stop within ten thousand rows.
+pub struct LshJoinExec {
+    left: Arc<dyn ExecutionPlan>,
+    right: Arc<dyn ExecutionPlan>,
+    columns: [SideColumns; 2],
+    clk_bytes: usize,
+    settings: LshSettings,
+    kernel: Kernel,
+    threads: usize,
+    report: Arc<Mutex<Option<LshReport>>>,
+    metrics: ExecutionPlanMetricsSet,
+    properties: Arc<PlanProperties>,
+}
+
+impl LshJoinExec {
+    /// An LSH join of two inputs, each by its columns, on so many threads.
+    ///
+    /// # Errors
+    /// When the CLK columns are not CLKs of one length.
+    pub fn try_new(
+        left: Arc<dyn ExecutionPlan>,
+        right: Arc<dyn ExecutionPlan>,
+        columns: [SideColumns; 2],
+        settings: LshSettings,
+        kernel: Kernel,
+        threads: usize,
+    ) -> Result<Self> {
+        let (left_schema, right_schema) = (left.schema(), right.schema());
+        let types = (left_schema.field(columns[0].clk).data_type(), right_schema.field(columns[1].clk).data_type());
+        let clk_bytes = match types {
+            (DataType::FixedSizeBinary(a), DataType::FixedSizeBinary(b)) if a == b => *a as usize,
+            _ => return plan_err!("an LSH join compares CLKs of one length"),
+        };
+        let schema = Schema::new(vec![
+            Field::new(format!("left_{ROW}"), DataType::UInt32, false),
+            Field::new(format!("right_{ROW}"), DataType::UInt32, false),
+            // Never null, but declared as the function that it stands for.
+            Field::new(SCORE, DataType::Float64, true),
+        ]);
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(Arc::new(schema)),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        )
+        .with_scheduling_type(SchedulingType::Cooperative);
+        Ok(Self {
+            left,
+            right,
+            columns,
+            clk_bytes,
+            settings,
+            kernel,
+            threads,
+            report: Arc::default(),
+            metrics: ExecutionPlanMetricsSet::new(),
+            properties: Arc::new(properties),
+        })
+    }
+
+    /// What was done so far; `None` before the first band is through.
+    pub fn report(&self) -> Option<LshReport> {
+        *self.report.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for LshJoinExec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LshJoinExec")
+            .field("left", &self.left)
+            .field("right", &self.right)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl DisplayAs for LshJoinExec {
+    /// Bits and bands are known when the data are: a plan that has run shows them.
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LshJoinExec: {}, kernel={}", self.settings, self.kernel.name())?;
+        match self.report() {
+            Some(report) => write!(f, ", {}, {}", report.plan, report.certificate),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ExecutionPlan for LshJoinExec {
+    fn name(&self) -> &'static str {
+        "LshJoinExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.left, &self.right]
+    }
+
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        InputDistributionRequirements::new(vec![Distribution::SinglePartition, Distribution::SinglePartition])
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        // Columns are held by their numbers; there are no expressions.
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let [left, right] = children.as_slice() else { return internal_err!("an LSH join has two inputs") };
+        let (left, right) = (Arc::clone(left), Arc::clone(right));
+        Ok(Arc::new(Self::try_new(left, right, self.columns, self.settings, self.kernel, self.threads)?))
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        if partition != 0 {
+            return internal_err!("an LSH join has one partition");
+        }
+        let metrics = LshJoinMetrics::new(&self.metrics);
+        let memory = MemoryConsumer::new("LshJoinExec").register(context.memory_pool());
+        let pool = Arc::clone(context.memory_pool());
+        let inputs = [self.left.execute(0, Arc::clone(&context))?, self.right.execute(0, Arc::clone(&context))?];
+        let (columns, clk_bytes) = (self.columns, self.clk_bytes);
+        let (out, pairs) = tokio::sync::mpsc::channel(WAITING_BATCHES);
+        let stop = StopOnDrop(Arc::default());
+        let slot = Arc::clone(&self.report);
+        let run = Run {
+            settings: self.settings,
+            kernel: self.kernel,
+            threads: self.threads,
+            schema: self.schema(),
+            batch_size: context.session_config().batch_size(),
+            metrics: metrics.clone(),
+            stop: Arc::clone(&stop.0),
+            report: Arc::new(move |report| *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(report)),
+            out,
+            memory,
+        };
+        let batches = stream::once(async move {
+            let [left, right] = inputs;
+            let left: Input = collect(left, columns[0], clk_bytes, &run.memory, pool.as_ref(), &metrics).await?;
+            let right: Input = collect(right, columns[1], clk_bytes, &run.memory, pool.as_ref(), &metrics).await?;
+            tokio::task::spawn_blocking(move || run.search(&left, &right));
+            // The guard lives as long as the stream of pairs.
+            Ok::<_, DataFusionError>(stream::unfold((pairs, stop), |(mut pairs, stop)| async move {
+                Some((pairs.recv().await?, (pairs, stop)))
+            }))
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches.try_flatten())))
+    }
+}
+
+/// Tells the search that nobody listens any more.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

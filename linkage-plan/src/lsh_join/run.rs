@@ -1,0 +1,168 @@
+//! The search as it runs: sample, bands, certificate.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use arrow::array::{ArrayRef, Float64Array, RecordBatch, UInt32Array};
+use arrow::datatypes::SchemaRef;
+use datafusion::common::{DataFusionError, exec_datafusion_err};
+use datafusion::execution::memory_pool::MemoryReservation;
+use datafusion::physical_plan::metrics::RecordOutput;
+use linkage_core::block::certificate::{RecallCertificate, RecallSample, RecallTally, SampleRequest};
+use linkage_core::block::lsh::{
+    BandStats, LshDemand, LshError, LshJoin, LshLimits, LshPlan, MAX_BANDS, Stage, Stopped,
+};
+use linkage_core::dice::{DiceThreshold, Kernel, Match, score};
+use tokio::sync::mpsc::Sender;
+
+use super::inputs::Input;
+use super::metrics::LshJoinMetrics;
+use crate::error::PlanError;
+
+/// What an LSH join is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LshSettings {
+    /// Pairs from this similarity on.
+    pub threshold: DiceThreshold,
+    /// The recall to be certified, in millionths.
+    pub recall_ppm: u32,
+    /// What bits and sampled rows are drawn from.
+    pub seed: u64,
+}
+
+impl LshSettings {
+    /// Settings with a recall in (0, 1), which is kept in millionths so that equal settings are equal.
+    ///
+    /// # Errors
+    /// When the recall is none.
+    pub fn new(threshold: DiceThreshold, recall: f64, seed: u64) -> Result<Self, PlanError> {
+        let recall_ppm = (recall * 1e6).round();
+        if !(1.0..1e6).contains(&recall_ppm) {
+            return Err(PlanError::Lsh(LshError::Recall { recall }));
+        }
+        Ok(Self { threshold, recall_ppm: recall_ppm as u32, seed })
+    }
+
+    pub(crate) fn recall(&self) -> f64 {
+        f64::from(self.recall_ppm) / 1e6
+    }
+}
+
+impl fmt::Display for LshSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "threshold={}, recall>={}, seed={}", self.threshold, self.recall(), self.seed)
+    }
+}
+
+/// What an LSH join did, and how much of what there was it found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LshReport {
+    /// Bits and bands, solved from the data.
+    pub plan: LshPlan,
+    /// Counts over the bands so far.
+    pub bands: BandStats,
+    /// The recall as measured on the exact sample; of the bands so far.
+    pub certificate: RecallCertificate,
+}
+
+/// What the search needs beside its inputs.
+pub(super) struct Run {
+    pub(super) settings: LshSettings,
+    pub(super) kernel: Kernel,
+    pub(super) threads: usize,
+    pub(super) schema: SchemaRef,
+    pub(super) batch_size: usize,
+    pub(super) memory: MemoryReservation,
+    pub(super) metrics: LshJoinMetrics,
+    pub(super) stop: Arc<AtomicBool>,
+    pub(super) report: Arc<dyn Fn(LshReport) + Send + Sync>,
+    pub(super) out: Sender<Result<RecordBatch, DataFusionError>>,
+}
+
+impl Run {
+    /// Searches all bands on threads of its own, and hands on each band's pairs.
+    pub(super) fn search(self, left: &Input, right: &Input) {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build();
+        let done = match pool {
+            Ok(pool) => pool.install(|| self.bands(left, right)),
+            Err(error) => Err(exec_datafusion_err!("no threads for the LSH join: {error}")),
+        };
+        if let Err(error) = done {
+            // Nobody listens when the stream was dropped, which is also how a search is stopped.
+            let _ = self.out.blocking_send(Err(error));
+        }
+    }
+
+    fn bands(&self, left: &Input, right: &Input) -> Result<(), DataFusionError> {
+        let Self { settings, kernel, metrics, memory, stop, .. } = self;
+        let stopped = || stop.load(Ordering::Relaxed);
+        let recall = settings.recall();
+        let demand = LshDemand { threshold: settings.threshold, recall, most_bands: MAX_BANDS, seed: settings.seed };
+        let timer = metrics.solve_time.timer();
+        let plan = match LshPlan::solve(&left.tokens, &right.tokens, &demand) {
+            Ok(plan) => plan,
+            // Nothing to compare has no pairs, and all of them are found.
+            Err(LshError::Empty) => return Ok(()),
+            Err(error) => return Err(PlanError::Lsh(error).into_datafusion()),
+        };
+        timer.done();
+        metrics.bits.set(plan.bits() as usize);
+
+        let timer = metrics.sample_time.timer();
+        let request = SampleRequest::for_target(recall, settings.seed);
+        let sample = RecallSample::draw(&left.tokens, &right.tokens, settings.threshold, *kernel, request, &stopped);
+        let Ok(sample) = sample else { return Ok(()) };
+        timer.done();
+        let mut tally = RecallTally::new(sample);
+
+        let mut join = LshJoin::new(&left.tokens, &right.tokens, plan, *kernel, LshLimits::default())
+            .map_err(|error| PlanError::Lsh(error).into_datafusion())?;
+        let held = memory.size();
+        let (mut found, mut all) = (Vec::new(), BandStats::default());
+        loop {
+            found.clear();
+            let began = Instant::now();
+            let (mut at, mut since) = (None::<Stage>, began);
+            let band = join.next_band(&mut found, &stopped, &mut |stage| {
+                if let Some(time) = at.replace(stage).and_then(|before| metrics.stage(before)) {
+                    time.add_elapsed(since);
+                }
+                since = Instant::now();
+            });
+            let band = match band {
+                Err(Stopped) | Ok(None) => return Ok(()),
+                Ok(Some(band)) => band,
+            };
+            metrics.baseline.elapsed_compute().add_elapsed(began);
+            metrics.searched(&band);
+            all.add(&band);
+            tally.observe(&found);
+            (self.report)(LshReport { plan, bands: all, certificate: tally.certificate(recall) });
+            memory.try_resize(held + found.capacity() * size_of::<Match>())?;
+            if !self.hand_on(&found, left, right)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sends the pairs on; `false` when nobody wants them any more.
+    fn hand_on(&self, found: &[Match], left: &Input, right: &Input) -> Result<bool, DataFusionError> {
+        for pairs in found.chunks(self.batch_size.max(1)) {
+            let number = |side: &Input, row: u32| side.numbers[row as usize];
+            let left_rows = UInt32Array::from_iter_values(pairs.iter().map(|pair| number(left, pair.left)));
+            let right_rows = UInt32Array::from_iter_values(pairs.iter().map(|pair| number(right, pair.right)));
+            let scores = Float64Array::from_iter_values(pairs.iter().map(|pair| {
+                let ones = |side: &Input, row: u32| side.tokens.popcount(row as usize);
+                score(pair.intersection, ones(left, pair.left), ones(right, pair.right))
+            }));
+            let columns: Vec<ArrayRef> = vec![Arc::new(left_rows), Arc::new(right_rows), Arc::new(scores)];
+            let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(DataFusionError::from)?;
+            if self.out.blocking_send(Ok(batch.record_output(&self.metrics.baseline))).is_err() {
+                return Ok(false);
+            }
+        }
+        Ok(!self.stop.load(Ordering::Relaxed))
+    }
+}
