@@ -69,10 +69,14 @@ impl Summary {
         }
         let (run, quality) = (&self.run, &self.quality);
         writeln!(out)?;
-        let mut line = |name: &str, value: String| writeln!(out, "{name:<36} {value}");
+        let mut line = |name: &str, value: String| writeln!(out, "{name:<41} {value}");
         line("people", grouped(self.people))?;
         line("pairs linked by exact token", grouped(run.exact_pairs))?;
-        line(&format!("pairs with Dice ≥ {}", run.threshold), grouped(run.dice_pairs))?;
+        let similar = match run.threshold.as_str() {
+            "learnt" => "candidate pairs that the run learnt from".to_owned(),
+            threshold => format!("pairs with Dice ≥ {threshold}"),
+        };
+        line(&similar, grouped(run.dice_pairs))?;
         line("pairs compared", grouped(run.compared_pairs))?;
         line("pairs compared per second", format!("{:.2e}", run.compared_pairs_per_second))?;
         line("links between records", format!("{} of {} true", grouped(quality.links), grouped(quality.true_pairs)))?;

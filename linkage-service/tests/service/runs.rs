@@ -223,3 +223,43 @@ async fn cancel(world: &World, project: &str, run_id: &str) -> Result<RunStatus,
     let request = CancelRunRequest { run_id: run_id.to_owned() };
     client.cancel(request).await.map(|response| response.into_inner().run.unwrap())
 }
+
+#[test]
+fn max_quality_tokens_are_linked_only_when_the_committee_accepts_their_risk() {
+    let world = World::new();
+    world.block_on(async {
+        for (database, persons) in [("ndb", 0..60), ("dpc", 20..80)] {
+            let recipe = Recipe { schema: "person-ja-max-quality", ..Recipe::of(database) };
+            let path = world.tokens(&format!("{database}.tokens"), recipe, persons);
+            assert!(submit(&world, database, &path).await.unwrap().receipt.is_some());
+        }
+        world.submit_permit(world.permit("p-1", "heart", &["ndb", "dpc"], 1)).await.unwrap();
+        let refused = start(&world, "heart", "p-1").await.unwrap_err();
+        assert_eq!(code(&refused), "risk-not-accepted");
+        assert!(refused.message().contains("hint: the committee declares `max-quality-risk`"));
+
+        let accepting = world.permit_that_declares("p-2", "heart", &["ndb", "dpc"], 1, &["max-quality-risk"]);
+        world.submit_permit(accepting).await.unwrap();
+        let run = start(&world, "heart", "p-2").await.unwrap();
+        let statuses = watch(&world, "heart", &run.run_id).await.unwrap();
+        assert_eq!(statuses.last().unwrap().linkage_keys, "40");
+    });
+}
+
+#[test]
+fn a_run_may_learn_what_a_match_is_and_says_what_to_expect() {
+    let matching = Matching { threshold: "learnt".to_owned(), ..Matching::default() };
+    let world = World::with_config(Config { matching, ..Config::default() });
+    world.block_on(async {
+        submit_all(&world, &[("ndb", 0..900), ("dpc", 300..1200)]).await;
+        world.submit_permit(world.permit("p-1", "heart", &["ndb", "dpc"], 1)).await.unwrap();
+        let run = start(&world, "heart", "p-1").await.unwrap();
+        let done = watch(&world, "heart", &run.run_id).await.unwrap().pop().unwrap();
+        assert_eq!((done.state(), done.failure.as_str(), done.threshold.as_str()), (RunState::Done, "", "learnt"));
+        assert_eq!(done.linkage_keys, "600");
+        let mut client = RunServiceClient::new(world.connect("heart").await);
+        let request = ExplainRunRequest { run_id: run.run_id };
+        let text = client.explain(request).await.unwrap().into_inner().text;
+        assert!(text.contains("learnt without truth") && text.contains("expected: precision"), "{text}");
+    });
+}

@@ -36,10 +36,12 @@ impl Recipe {
         let mut builder = TokenBatchBuilder::new(&header);
         let unit: age::x25519::Recipient = std::fs::read_to_string(unit_pub).unwrap().trim().parse().unwrap();
         let exact = vec![None; header.exact_tokens.len()];
+        // Half of the bits are set, so that every segment has some.
+        let presence = if header.segments > 1 { (1u32 << header.segments) - 1 } else { 1 } as u16;
         let mut writer = TokenFileWriter::create(path, header, &[&unit], Existing::Refuse).unwrap();
         for chunk in rows.chunks(8192) {
             for (record, clk) in chunk {
-                builder.push(record, clk, 1, &exact).unwrap();
+                builder.push(record, clk, presence, &exact).unwrap();
             }
             writer.write(&builder.finish().unwrap()).unwrap();
         }

@@ -153,6 +153,18 @@ impl World {
 
     /// The bytes of a signed permit.
     pub fn permit(&self, id: &str, project: &str, databases: &[&str], version: u32) -> Vec<u8> {
+        self.permit_that_declares(id, project, databases, version, &[])
+    }
+
+    /// The bytes of a signed permit in which the committee declares something.
+    pub fn permit_that_declares(
+        &self,
+        id: &str,
+        project: &str,
+        databases: &[&str],
+        version: u32,
+        declarations: &[&str],
+    ) -> Vec<u8> {
         let certificate = std::fs::read(self.credential(project).join("cert.pem")).unwrap();
         let der = x509_parser::pem::parse_x509_pem(&certificate).unwrap().1.contents;
         let hearings: Vec<_> =
@@ -171,6 +183,7 @@ impl World {
             "purpose": { "text": "care research", "substantial_public_interest": true, "advertising": false },
             "databases": databases,
             "class": "anonymised",
+            "declarations": declarations,
             "members": [{ "name": "member", "certificate_sha256": Caller::from_certificate(&der).unwrap().fingerprint_hex() }],
             "environment": "visiting",
             "valid_from": instant(-1),
