@@ -132,7 +132,7 @@ pub(crate) async fn explain(
     stage: &str,
     analyze: bool,
 ) -> Result<String, PlanError> {
-    let mut stream = LinkStream::start(context, plan).await?;
+    let mut stream = LinkStream::start(context, plan, options.threshold).await?;
     if analyze {
         while let Some(candidates) = stream.next().await {
             candidates?;
@@ -148,18 +148,25 @@ pub(crate) async fn explain(
         names => format!("hash join on exact_{}", names.join(", exact_")),
     };
     if analyze {
-        let _ = writeln!(text, "Exact stage: {exact}: {} pairs", report.exact_pairs);
+        let _ = write!(text, "Exact stage: {exact}: {} pairs", report.exact_pairs);
+        let _ = match options.exact_tokens.len() {
+            0 => writeln!(text),
+            _ => writeln!(text, ", {} of them below the threshold", report.exact_below_threshold),
+        };
         let _ = writeln!(
             text,
             "Dice stage: {} pairs of {} compared, {} given up early",
             report.dice_pairs, report.compared, report.aborted
         );
+        for line in stage.lines().skip(1) {
+            let _ = writeln!(text, "{line}");
+        }
         if let Some(plan) = stream.physical_plan() {
             let _ = write!(text, "{}", DisplayableExecutionPlan::with_metrics(plan).indent(false));
         }
     } else {
         let _ = writeln!(text, "Exact stage: {exact}");
-        let _ = writeln!(text, "Dice stage: all pairs of the rows that the exact stage did not match");
+        let _ = writeln!(text, "{stage}");
         if let Some(plan) = stream.physical_plan() {
             let _ = write!(text, "{}", DisplayableExecutionPlan::new(plan).indent(false));
         }
