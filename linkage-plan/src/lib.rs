@@ -8,12 +8,14 @@
 //! This crate knows nothing of persons, files, permits or the network: it gets record batches and returns row numbers. Only
 //! with the feature `distributed` it sends parts of plans to workers, over connections that its caller makes (`cluster`).
 
+pub mod bloom;
 #[cfg(feature = "distributed")]
 pub mod cluster;
 #[cfg(feature = "distributed")]
 pub mod codec;
 pub mod dice_join;
 mod error;
+pub mod keyed;
 mod link;
 pub mod lsh_join;
 mod session;
@@ -21,6 +23,7 @@ mod table;
 mod udf;
 
 pub use error::PlanError;
+pub use keyed::KeyedReport;
 pub use link::{Candidate, LinkOptions, LinkProgress, LinkReport, LinkStream, Strategy};
 pub use lsh_join::LshReport;
 pub use session::{LinkSession, PlanOptions};

@@ -29,6 +29,7 @@ pub struct TokenTable {
     batches: Vec<RecordBatch>,
     rows: usize,
     bytes: usize,
+    segments: u32,
 }
 
 impl TokenTable {
@@ -82,7 +83,19 @@ impl TokenTable {
             );
         }
         let bytes = out.iter().map(slice_bytes).sum::<Result<usize, PlanError>>()?;
-        Ok(Self { schema: numbered, batches: out, rows, bytes })
+        Ok(Self { schema: numbered, batches: out, rows, bytes, segments: 1 })
+    }
+
+    /// The same table, of CLKs of so many segments, as its token file's header says; 1, which a new table has, is a
+    /// composite CLK. Strategies that do not go with segments are then refused.
+    #[must_use]
+    pub fn with_segments(self, segments: u32) -> Self {
+        Self { segments, ..self }
+    }
+
+    /// Segments of each CLK.
+    pub fn segments(&self) -> u32 {
+        self.segments
     }
 
     /// Rows held.

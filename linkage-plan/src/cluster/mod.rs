@@ -126,7 +126,7 @@ impl Cluster {
             None => None,
         };
         let counts = Arc::new(RemoteCounts::default());
-        let progress = LinkProgress::start_remote(exact.clone(), Arc::clone(&counts));
+        let progress = LinkProgress::start_remote(exact.clone(), options.threshold, Arc::clone(&counts));
         let exact = match exact {
             Some(plan) => execute_stream(plan, local.task_ctx())?.left_stream(),
             None => stream::empty().right_stream(),

@@ -15,7 +15,9 @@ use linkage_core::dice::Kernel;
 use super::SCORE;
 use super::exec::{DiceJoinExec, OutputColumn, RowOrder, Source};
 use super::node::DiceJoinNode;
+use crate::bloom::BloomSemiPlanner;
 use crate::error::PlanError;
+use crate::keyed::KeyedJoinPlanner;
 use crate::lsh_join::LshJoinPlanner;
 
 /// Plans a [`DiceJoinNode`] as a [`DiceJoinExec`].
@@ -66,15 +68,19 @@ impl ExtensionPlanner for DiceJoinPlanner {
     }
 }
 
-/// DataFusion's planner, which also knows the Dice join and the LSH join.
+/// DataFusion's planner, which also knows the operators of this crate.
 #[derive(Debug, Default)]
 pub(crate) struct LinkQueryPlanner;
 
 #[async_trait]
 impl QueryPlanner for LinkQueryPlanner {
     async fn create_physical_plan(&self, plan: &LogicalPlan, session: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
-        let planner =
-            DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(DiceJoinPlanner), Arc::new(LshJoinPlanner)]);
+        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![
+            Arc::new(DiceJoinPlanner),
+            Arc::new(LshJoinPlanner),
+            Arc::new(KeyedJoinPlanner),
+            Arc::new(BloomSemiPlanner),
+        ]);
         planner.create_physical_plan(plan, session).await
     }
 }

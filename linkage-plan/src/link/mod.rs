@@ -1,5 +1,6 @@
 //! Linking two tables: exact tokens first, Dice for the rest.
 
+mod keyed;
 mod plan;
 mod report;
 mod strategy;

@@ -132,7 +132,7 @@ pub(crate) async fn explain(
     stage: &str,
     analyze: bool,
 ) -> Result<String, PlanError> {
-    let mut stream = LinkStream::start(context, plan).await?;
+    let mut stream = LinkStream::start(context, plan, options.threshold).await?;
     if analyze {
         while let Some(candidates) = stream.next().await {
             candidates?;
@@ -148,14 +148,29 @@ pub(crate) async fn explain(
         names => format!("hash join on exact_{}", names.join(", exact_")),
     };
     if analyze {
-        let _ = writeln!(text, "Exact stage: {exact}: {} pairs", report.exact_pairs);
+        let _ = write!(text, "Exact stage: {exact}: {} pairs", report.exact_pairs);
+        let _ = match options.exact_tokens.len() {
+            0 => writeln!(text),
+            _ => writeln!(text, ", {} of them below the threshold", report.exact_below_threshold),
+        };
         let _ = writeln!(
             text,
             "Dice stage: {} pairs of {} compared, {} given up early",
             report.dice_pairs, report.compared, report.aborted
         );
-        if let Some(lsh) = &report.lsh {
-            let _ = writeln!(text, "{stage}\n{}", lsh.certificate);
+        match &report.lsh {
+            Some(lsh) => {
+                let _ = writeln!(
+                    text,
+                    "{stage}
+{}",
+                    lsh.certificate
+                );
+            }
+            // The first line says what the counts above say better.
+            None => stage.lines().skip(1).for_each(|line| {
+                let _ = writeln!(text, "{line}");
+            }),
         }
         if let Some(plan) = stream.physical_plan() {
             let _ = write!(text, "{}", DisplayableExecutionPlan::with_metrics(plan).indent(false));

@@ -5,11 +5,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use datafusion::physical_plan::ExecutionPlan;
+use linkage_core::dice::DiceThreshold;
 
 #[cfg(feature = "distributed")]
 use crate::cluster::RemoteCounts;
 use crate::dice_join::DiceJoinExec;
 use crate::dice_join::metrics::{BUILD_BYTES, EARLY_ABORTS, PAIRS_COMPARED, total};
+use crate::keyed::{KeyedJoinExec, KeyedReport};
 use crate::lsh_join::{CANDIDATES, LshJoinExec, LshReport};
 
 /// Counts of a link, while it runs or when it is done.
@@ -29,6 +31,11 @@ pub struct LinkReport {
     pub elapsed: Duration,
     /// With bands: what they did, and the recall that was measured in the same run.
     pub lsh: Option<LshReport>,
+    /// With blocking keys: candidates, reduction ratio, and the pair completeness that was measured in the same run.
+    pub keyed: Option<KeyedReport>,
+    /// Conflicts of the stages: pairs handed on that agree in an exact token although their similarity is below the
+    /// threshold.
+    pub exact_below_threshold: u64,
 }
 
 /// Reads a link's counts while another task runs it. Cheap to clone.
@@ -44,21 +51,30 @@ pub struct LinkProgress {
 pub(super) struct Counts {
     pub(super) exact: AtomicU64,
     pub(super) dice: AtomicU64,
+    pub(super) exact_below: AtomicU64,
+    pub(super) threshold: DiceThreshold,
     began: Instant,
     took: OnceLock<Duration>,
 }
 
 impl Counts {
-    fn start() -> Self {
-        Self { exact: AtomicU64::new(0), dice: AtomicU64::new(0), began: Instant::now(), took: OnceLock::new() }
+    fn start(threshold: DiceThreshold) -> Self {
+        Self {
+            exact: AtomicU64::new(0),
+            dice: AtomicU64::new(0),
+            exact_below: AtomicU64::new(0),
+            threshold,
+            began: Instant::now(),
+            took: OnceLock::new(),
+        }
     }
 }
 
 impl LinkProgress {
-    pub(super) fn start(plan: Arc<dyn ExecutionPlan>) -> Self {
+    pub(super) fn start(plan: Arc<dyn ExecutionPlan>, threshold: DiceThreshold) -> Self {
         Self {
             plan: Some(plan),
-            counts: Arc::new(Counts::start()),
+            counts: Arc::new(Counts::start(threshold)),
             #[cfg(feature = "distributed")]
             remote: None,
         }
@@ -66,8 +82,12 @@ impl LinkProgress {
 
     /// Progress of a link whose Dice stage runs on workers; `plan` is what runs here.
     #[cfg(feature = "distributed")]
-    pub(crate) fn start_remote(plan: Option<Arc<dyn ExecutionPlan>>, remote: Arc<RemoteCounts>) -> Self {
-        Self { plan, counts: Arc::new(Counts::start()), remote: Some(remote) }
+    pub(crate) fn start_remote(
+        plan: Option<Arc<dyn ExecutionPlan>>,
+        threshold: DiceThreshold,
+        remote: Arc<RemoteCounts>,
+    ) -> Self {
+        Self { plan, counts: Arc::new(Counts::start(threshold)), remote: Some(remote) }
     }
 
     /// The counts at this moment.
@@ -75,6 +95,7 @@ impl LinkProgress {
         let mut report = LinkReport {
             exact_pairs: self.counts.exact.load(Ordering::Relaxed),
             dice_pairs: self.counts.dice.load(Ordering::Relaxed),
+            exact_below_threshold: self.counts.exact_below.load(Ordering::Relaxed),
             elapsed: self.counts.took.get().copied().unwrap_or_else(|| self.counts.began.elapsed()),
             ..LinkReport::default()
         };
@@ -121,6 +142,13 @@ fn add_dice_joins(plan: &Arc<dyn ExecutionPlan>, report: &mut LinkReport) {
         && let Some(metrics) = plan.metrics()
     {
         report.lsh = join.report();
+        report.compared += total(&metrics, CANDIDATES);
+        report.bytes += total(&metrics, BUILD_BYTES);
+    }
+    if let Some(join) = plan.downcast_ref::<KeyedJoinExec>()
+        && let Some(metrics) = plan.metrics()
+    {
+        report.keyed = join.report();
         report.compared += total(&metrics, CANDIDATES);
         report.bytes += total(&metrics, BUILD_BYTES);
     }

@@ -11,6 +11,7 @@ use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::prelude::{DataFrame, SessionContext};
 
 use super::LinkOptions;
+use super::keyed;
 use super::plan::{Stages, plan, stages};
 use crate::dice_join::SCORE;
 use crate::error::PlanError;
@@ -30,7 +31,7 @@ const PATIENCE_SECONDS: f64 = 60.0;
 const BAND_BYTES: f64 = 17.0;
 
 /// How the Dice stage finds its pairs.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Strategy {
     /// Compares all pairs. Everything above the threshold is found, by construction.
@@ -41,6 +42,15 @@ pub enum Strategy {
         /// The share of the pairs above the threshold that must be found, above 0 and below 1.
         recall: f64,
         /// What bits and sampled rows are drawn from. The same seed gives the same pairs.
+        seed: u64,
+    },
+    /// Compares pairs that agree in a blocking key, which the custodians made. How complete that is, is measured on an
+    /// exact sample of the same run; nothing is promised.
+    Keyed {
+        /// The keys, by name, in the order in which they are tried; their columns are `block_<name>`. None: all that both
+        /// tables have.
+        keys: Vec<String>,
+        /// What sampled rows are drawn from.
         seed: u64,
     },
     /// Compares all pairs when that takes a minute or the recall is to be 1, and else by bands.
@@ -69,6 +79,12 @@ pub(crate) async fn choose(
 ) -> Result<Choice, PlanError> {
     let (lsh, why) = match strategy {
         Strategy::Exhaustive => (None, "all pairs, as asked for".to_owned()),
+        Strategy::Keyed { keys, seed } => {
+            let sizes = Sizes::of(context, left, right).await?;
+            let right_builds = sizes.rows.1 < sizes.rows.0;
+            let (plan, stage) = keyed::plan(context, (left, right), options, &keys, seed, right_builds).await?;
+            return Ok(Choice { plan, why: format!("{stage}\nstrategy: blocking keys, as asked for") });
+        }
         Strategy::Lsh { recall, seed } => (Some((recall, seed)), "bands, as asked for".to_owned()),
         Strategy::Auto { recall, seed } => {
             let sizes = Sizes::of(context, left, right).await?;

@@ -11,6 +11,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
+use linkage_core::dice::DiceThreshold;
 
 use super::Candidate;
 use super::report::{LinkProgress, LinkReport};
@@ -25,9 +26,13 @@ pub struct LinkStream {
 }
 
 impl LinkStream {
-    pub(crate) async fn start(context: &SessionContext, plan: LogicalPlan) -> Result<Self, PlanError> {
+    pub(crate) async fn start(
+        context: &SessionContext,
+        plan: LogicalPlan,
+        threshold: DiceThreshold,
+    ) -> Result<Self, PlanError> {
         let plan = context.state().create_physical_plan(&plan).await?;
-        let progress = LinkProgress::start(Arc::clone(&plan));
+        let progress = LinkProgress::start(Arc::clone(&plan), threshold);
         Ok(Self::new(execute_stream(plan, context.task_ctx())?, progress))
     }
 
@@ -78,7 +83,12 @@ impl LinkStream {
             score: if score.is_null(at) { 0.0 } else { score.value(at) },
             exact: exact.value(at),
         };
-        Ok((0..batch.num_rows()).map(row).collect())
+        let candidates: Vec<Candidate> = (0..batch.num_rows()).map(row).collect();
+        // A score is the double nearest to its ratio, and so is the threshold: they compare as the ratios do.
+        let least = self.progress.counts().threshold.as_f64();
+        let below = candidates.iter().filter(|pair| pair.exact && pair.score < least).count();
+        self.progress.counts().exact_below.fetch_add(below as u64, Ordering::Relaxed);
+        Ok(candidates)
     }
 }
 

@@ -18,9 +18,10 @@ use datafusion::physical_plan::{
     ReplaceChildrenOptions,
 };
 use futures::{TryStreamExt, stream};
+use linkage_core::block::lsh::LshJoin;
 use linkage_core::dice::Kernel;
 
-use super::inputs::{Input, collect};
+use super::inputs::{Holding, Input, collect};
 use super::metrics::LshJoinMetrics;
 use super::run::{LshReport, LshSettings, Run};
 use crate::dice_join::SCORE;
@@ -206,8 +207,15 @@ impl ExecutionPlan for LshJoinExec {
         };
         let batches = stream::once(async move {
             let [left, right] = inputs;
-            let left: Input = collect(left, columns[0], clk_bytes, &run.memory, pool.as_ref(), &metrics).await?;
-            let right: Input = collect(right, columns[1], clk_bytes, &run.memory, pool.as_ref(), &metrics).await?;
+            let holding = Holding {
+                what: "a side of the LSH join",
+                bytes_beside: LshJoin::bytes_for(1 << 10, 0).div_ceil(1 << 10),
+                rows: &metrics.build_rows,
+                bytes: &metrics.build_bytes,
+                time: &metrics.build_time,
+            };
+            let left: Input = collect(left, columns[0], clk_bytes, &run.memory, pool.as_ref(), &holding).await?;
+            let right: Input = collect(right, columns[1], clk_bytes, &run.memory, pool.as_ref(), &holding).await?;
             tokio::task::spawn_blocking(move || run.search(&left, &right));
             // The guard lives as long as the stream of pairs.
             Ok::<_, DataFusionError>(stream::unfold((pairs, stop), |(mut pairs, stop)| async move {
@@ -219,7 +227,7 @@ impl ExecutionPlan for LshJoinExec {
 }
 
 /// Tells the search that nobody listens any more.
-struct StopOnDrop(Arc<AtomicBool>);
+pub(crate) struct StopOnDrop(pub(crate) Arc<AtomicBool>);
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {

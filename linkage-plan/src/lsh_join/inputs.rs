@@ -1,38 +1,43 @@
-//! One input of an LSH join, held in memory.
+//! One input of a join that scores single pairs, held in memory.
 
 use arrow::array::AsArray;
 use arrow::datatypes::UInt32Type;
 use datafusion::common::{Result, exec_datafusion_err};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool, MemoryReservation};
+use datafusion::physical_plan::metrics::{Count, Gauge, Time};
 use futures::StreamExt;
 use linkage_core::block::TokenRows;
-use linkage_core::block::lsh::LshJoin;
 
 use super::exec::SideColumns;
-use super::metrics::LshJoinMetrics;
 use crate::dice_join::for_each_clk;
 use crate::error::PlanError;
 
 /// CLKs in rows, and the number that each row has in its table.
-pub(super) struct Input {
-    pub(super) tokens: TokenRows,
-    pub(super) numbers: Vec<u32>,
+pub(crate) struct Input {
+    pub(crate) tokens: TokenRows,
+    pub(crate) numbers: Vec<u32>,
 }
 
-/// What a row takes, beside its CLK: its number, and what a search holds of it.
-fn bytes_per_row(clk_bytes: usize) -> usize {
-    clk_bytes + size_of::<u32>() + LshJoin::bytes_for(1 << 10, 0).div_ceil(1 << 10)
+/// What an input is held as, and where that is counted.
+pub(crate) struct Holding<'a> {
+    /// What an error calls it.
+    pub(crate) what: &'static str,
+    /// What a row takes beside its CLK and its number.
+    pub(crate) bytes_beside: usize,
+    pub(crate) rows: &'a Count,
+    pub(crate) bytes: &'a Gauge,
+    pub(crate) time: &'a Time,
 }
 
 /// Reads an input to its end. Every batch is reserved before it is kept, twice over while the rows grow: they move.
-pub(super) async fn collect(
+pub(crate) async fn collect(
     mut input: SendableRecordBatchStream,
     columns: SideColumns,
     clk_bytes: usize,
     memory: &MemoryReservation,
     pool: &dyn MemoryPool,
-    metrics: &LshJoinMetrics,
+    holding: &Holding<'_>,
 ) -> Result<Input> {
     let mut batches = Vec::new();
     let mut rows = 0;
@@ -43,14 +48,14 @@ pub(super) async fn collect(
         batches.push(batch);
         tokio::task::yield_now().await;
     }
-    let needed = rows * bytes_per_row(clk_bytes);
+    let needed = rows * (clk_bytes + size_of::<u32>() + holding.bytes_beside);
     if memory.try_grow(needed).is_err() {
         let free = match pool.memory_limit() {
             MemoryLimit::Finite(limit) => limit.saturating_sub(pool.reserved()),
             MemoryLimit::Infinite | MemoryLimit::Unknown => 0,
         };
         return Err(PlanError::Memory {
-            what: "a side of the LSH join",
+            what: holding.what,
             rows: rows as u64,
             needed_bytes: needed as u64,
             free_bytes: free as u64,
@@ -58,9 +63,9 @@ pub(super) async fn collect(
         }
         .into_datafusion());
     }
-    let _timer = metrics.build_time.timer();
-    metrics.build_bytes.add(needed);
-    metrics.build_rows.add(rows);
+    let _timer = holding.time.timer();
+    holding.bytes.add(needed);
+    holding.rows.add(rows);
     let mut tokens = TokenRows::with_capacity(clk_bytes, rows).map_err(|e| exec_datafusion_err!("{e}"))?;
     let mut numbers = Vec::with_capacity(rows);
     for batch in batches {

@@ -9,7 +9,9 @@ mod metrics;
 mod node;
 mod run;
 
+pub(crate) use exec::StopOnDrop;
 pub use exec::{LshJoinExec, SideColumns};
+pub(crate) use inputs::{Holding, Input, collect};
 pub(crate) use metrics::CANDIDATES;
 pub use node::{LshJoinNode, LshJoinPlanner};
 pub use run::{LshReport, LshSettings};

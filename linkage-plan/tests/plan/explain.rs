@@ -119,7 +119,7 @@ fn a_link_that_was_run_shows_the_counts_of_both_stages_and_no_token() {
     let head: Vec<&str> = text.lines().take(3).collect();
     expect![[r#"
         Link ndb with dpc: dice(clk, clk) >= 0.85, kernel …
-        Exact stage: hash join on exact_a: 12115 pairs
+        Exact stage: hash join on exact_a: 12115 pairs, 11972 of them below the threshold
         Dice stage: 6033 pairs of 518535 compared, … given up early"#]]
     .assert_eq(&masked(&head.join("\n")));
     let line = text.lines().find(|line| line.contains("DiceJoinExec")).unwrap();

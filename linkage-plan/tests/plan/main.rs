@@ -2,6 +2,7 @@
 //! that links DataFusion takes its time and some 270 MB.
 
 mod explain;
+mod keyed;
 mod link;
 mod lsh;
 mod memory;

@@ -1,0 +1,222 @@
+//! The physical operator.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, FixedSizeBinaryArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::DataType;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result, exec_datafusion_err, internal_err, plan_err};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{Distribution, PhysicalExpr};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet, RecordOutput};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, InputDistributionRequirements, PlanProperties,
+    ReplaceChildrenOptions,
+};
+use futures::{StreamExt, TryStreamExt, stream};
+use tokio::sync::OnceCell;
+
+use super::filter::KeyFilter;
+use super::metrics::BloomMetrics;
+use crate::error::PlanError;
+
+/// Passes on the rows of `probe` whose key a Bloom filter over `keys` does not rule out.
+///
+/// The filter is built once, by the partition that comes first, and shared. The keys are held while it is built, so that
+/// it has the size that fits their number; both are reserved from the task's memory pool. Order and partitions of `probe`
+/// stay as they are.
+pub struct BloomSemiExec {
+    keys: Arc<dyn ExecutionPlan>,
+    key: usize,
+    probe: Arc<dyn ExecutionPlan>,
+    probe_key: usize,
+    built: Arc<OnceCell<Built>>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+/// The filter, and the memory that it was granted.
+struct Built {
+    filter: KeyFilter,
+    _memory: MemoryReservation,
+}
+
+impl BloomSemiExec {
+    /// A semi-join of the column `probe_key` of `probe` with the column `key` of `keys`.
+    ///
+    /// # Errors
+    /// When the columns are not keys of one length.
+    pub fn try_new(
+        keys: Arc<dyn ExecutionPlan>,
+        key: usize,
+        probe: Arc<dyn ExecutionPlan>,
+        probe_key: usize,
+    ) -> Result<Self> {
+        let (a, b) = (keys.schema(), probe.schema());
+        match (a.field(key).data_type(), b.field(probe_key).data_type()) {
+            (DataType::FixedSizeBinary(a), DataType::FixedSizeBinary(b)) if a == b => {}
+            _ => return plan_err!("a Bloom semi-join compares keys of one length"),
+        }
+        let metrics = ExecutionPlanMetricsSet::new();
+        Ok(Self { keys, key, probe, probe_key, built: Arc::default(), metrics })
+    }
+}
+
+impl fmt::Debug for BloomSemiExec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BloomSemiExec").field("keys", &self.keys).field("probe", &self.probe).finish_non_exhaustive()
+    }
+}
+
+impl DisplayAs for BloomSemiExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (keys, probe) = (self.keys.schema(), self.probe.schema());
+        write!(f, "BloomSemiExec: {} in {}", probe.field(self.probe_key).name(), keys.field(self.key).name())
+    }
+}
+
+impl ExecutionPlan for BloomSemiExec {
+    fn name(&self) -> &'static str {
+        "BloomSemiExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.probe.properties()
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.keys, &self.probe]
+    }
+
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        InputDistributionRequirements::new(vec![Distribution::SinglePartition, Distribution::UnspecifiedDistribution])
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![false, true]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        // Columns are held by their numbers; there are no expressions.
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let [keys, probe] = children.as_slice() else { return internal_err!("a Bloom semi-join has two inputs") };
+        Ok(Arc::new(Self::try_new(Arc::clone(keys), self.key, Arc::clone(probe), self.probe_key)?))
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let metrics = BloomMetrics::new(&self.metrics, partition);
+        let probe = self.probe.execute(partition, Arc::clone(&context))?;
+        let (keys, key, probe_key) = (Arc::clone(&self.keys), self.key, self.probe_key);
+        let built = Arc::clone(&self.built);
+        let batches = stream::once(async move {
+            built.get_or_try_init(|| build(keys, key, context, metrics.clone())).await?;
+            Ok::<_, DataFusionError>(probe.try_filter_map(move |batch| {
+                let passed = match built.get() {
+                    Some(built) => prune(&batch, probe_key, &built.filter, &metrics),
+                    None => internal_err!("the filter was not built"),
+                };
+                async move { passed }
+            }))
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches.try_flatten())))
+    }
+}
+
+/// Reads all keys and builds the filter.
+async fn build(
+    keys: Arc<dyn ExecutionPlan>,
+    key: usize,
+    context: Arc<TaskContext>,
+    metrics: BloomMetrics,
+) -> Result<Built> {
+    let pool = Arc::clone(context.memory_pool());
+    let memory = MemoryConsumer::new("BloomSemiExec").register(&pool);
+    let refused = |rows: usize, needed: usize| {
+        let free = match pool.memory_limit() {
+            MemoryLimit::Finite(limit) => limit.saturating_sub(pool.reserved()),
+            MemoryLimit::Infinite | MemoryLimit::Unknown => 0,
+        };
+        PlanError::Memory {
+            what: "the Bloom filter of a blocking key",
+            rows: rows as u64,
+            needed_bytes: needed as u64,
+            free_bytes: free as u64,
+            hint: "grant the session more memory",
+        }
+        .into_datafusion()
+    };
+    let mut input = keys.execute(0, context)?;
+    let (mut all, mut rows, mut count) = (Vec::new(), 0, 0);
+    while let Some(batch) = input.next().await {
+        let column = keys_of(&batch?, key)?.clone();
+        let bytes = column.len() * column.value_size();
+        memory.try_grow(bytes).map_err(|_| refused(rows + column.len(), memory.size() + bytes))?;
+        rows += column.len();
+        count += column.len() - column.null_count();
+        all.push(column);
+        tokio::task::yield_now().await;
+    }
+    let held = memory.size();
+    let bytes = KeyFilter::bytes_for(count);
+    memory.try_grow(bytes).map_err(|_| refused(rows, held + bytes))?;
+    let _timer = metrics.build_time.timer();
+    let mut filter = KeyFilter::with_capacity(count)?;
+    for keys in all {
+        filter.insert(&keys);
+        tokio::task::yield_now().await;
+    }
+    memory.shrink(held);
+    metrics.keys.add(count);
+    metrics.filter_bytes.add(bytes);
+    Ok(Built { filter, _memory: memory })
+}
+
+/// The rows that may have a partner; `None` when there is none.
+fn prune(batch: &RecordBatch, key: usize, filter: &KeyFilter, metrics: &BloomMetrics) -> Result<Option<RecordBatch>> {
+    let _timer = metrics.baseline.elapsed_compute().timer();
+    let passes = filter.may_have(keys_of(batch, key)?);
+    let (rows, pruned) = (batch.num_rows(), passes.false_count());
+    metrics.probed.add(rows);
+    metrics.pruned.add(pruned);
+    let row_bytes: usize = batch.columns().iter().map(|column| width(column.data_type())).sum();
+    metrics.pruned_bytes.add(pruned * row_bytes);
+    if pruned == rows {
+        return Ok(None);
+    }
+    let passed = if pruned == 0 { batch.clone() } else { filter_record_batch(batch, &passes)? };
+    Ok(Some(passed.record_output(&metrics.baseline)))
+}
+
+fn keys_of(batch: &RecordBatch, column: usize) -> Result<&FixedSizeBinaryArray> {
+    let keys = batch.column(column).as_fixed_size_binary_opt();
+    keys.ok_or_else(|| exec_datafusion_err!("the key column is not FixedSizeBinary"))
+}
+
+/// The bytes of a value of fixed width; 0 for others.
+fn width(data_type: &DataType) -> usize {
+    match data_type {
+        DataType::FixedSizeBinary(bytes) => *bytes as usize,
+        other => other.primitive_width().unwrap_or(0),
+    }
+}
