@@ -2,7 +2,8 @@
 //!
 //! `cargo bench -p linkage-benches --profile dev --bench tokenise`: the dev profile shares its build with everything
 //! else, and optimises `linkage-core` fully. The records are those of the demo's hospital extract (western dates, UTF-8), all
-//! different people. "encode" meets people whose values it remembers, "encode, first time" meets them new: the difference is
+//! different people. "XOF" hashes as many messages as these people have q-grams, which the encoder does only for those
+//! that it does not remember. "encode" meets people whose values it remembers, "encode, first time" meets them new: the difference is
 //! the making of q-grams and their hashing.
 #![allow(missing_docs, reason = "criterion's macros generate undocumented functions")]
 
@@ -71,6 +72,18 @@ fn seal(schema: &LinkageSchema, secret: &LinkageSecret, tokens: &[Token], to: &a
     writer.finish().expect("room on the disk");
 }
 
+/// Hashes so many messages as the encoder does when it remembers none: keyed BLAKE3, one block of extended output.
+fn xof(messages: usize) -> u64 {
+    let keyed = blake3::Hasher::new_keyed(&[7; 32]);
+    let mut output = [0; 64];
+    (0..messages as u64).fold(0, |sum, message| {
+        let mut text = [1; 12];
+        text[4..].copy_from_slice(&message.to_le_bytes());
+        keyed.clone().update(&text).finalize_xof().fill(&mut output);
+        sum ^ u64::from(output[0])
+    })
+}
+
 fn tokenise(c: &mut Criterion) {
     let schema = LinkageSchema::shipped("person-ja").expect("a shipped schema");
     let secret = LinkageSecret::from_bytes([7; 32]);
@@ -107,6 +120,11 @@ fn tokenise(c: &mut Criterion) {
         });
     });
     let mut worker = encoder.worker();
+    group.bench_function("q-grams", |bencher| {
+        bencher.iter(|| normalised.iter().map(|row| worker.count_features(row)).sum::<usize>());
+    });
+    let features: usize = normalised.iter().map(|row| worker.count_features(row)).sum();
+    group.bench_function("XOF", |bencher| bencher.iter(|| xof(features)));
     group.bench_function("encode", |bencher| {
         bencher.iter(|| normalised.iter().map(|row| u64::from(worker.encode(row).presence)).sum::<u64>());
     });

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{check, clkhash, inspect, keygen, manual, map, report, site_key, tokenise};
+use crate::commands::{check, clkhash, inspect, keygen, manual, map, report, site_key, tokenise, tune};
 #[cfg(feature = "submit")]
 use crate::commands::{receive, submit};
 use crate::output;
@@ -36,6 +36,7 @@ enum Command {
     Report(Box<report::Args>),
     Tokenise(Box<tokenise::Args>),
     Inspect(inspect::Args),
+    Tune(Box<tune::Args>),
     Clkhash(clkhash::Args),
     #[cfg(feature = "submit")]
     Submit(submit::Args),
@@ -69,6 +70,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Report(args) => report::run(&args),
         Command::Tokenise(args) => tokenise::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Tune(args) => tune::run(&args),
         Command::Clkhash(args) => clkhash::run(&args),
         #[cfg(feature = "submit")]
         Command::Submit(args) => submit::run(&args),

@@ -85,7 +85,8 @@ pub(crate) struct InputArgs {
     pub(crate) inputs: Vec<PathBuf>,
 }
 
-fn parse_mapping(text: &str) -> Result<(String, String), String> {
+/// FIELD=COLUMN, as an option gives it.
+pub(crate) fn parse_mapping(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((field, column)) if !field.is_empty() => Ok((field.trim().to_owned(), column.trim().to_owned())),
         _ => Err("give FIELD=COLUMN".to_owned()),
@@ -102,6 +103,29 @@ pub(crate) struct Intake<'a> {
 }
 
 impl InputArgs {
+    /// The options for one table, all others as they are when nobody names them.
+    pub(crate) fn reading(schema: &str, input: &Path) -> Self {
+        Self {
+            schema: schema.to_owned(),
+            format: Format::Csv,
+            encoding: None,
+            id_column: None,
+            map: Vec::new(),
+            mapping: None,
+            kana_column: Vec::new(),
+            chart_column: Vec::new(),
+            branch_root: None,
+            names: Vec::new(),
+            register: None,
+            column: Vec::new(),
+            opt_out: None,
+            threads: None,
+            memory: 0,
+            sort_bytes: None,
+            inputs: vec![input.to_owned()],
+        }
+    }
+
     /// Loads the schema, and refuses one that asks for another normalisation.
     ///
     /// # Errors

@@ -9,6 +9,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use linkage_core::harden::Step;
 use linkage_core::token_file::TokenFileHeader;
 
+use crate::intake::folder_of;
+
 /// Counts below this are not shown: a small cell can point at a person.
 pub(crate) const SMALL_CELL: u64 = 10;
 
@@ -32,6 +34,19 @@ pub(crate) fn data(text: &str) -> anyhow::Result<()> {
 /// An error about a file, with its path before it.
 pub(crate) fn at(path: &Path, error: impl std::fmt::Display) -> anyhow::Error {
     anyhow!("`{}`: {error}", path.display())
+}
+
+/// Writes a text file: under its name it is whole, or not there.
+///
+/// # Errors
+/// When its folder cannot be written, or there is a file of that name that shall not be replaced.
+pub(crate) fn write_whole(path: &Path, text: &str, force: bool) -> anyhow::Result<()> {
+    let folder = folder_of(path)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| at(folder, error))?;
+    file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(|error| at(path, error))?;
+    let named = if force { file.persist(path) } else { file.persist_noclobber(path) };
+    named.map_err(|error| at(path, error.error))?;
+    Ok(())
 }
 
 /// What was done to the tokens of a file, a line per step; noise with its ε.

@@ -23,4 +23,5 @@ pub mod schema;
 pub mod secret;
 pub mod source;
 pub mod token_file;
+pub mod tune;
 pub mod types;

@@ -56,7 +56,8 @@ impl Default for Server {
 #[serde(deny_unknown_fields, default)]
 pub struct Matching {
     /// Least Dice similarity of a match, as a decimal such as `"0.80"`. Agree it with the custodians: a linkage schema
-    /// recommends one, and the service never sees the schema.
+    /// recommends one, and the service never sees the schema. Or `"learnt"`: every run then learns from its tokens, without
+    /// truth, what a match is (docs/spec/classification.md); for thousands of records and more.
     pub threshold: String,
     /// Digest of the agreed linkage schema. Without it the first submission decides.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,12 +71,31 @@ impl Default for Matching {
 }
 
 impl Matching {
-    /// The threshold as a number.
+    /// The threshold as a rule.
     ///
     /// # Errors
-    /// When it is not a decimal in (0, 1] with at most six places.
-    pub fn threshold(&self) -> Result<DiceThreshold, ConfigError> {
-        self.threshold.parse().map_err(|_| ConfigError::Threshold)
+    /// When it is neither a decimal in (0, 1] with at most six places nor `learnt`.
+    pub fn threshold(&self) -> Result<MatchRule, ConfigError> {
+        MatchRule::parse(&self.threshold).ok_or(ConfigError::Threshold)
+    }
+}
+
+/// What makes two records a match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MatchRule {
+    /// This Dice similarity.
+    Threshold(DiceThreshold),
+    /// What a run learns from its tokens.
+    Learnt,
+}
+
+impl MatchRule {
+    /// Reads a decimal or `learnt`; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "learnt" => Some(Self::Learnt),
+            decimal => decimal.parse().ok().map(Self::Threshold),
+        }
     }
 }
 

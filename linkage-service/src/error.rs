@@ -140,8 +140,8 @@ pub enum ConfigError {
         /// What the parser said.
         source: Box<toml::de::Error>,
     },
-    /// The threshold is no decimal in (0, 1].
-    #[error("config.toml: `matching.threshold` is not a decimal in (0, 1]\nhint: such as \"0.80\"")]
+    /// The threshold is neither a decimal in (0, 1] nor `learnt`.
+    #[error("config.toml: `matching.threshold` is neither a decimal in (0, 1] nor `learnt`\nhint: such as \"0.80\"")]
     Threshold,
     /// The configuration has no TOML form.
     #[error("the configuration cannot be written as TOML")]
@@ -360,6 +360,14 @@ pub enum RunError {
         /// The database.
         database: linkage_core::types::DatabaseId,
     },
+    /// The tokens of a database need a declaration that the permit does not have.
+    #[error(
+        "the tokens of {database} are of the profile max-quality, and the permit does not accept their risk\nhint: the committee declares `max-quality-risk` in the permit, or the custodians use another linkage schema"
+    )]
+    RiskNotAccepted {
+        /// The database.
+        database: linkage_core::types::DatabaseId,
+    },
     /// One run at a time per project.
     #[error("run {run} of this project is under way\nhint: `linkage run watch` or `linkage run cancel` it")]
     UnderWay {
@@ -385,6 +393,7 @@ impl RunError {
     pub fn code(&self) -> Option<&'static str> {
         match self {
             Self::NoSubmission { .. } => Some("no-submission"),
+            Self::RiskNotAccepted { .. } => Some("risk-not-accepted"),
             Self::UnderWay { .. } => Some("run-under-way"),
             Self::NoRun => Some("no-run"),
             Self::Ended => Some("run-ended"),
@@ -457,6 +466,14 @@ pub enum LinkError {
     /// More candidates than memory for them.
     #[error("too many candidate pairs for the run's memory\nhint: raise `matching.threshold`, or `limits.memory_mib`")]
     TooManyCandidates,
+    /// The tokens cannot be learnt from.
+    #[error(
+        "tokens of {segments} segments cannot be learnt from\nhint: `matching.threshold` takes a decimal instead of `learnt`"
+    )]
+    Segments {
+        /// How many there are.
+        segments: usize,
+    },
     /// The plan.
     #[error("matching: {0}")]
     Plan(#[from] linkage_plan::PlanError),

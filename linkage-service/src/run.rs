@@ -3,18 +3,21 @@
 //! A run takes a [`Permitted`] request, so none can start without a permit. Runs wait for one another: each may use all
 //! the memory and cores that the unit grants. Results are stored in one transaction, so a run is done or it left nothing.
 
+mod learnt;
 mod link;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use linkage_core::harden::Profile;
 use time::OffsetDateTime;
 use tokio::sync::{Semaphore, watch};
 
 use crate::audit::{Actor, Entry, Label, Outcome};
 use crate::error::{LinkError, RunError, SetupError};
 use crate::permit::{Permitted, RunRequest};
+use crate::policy::Need;
 use crate::store::{RunInput, RunRecord, RunState, Submission, instant_text};
 use crate::unit::{Unit, random_hex};
 
@@ -93,6 +96,10 @@ pub async fn start(unit: &Arc<Unit>, run: Permitted<RunRequest>, now: OffsetDate
         let latest = unit.store().latest_submission(database).await?;
         submissions.push(latest.ok_or_else(|| RunError::NoSubmission { database: database.clone() })?);
     }
+    let accepted = run.permit().statement().declarations.contains(&Need::MaxQualityRisk);
+    if let Some(risky) = submissions.iter().find(|s| s.profile == Profile::MaxQuality && !accepted) {
+        return Err(RunError::RiskNotAccepted { database: risky.database.clone() });
+    }
     // The order of the databases decides ties between clusters, so it must not depend on the order in the permit.
     submissions.sort_by(|a, b| a.database.cmp(&b.database));
     let databases = submissions.len() as u32;
@@ -113,6 +120,7 @@ pub async fn start(unit: &Arc<Unit>, run: Permitted<RunRequest>, now: OffsetDate
         dice_pairs: None,
         clusters: None,
         failure: None,
+        findings: None,
     };
     let (progress, follow) = watch::channel(record.clone());
     let (stop, stopped) = watch::channel(None);
@@ -170,6 +178,7 @@ async fn drive(
             record.exact_pairs = Some(linked.pairs.iter().map(|pair| pair.exact_pairs).sum());
             record.dice_pairs = Some(linked.pairs.iter().map(|pair| pair.dice_pairs).sum());
             record.clusters = Some(linked.clusters.len() as u64);
+            record.findings = linked.findings;
             ("done", unit.store().finish_run(&record, &linked.pairs, linked.clusters).await)
         }
         Err(error) => {

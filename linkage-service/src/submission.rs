@@ -138,6 +138,7 @@ impl Upload {
             payload_blake3: stats.payload_blake3,
             records: stats.records,
             deduplicated: header.deduplicated,
+            profile: header.profile(),
             schema_name: header.schema_name,
             accepted_at: instant_text(now),
         };

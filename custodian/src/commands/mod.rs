@@ -15,3 +15,4 @@ pub(crate) mod site_key;
 #[cfg(feature = "submit")]
 pub(crate) mod submit;
 pub(crate) mod tokenise;
+pub(crate) mod tune;

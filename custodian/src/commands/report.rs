@@ -1,14 +1,13 @@
 //! `custodian report`: what an extract is like, for the site's own eyes and for whoever it may pass it on to.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::anyhow;
 use linkage_core::secret::LinkageSecret;
 use zeroize::Zeroizing;
 
 use crate::cli::Done;
-use crate::intake::{InputArgs, folder_of};
+use crate::intake::InputArgs;
 use crate::output::{self, SMALL_CELL, at};
 use crate::refs::SiteKey;
 use crate::report::survey::Survey;
@@ -69,7 +68,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
     let hiding = Hiding { limit: args.small_cell };
     let report = Report::new(&schema, &intake, &survey, hiding, usize::from(args.rows), args.secret.is_some());
     if let Some(page) = &args.html {
-        write_page(page, &html(&report), args.force)?;
+        output::write_whole(page, &html(&report), args.force)?;
         output::talk(&format!("wrote `{}`", page.display()));
     }
     if args.json {
@@ -78,14 +77,4 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
         output::data(&text(&report))?;
     }
     Ok(if intake.findings.set_aside_rows() > 0 { Done::RowsSetAside } else { Done::Clean })
-}
-
-/// Writes the page: under its name it is whole, or not there.
-fn write_page(path: &Path, page: &str, force: bool) -> anyhow::Result<()> {
-    let folder = folder_of(path)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| at(folder, error))?;
-    file.write_all(page.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(|error| at(path, error))?;
-    let named = if force { file.persist(path) } else { file.persist_noclobber(path) };
-    named.map_err(|error| at(path, error.error))?;
-    Ok(())
 }

@@ -11,3 +11,4 @@ mod resume;
 mod site;
 mod sockets;
 mod tokenise;
+mod tune;

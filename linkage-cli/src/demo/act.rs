@@ -78,7 +78,10 @@ impl Stage {
 
         fs::copy(committee.path("committee.json"), unit.path("committee.json"))?;
         // The unit never sees the schema; the custodians tell it the threshold that goes with theirs.
-        let threshold = LinkageSchema::load(SCHEMA)?.threshold().to_string();
+        let threshold = match args.learnt {
+            true => "learnt".to_owned(),
+            false => LinkageSchema::load(SCHEMA)?.threshold().to_string(),
+        };
         unit.run(
             LinkageService,
             &["init", "service", "--committee", "committee.json", "--policy", POLICY, "--threshold", &threshold],

@@ -34,6 +34,9 @@ pub struct DemoArgs {
     /// Seed of the made-up population: the same seed gives the same people
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Let the run learn from its tokens what a match is, instead of taking the schema's threshold
+    #[arg(long)]
+    learnt: bool,
     /// Work in this new folder and keep it
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,

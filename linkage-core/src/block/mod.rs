@@ -7,7 +7,7 @@
 pub mod certificate;
 mod interval;
 pub mod lsh;
-mod random;
+pub(crate) mod random;
 mod rows;
 
 pub use interval::{clopper_pearson, pairs_needed};

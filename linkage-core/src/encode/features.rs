@@ -72,6 +72,21 @@ impl Message {
         message
     }
 
+    /// The same as [`Message::new`] with one part at its place.
+    #[inline]
+    fn placed(tag: u8, place: u32, part: Part) -> Self {
+        let low = u128::from(u64::from(tag) | u64::from(place) << 8) | u128::from(part.bytes) << 40;
+        Self { low, high: 0, len: 5 + part.len }
+    }
+
+    /// The same as [`Message::new`] with two parts and no place.
+    #[inline]
+    fn pair(tag: u8, first: Part, second: Part) -> Self {
+        let start = u64::from(tag) | u64::from(first.bytes) << 8;
+        let low = u128::from(start) | u128::from(second.bytes) << (8 + 8 * u32::from(first.len));
+        Self { low, high: 0, len: 1 + first.len + second.len }
+    }
+
     #[inline]
     fn push(&mut self, part: Part) {
         let at = u32::from(self.len) * 8;
@@ -102,6 +117,25 @@ impl Message {
     }
 }
 
+/// Makes the sets of features of values, to compare values without any key.
+#[derive(Default)]
+pub(crate) struct FeatureSets {
+    parts: Vec<Part>,
+    messages: Vec<Message>,
+}
+
+impl FeatureSets {
+    /// The different features of a value, each as a number that no other feature of the field has, rising.
+    pub(crate) fn of(&mut self, features: Features, value: &str) -> Vec<[u64; 3]> {
+        self.messages.clear();
+        messages(features, value, &mut self.parts, &mut self.messages);
+        let mut set: Vec<[u64; 3]> = self.messages.iter().map(|message| message.key(0)).collect();
+        set.sort_unstable();
+        set.dedup();
+        set
+    }
+}
+
 /// Appends the messages of a value in the order of the text; equal ones may come more than once.
 pub(super) fn messages(features: Features, value: &str, parts: &mut Vec<Part>, out: &mut Vec<Message>) {
     match features {
@@ -117,6 +151,11 @@ fn qgrams(value: &str, q: usize, pad: bool, positional: bool, parts: &mut Vec<Pa
     if value.is_empty() {
         return;
     }
+    match (q, pad, positional) {
+        (1, _, true) => return letters(value, out),
+        (2, true, false) => return bigrams(value, out),
+        _ => {}
+    }
     let pads = if pad { q - 1 } else { 0 };
     parts.clear();
     parts.extend(std::iter::repeat_n(Part::PAD, pads));
@@ -128,6 +167,26 @@ fn qgrams(value: &str, q: usize, pad: bool, positional: bool, parts: &mut Vec<Pa
         if qgram.iter().all(|part| part.len > 0) {
             out.push(Message::new(tag, positional.then_some(place), qgram));
         }
+    }
+}
+
+/// What [`qgrams`] makes of single characters at their places, as numbers and dates are hashed.
+fn letters(value: &str, out: &mut Vec<Message>) {
+    for (place, part) in (0..).zip(value.chars().map(Part::of_char)) {
+        if part.len > 0 {
+            out.push(Message::placed(TAG_POSITIONAL, place, part));
+        }
+    }
+}
+
+/// What [`qgrams`] makes of padded pairs of characters, as names are hashed.
+fn bigrams(value: &str, out: &mut Vec<Message>) {
+    let mut before = Part::PAD;
+    for part in value.chars().map(Part::of_char).chain([Part::PAD]) {
+        if before.len > 0 && part.len > 0 {
+            out.push(Message::pair(TAG_QGRAM, before, part));
+        }
+        before = part;
     }
 }
 
@@ -193,6 +252,20 @@ mod tests {
         ];
         for (features, value, expected) in cases {
             assert_eq!(all(features, value), expected, "{features:?} {value:?}");
+        }
+    }
+
+    #[test]
+    fn the_quick_ways_give_the_same_messages() {
+        let text = "Aé日𠮷Z\u{fffd}9ア";
+        let part = |c: char| Part::of_char(c);
+        for first in text.chars().map(part).chain([Part::PAD]) {
+            assert!(
+                Message::placed(TAG_POSITIONAL, 70_000, first) == Message::new(TAG_POSITIONAL, Some(70_000), &[first])
+            );
+            for second in text.chars().map(part).chain([Part::PAD]) {
+                assert!(Message::pair(TAG_QGRAM, first, second) == Message::new(TAG_QGRAM, None, &[first, second]));
+            }
         }
     }
 

@@ -6,7 +6,7 @@
 
 use zeroize::Zeroize;
 
-use super::draw::Draw;
+use super::draw::{Draw, unite};
 use super::features::Message;
 
 /// Each of the two tables of a field takes at most this many bytes.
@@ -49,9 +49,7 @@ impl GramMemo {
             head[3] = draw.rank;
             head[4] = draw.next.into();
         }
-        for (word, more) in filter.iter_mut().zip(bits.iter()) {
-            *word |= more;
-        }
+        unite(filter, bits);
         Draw { rank: head[3], next: head[4] as u16 }
     }
 }
@@ -98,14 +96,7 @@ impl ValueMemo {
         if self.entries.is_empty() {
             self.mask = grow(&mut self.entries, KEY_WORDS + words);
         }
-        let mut bytes = [0; 32];
-        bytes[..value.len()].copy_from_slice(value.as_bytes());
-        // The length and a mark that is never zero, so that a fresh slot equals none.
-        bytes[31] = value.len() as u8 | 0x80;
-        let mut key = [0; KEY_WORDS];
-        for (word, chunk) in key.iter_mut().zip(bytes.as_chunks::<8>().0) {
-            *word = u64::from_le_bytes(*chunk);
-        }
+        let key = value_key(value.as_bytes());
         Some(ValueSlot { key, index: mix(&key) & self.mask })
     }
 
@@ -118,8 +109,10 @@ impl ValueMemo {
         let (key, filter) = self.entries[slot.index * (KEY_WORDS + clk.len())..].split_at(KEY_WORDS);
         let difference = key.iter().zip(&slot.key).fold(0, |difference, (a, b)| difference | (a ^ b));
         let known = u64::from(difference == 0).wrapping_neg();
-        for (word, more) in clk.iter_mut().zip(filter) {
-            *word |= more & known;
+        if let (Ok(clk), Some(filter)) = (<&mut [u64; 16]>::try_from(&mut *clk), filter.first_chunk::<16>()) {
+            clk.iter_mut().zip(filter).for_each(|(word, more)| *word |= more & known);
+        } else {
+            clk.iter_mut().zip(filter).for_each(|(word, more)| *word |= more & known);
         }
         self.tries += 1;
         self.hits += u32::from(difference == 0);
@@ -150,6 +143,29 @@ impl Drop for ValueMemo {
     }
 }
 
+/// A value of at most 30 bytes as numbers; the last byte is its length with a mark, so that a fresh slot equals none.
+///
+/// Word by word, because a copy of unknown length is a call.
+#[inline]
+fn value_key(value: &[u8]) -> [u64; KEY_WORDS] {
+    let mut key = [0; KEY_WORDS];
+    let (chunks, rest) = value.as_chunks::<8>();
+    for (word, chunk) in key.iter_mut().zip(chunks) {
+        *word = u64::from_le_bytes(*chunk);
+    }
+    // Parts that overlap hold the same bits there.
+    let (len, byte) = (rest.len(), |at: usize| u64::from(rest[at]) << (8 * at));
+    key[chunks.len()] = match (rest.first_chunk::<4>(), rest.last_chunk::<4>()) {
+        (Some(first), Some(last)) => {
+            u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << (8 * (len - 4))
+        }
+        _ if len > 0 => byte(0) | byte(len / 2) | byte(len - 1),
+        _ => 0,
+    };
+    key[KEY_WORDS - 1] |= (value.len() as u64 | 0x80) << 56;
+    key
+}
+
 /// Makes room for slots of this many words; their number less one, as they are a power of two.
 fn grow(entries: &mut Vec<u64>, width: usize) -> usize {
     // At most 4096 bits make a filter, so there is more than one slot.
@@ -167,4 +183,21 @@ fn mix(words: &[u64]) -> usize {
         state = (product as u64) ^ ((product >> 64) as u64);
     }
     (state >> 20) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_and_its_length_are_its_key() {
+        let text: Vec<u8> = (1..=MAX_VALUE_LEN as u8).collect();
+        for len in 0..=MAX_VALUE_LEN {
+            let mut bytes = [0; 32];
+            bytes[..len].copy_from_slice(&text[..len]);
+            bytes[31] = len as u8 | 0x80;
+            let found: Vec<u8> = value_key(&text[..len]).iter().flat_map(|word| word.to_le_bytes()).collect();
+            assert_eq!(found, bytes);
+        }
+    }
 }

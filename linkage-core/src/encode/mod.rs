@@ -24,8 +24,9 @@ use crate::clk::{Clk, ClkLength};
 use crate::normalise::{self, Outcome, Rule};
 use crate::schema::{Features, FieldKind, Layout, LinkageSchema};
 use crate::secret::{KeyUse, LinkageSecret};
-use draw::{Draw, Positions, set_bit};
+use draw::{Draw, Positions, set_bit, unite};
 use equal::{BlockingPlan, ExactPlan};
+pub(crate) use features::FeatureSets;
 use features::{Message, Part};
 use harden::Hardener;
 use memo::{GramMemo, ValueMemo, ValueSlot};
@@ -190,8 +191,9 @@ struct Memory {
 struct Scratch {
     parts: Vec<Part>,
     messages: Vec<Message>,
-    /// Rank, place among the messages, and next position.
-    draws: Vec<(u64, u32, u16)>,
+    draws: Vec<Draw>,
+    /// Places among the messages.
+    order: Vec<u32>,
 }
 
 impl Memory {
@@ -226,6 +228,22 @@ impl Worker<'_> {
         let exact = self.encoder.exact.iter().map(|plan| plan.encode(record, message)).collect();
         let blocking = self.encoder.blocking.iter().map(|plan| plan.encode(record, message)).collect();
         Token { clk, presence, exact, blocking }
+    }
+
+    /// How many features of a record are hashed when nothing is remembered: its q-grams and the parts of its dates, equal
+    /// ones each by itself. For whoever measures what making them costs.
+    ///
+    /// # Panics
+    /// When the record does not have one entry per field of the schema.
+    pub fn count_features<S: AsRef<str>>(&mut self, record: &[Option<S>]) -> usize {
+        let Scratch { parts, messages, .. } = &mut self.memory.scratch;
+        messages.clear();
+        for plan in &self.encoder.fields {
+            if let Some(value) = &record[plan.index] {
+                features::messages(plan.features, value.as_ref(), parts, messages);
+            }
+        }
+        messages.len()
     }
 
     /// The filter of a record, and which fields are in it: bit i is the i-th encoded field.
@@ -337,9 +355,7 @@ impl Memory {
         if !scratch.value_filter(plan, value, filter, merge) {
             return false;
         }
-        for (word, more) in clk.iter_mut().zip(filter.iter()) {
-            *word |= more;
-        }
+        unite(clk, filter);
         if let Some(slot) = slot {
             values[field].put(slot, filter);
         }
@@ -356,7 +372,7 @@ impl Memory {
         if !scratch.value_filter(plan, value, filter, merge) {
             return false;
         }
-        clk.iter_mut().zip(filter.iter()).for_each(|(word, more)| *word |= more);
+        unite(clk, filter);
         true
     }
 }
@@ -373,26 +389,31 @@ impl Scratch {
         filter: &mut [u64],
         mut merge: impl FnMut(&Message, usize, &mut [u64]) -> Draw,
     ) -> bool {
-        let Self { parts, messages, draws } = self;
+        let Self { parts, messages, draws, order } = self;
         messages.clear();
         features::messages(plan.features, value, parts, messages);
         while !messages.is_empty() {
             let (each, remainder) = (plan.budget / messages.len(), plan.budget % messages.len());
             draws.clear();
-            for (index, message) in (0..).zip(messages.iter()) {
-                let draw = merge(message, each, filter);
-                draws.push((draw.rank, index, draw.next));
+            draws.extend(messages.iter().map(|message| merge(message, each, filter)));
+            if draw::draw_next_of_lowest(draws, remainder, filter) {
+                return true;
             }
             // By rank; equal ranks keep the order of the text, as equal messages draw the same.
-            draws.sort_unstable_by_key(|(rank, index, _)| (*rank, *index));
-            draws.dedup_by(|b, a| a.0 == b.0 && messages[a.1 as usize] == messages[b.1 as usize]);
-            if draws.len() == messages.len() {
-                draws[..remainder].iter().for_each(|(_, _, next)| set_bit(filter, *next));
+            order.clear();
+            order.extend(0..draws.len() as u32);
+            order.sort_unstable_by_key(|&index| (draws[index as usize].rank, index));
+            order.dedup_by(|b, a| {
+                let (a, b) = (*a as usize, *b as usize);
+                draws[a].rank == draws[b].rank && messages[a] == messages[b]
+            });
+            if order.len() == messages.len() {
+                order[..remainder].iter().for_each(|&index| set_bit(filter, draws[index as usize].next));
                 return true;
             }
             // A message that occurs twice counts once, so that each of the fewer messages draws more.
-            draws.sort_unstable_by_key(|(_, index, _)| *index);
-            let first: Vec<Message> = draws.iter().map(|(_, index, _)| messages[*index as usize]).collect();
+            order.sort_unstable();
+            let first: Vec<Message> = order.iter().map(|&index| messages[index as usize]).collect();
             *messages = first;
             filter.fill(0);
         }

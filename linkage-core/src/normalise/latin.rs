@@ -8,6 +8,12 @@ use super::{Outcome, Rule, WILDCARD, text};
 pub(super) const SUFFIXES: [&str; 5] = ["JR", "SR", "II", "III", "IV"];
 
 pub(super) fn normalise(raw: &str, out: &mut String) -> Result<Outcome, Rule> {
+    // One word of plain letters and digits, as most are.
+    if !raw.is_empty() && raw.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        out.push_str(raw);
+        out.make_ascii_uppercase();
+        return Ok(Outcome::Value);
+    }
     let mut word = 0;
     let (mut readable, mut foreign) = (false, false);
     text::for_each(raw, |c| match c {

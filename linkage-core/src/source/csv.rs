@@ -184,7 +184,8 @@ pub(super) fn read<R: Read>(
         // The other kinds come from options that are not used here: UTF-8 checks, equal lengths, serde.
         _ => SourceError::RowTooLong { row },
     })?;
-    if record.as_slice().iter().filter(|&&byte| byte == b'\n').count() > MAX_ROW_LINES {
+    let row_bytes = record.as_slice();
+    if row_bytes.len() > MAX_ROW_LINES && row_bytes.iter().filter(|&&byte| byte == b'\n').count() > MAX_ROW_LINES {
         return Err(SourceError::RowTooLong { row });
     }
     Ok(more)

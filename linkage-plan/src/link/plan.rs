@@ -161,6 +161,12 @@ pub(crate) async fn explain(
         for line in stage.lines().skip(1) {
             let _ = writeln!(text, "{line}");
         }
+        if let Some(lsh) = &report.lsh {
+            let _ = writeln!(text, "{}", lsh.certificate);
+        }
+        if let Some(keyed) = &report.keyed {
+            let _ = writeln!(text, "{keyed}");
+        }
         if let Some(plan) = stream.physical_plan() {
             let _ = write!(text, "{}", DisplayableExecutionPlan::with_metrics(plan).indent(false));
         }

@@ -65,6 +65,7 @@ fn check_database(statement: &Statement, id: &DatabaseId, policy: &Policy, day: 
         return Err(match need {
             Need::Consent => Refusal::ConsentMissing { database: id.clone(), class },
             Need::CertifiedUser => Refusal::NotCertified { database: id.clone(), class },
+            Need::MaxQualityRisk => Refusal::RiskNotAccepted { database: id.clone() },
         });
     }
     let heard = statement.hearings.iter().any(|hearing| &hearing.database == id);

@@ -81,6 +81,10 @@ pub enum Refusal {
     ConsentMissing { database: DatabaseId, class: Class },
     #[error("{class} data of {database} are for certified users\nhint: the declaration `certified-user`")]
     NotCertified { database: DatabaseId, class: Class },
+    #[error(
+        "{database} gives max-quality tokens, and the permit does not accept their risk\nhint: the declaration `max-quality-risk`"
+    )]
+    RiskNotAccepted { database: DatabaseId },
     #[error("no hearing body is named for {database}\nhint: `hearings` needs one per database")]
     HearingMissing { database: DatabaseId },
     #[error("the policy `{policy}` knows no database {database}\nhint: check the spelling of the id")]
@@ -129,6 +133,7 @@ impl Refusal {
             Self::EnvironmentNotVisiting { .. } => "environment-not-visiting",
             Self::ConsentMissing { .. } => "consent-missing",
             Self::NotCertified { .. } => "not-certified",
+            Self::RiskNotAccepted { .. } => "risk-not-accepted",
             Self::HearingMissing { .. } => "hearing-missing",
             Self::UnknownDatabase { .. } => "unknown-database",
             Self::ClassNotOffered { .. } => "class-not-offered",

@@ -57,7 +57,7 @@ pub struct Statement {
     /// Why anonymised data would not do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub necessity: Option<String>,
-    /// What the committee has seen proof of: `consent`, `certified-user`.
+    /// What the committee has seen proof of: `consent`, `certified-user`; or accepts: `max-quality-risk`.
     #[serde(default)]
     pub declarations: BTreeSet<Need>,
     /// Who may start runs and receive linkage keys.

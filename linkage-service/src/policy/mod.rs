@@ -64,6 +64,9 @@ pub enum Need {
     Consent,
     /// The user is certified under 次世代医療基盤法.
     CertifiedUser,
+    /// That the committee accepts the risk of max-quality tokens, which leak more than others (docs/disclosure.md). No
+    /// policy asks for it; runs on such tokens do.
+    MaxQualityRisk,
 }
 
 /// Whether a policy may be used on real data.

@@ -115,6 +115,9 @@ impl Desk {
         let run = self.own_run(visit, id).await?;
         let cell = self.unit().config().policy.smallest_cell;
         let mut text = format!("run {}: {}, threshold {}\n", run.id, run.state, run.threshold);
+        if let Some(findings) = &run.findings {
+            let _ = writeln!(text, "\n{findings}");
+        }
         for pair in self.unit().store().run_pairs(id).await? {
             let (left, right, ms) = (&pair.left, &pair.right, pair.elapsed_ms);
             let (exact, dice) = (shown(pair.exact_pairs, cell), shown(pair.dice_pairs, cell));

@@ -9,9 +9,11 @@ use linkage_core::cluster::{Member, ScoredPair, cluster};
 use linkage_core::dice::DiceThreshold;
 use linkage_core::token_file::TokenFileReader;
 use linkage_core::types::RecordRef;
-use linkage_plan::{LinkOptions, LinkSession, PlanOptions, TokenTable};
+use linkage_plan::{Candidate, LinkOptions, LinkSession, PlanOptions, TokenTable};
 use tokio::sync::watch;
 
+use super::learnt::Learner;
+use crate::config::MatchRule;
 use crate::error::LinkError;
 use crate::store::{PairRecord, RunRecord, RunState, Submission};
 use crate::unit::Unit;
@@ -25,6 +27,8 @@ pub(super) struct Linked {
     pub pairs: Vec<PairRecord>,
     /// By cluster, the position of the database and the record ref of each member.
     pub clusters: Vec<Vec<(u16, RecordRef)>>,
+    /// What was learnt, as text.
+    pub findings: Option<String>,
 }
 
 /// One database's tokens, in memory.
@@ -32,6 +36,8 @@ struct Tokens {
     batches: Vec<RecordBatch>,
     refs: Vec<RecordRef>,
     exact_tokens: Vec<String>,
+    /// How many filters stand side by side in a CLK.
+    segments: usize,
 }
 
 /// Links every pair of the submissions' databases.
@@ -55,54 +61,84 @@ pub(super) async fn link(
     let session = LinkSession::new(PlanOptions { memory_bytes, partitions })?;
     #[cfg(feature = "distributed")]
     let session = session.with_cluster(unit.cluster().clone());
+    let rule = MatchRule::parse(&record.threshold).ok_or(LinkError::Internal)?;
     let mut refs = Vec::with_capacity(submissions.len());
     let mut exact_tokens = Vec::new();
+    let mut learner = (rule == MatchRule::Learnt).then(Learner::default);
     for submission in submissions {
         let tokens = load(unit, submission).await?;
+        if let Some(learner) = &mut learner {
+            learner.add(&tokens.batches, tokens.segments, submission.deduplicated)?;
+        }
         session.register(submission.database.as_str(), TokenTable::try_new(tokens.batches)?)?;
         refs.push(tokens.refs);
         exact_tokens = tokens.exact_tokens;
     }
-    let threshold: DiceThreshold = record.threshold.parse().map_err(|_| LinkError::Internal)?;
-    let options = LinkOptions { threshold, exact_tokens };
-
-    let mut run = Run { session: &session, options: &options, progress, started, candidates: Vec::new() };
+    let mut run = Run { session: &session, exact_tokens, progress, started, candidates: Vec::new(), count: 0 };
     // Candidates wait in memory until the last pair of databases is through; a threshold far too low shows itself here.
     let most = memory_bytes / 4 / size_of::<ScoredPair>();
     let mut pairs = Vec::new();
     for (left, right) in pairs_of(submissions.len()) {
-        pairs.push(run.link_pair(&submissions[left], left, &submissions[right], right, most).await?);
+        let threshold = match (rule, &learner) {
+            (MatchRule::Threshold(threshold), _) => threshold,
+            (MatchRule::Learnt, Some(learner)) => learner.floor(left, right),
+            (MatchRule::Learnt, None) => return Err(LinkError::Internal),
+        };
+        pairs.push(run.link_pair(threshold, &submissions[left], &submissions[right], most).await?);
         progress.send_modify(|run| run.pairs_done += 1);
     }
-    let candidates = run.candidates;
+    let candidates: Vec<_> = pairs_of(submissions.len()).zip(run.candidates).collect();
     let deduplicated: Vec<bool> = submissions.iter().map(|submission| submission.deduplicated).collect();
-    let clusters = tokio::task::spawn_blocking(move || {
+    let smallest_cell = unit.config().policy.smallest_cell;
+    let linking = tokio::task::spawn_blocking(move || {
+        let (clusters, findings) = match learner {
+            Some(learner) => {
+                let (clusters, findings) = learner.decide(candidates, smallest_cell);
+                (clusters, Some(findings))
+            }
+            None => (cluster(candidates.iter().flat_map(scored).collect(), &deduplicated), None),
+        };
         let of = |member: &Member| (member.database, refs[usize::from(member.database)][member.record as usize]);
-        cluster(candidates, &deduplicated).iter().map(|c| c.members.iter().map(of).collect()).collect()
+        (clusters.iter().map(|c| c.members.iter().map(of).collect()).collect(), findings)
     });
-    Ok(Linked { pairs, clusters: clusters.await.map_err(|_| LinkError::Internal)? })
+    let (clusters, findings) = linking.await.map_err(|_| LinkError::Internal)?;
+    Ok(Linked { pairs, clusters, findings })
+}
+
+/// The candidates of two databases as the pairs that clusters are made of.
+fn scored(((left, right), found): &((usize, usize), Vec<Candidate>)) -> impl Iterator<Item = ScoredPair> {
+    let member = |position: usize, record| Member { database: position as u16, record };
+    found.iter().map(move |candidate| ScoredPair {
+        left: member(*left, candidate.left),
+        right: member(*right, candidate.right),
+        score: candidate.score,
+        exact: candidate.exact,
+    })
 }
 
 struct Run<'a> {
     session: &'a LinkSession,
-    options: &'a LinkOptions,
+    exact_tokens: Vec<String>,
     progress: &'a watch::Sender<RunRecord>,
     started: Instant,
-    candidates: Vec<ScoredPair>,
+    /// By pair of databases.
+    candidates: Vec<Vec<Candidate>>,
+    count: usize,
 }
 
 impl Run<'_> {
     async fn link_pair(
         &mut self,
+        threshold: DiceThreshold,
         left: &Submission,
-        left_position: usize,
         right: &Submission,
-        right_position: usize,
         most: usize,
     ) -> Result<PairRecord, LinkError> {
         let (left, right) = (&left.database, &right.database);
-        let plan = self.session.explain(left.as_str(), right.as_str(), self.options, false).await?;
-        let mut stream = self.session.link(left.as_str(), right.as_str(), self.options).await?;
+        let options = LinkOptions { threshold, exact_tokens: self.exact_tokens.clone() };
+        let plan = self.session.explain(left.as_str(), right.as_str(), &options, false).await?;
+        let mut stream = self.session.link(left.as_str(), right.as_str(), &options).await?;
+        let mut found = Vec::new();
         let compared_before = self.progress.borrow().compared;
         loop {
             let next = tokio::time::timeout(TICK, stream.next()).await;
@@ -113,19 +149,16 @@ impl Run<'_> {
                 Err(_) => {}
                 Ok(None) => break,
                 Ok(Some(batch)) => {
-                    let member = |position: usize, record| Member { database: position as u16, record };
-                    self.candidates.extend(batch?.into_iter().map(|candidate| ScoredPair {
-                        left: member(left_position, candidate.left),
-                        right: member(right_position, candidate.right),
-                        score: candidate.score,
-                        exact: candidate.exact,
-                    }));
-                    if self.candidates.len() > most {
+                    let before = found.len();
+                    found.extend(batch?);
+                    self.count += found.len() - before;
+                    if self.count > most {
                         return Err(LinkError::TooManyCandidates);
                     }
                 }
             }
         }
+        self.candidates.push(found);
         let report = stream.report();
         Ok(PairRecord {
             left: left.clone(),
@@ -153,11 +186,12 @@ async fn load(unit: &Arc<Unit>, submission: &Submission) -> Result<Tokens, LinkE
             batches.push(batch);
         }
         let exact_tokens = reader.header().exact_tokens.clone();
+        let segments = reader.header().segments as usize;
         let stats = reader.finish().map_err(damaged)?;
         if stats.payload_blake3 != submission.payload_blake3 {
             return Err(LinkError::DamagedTokenFile { database: submission.database });
         }
-        Ok(Tokens { batches, refs, exact_tokens })
+        Ok(Tokens { batches, refs, exact_tokens, segments })
     });
     loading.await.map_err(|_| LinkError::Internal)?
 }

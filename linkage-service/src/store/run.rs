@@ -74,7 +74,7 @@ pub struct RunRecord {
     pub class: Class,
     /// Where it stands.
     pub state: RunState,
-    /// Match threshold in force, as a decimal.
+    /// Match threshold in force, as a decimal; or `learnt`.
     pub threshold: String,
     /// RFC 3339.
     pub created_at: String,
@@ -96,6 +96,8 @@ pub struct RunRecord {
     pub clusters: Option<u64>,
     /// Why it failed.
     pub failure: Option<String>,
+    /// What a run whose links were learnt expects of them: text for people, without small counts.
+    pub findings: Option<String>,
 }
 
 /// One database of a run and the submission that was linked.
@@ -329,7 +331,7 @@ impl Store {
 async fn write_progress(connection: &mut sqlx::SqliteConnection, run: &RunRecord) -> Result<(), StoreError> {
     sqlx::query(
         "UPDATE run SET state = ?, finished_at = ?, elapsed_ms = ?, pairs_done = ?, compared = ?, exact_pairs = ?, \
-         dice_pairs = ?, clusters = ?, failure = ? WHERE id = ?",
+         dice_pairs = ?, clusters = ?, failure = ?, findings = ? WHERE id = ?",
     )
     .bind(run.state.to_string())
     .bind(&run.finished_at)
@@ -340,6 +342,7 @@ async fn write_progress(connection: &mut sqlx::SqliteConnection, run: &RunRecord
     .bind(run.dice_pairs.map(stored))
     .bind(run.clusters.map(stored))
     .bind(&run.failure)
+    .bind(&run.findings)
     .bind(&run.id)
     .execute(connection)
     .await?;
@@ -364,6 +367,7 @@ struct RunRow {
     dice_pairs: Option<i64>,
     clusters: Option<i64>,
     failure: Option<String>,
+    findings: Option<String>,
 }
 
 impl RunRow {
@@ -385,6 +389,7 @@ impl RunRow {
             pairs_done: self.pairs_done,
             pairs: self.pairs,
             failure: self.failure,
+            findings: self.findings,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Accepted submissions, and the encoding that all of them share.
 
+use linkage_core::harden::Profile;
 use linkage_core::types::{DatabaseId, KeyCheck, SchemaDigest};
 use sqlx::FromRow;
 use sqlx::sqlite::SqliteRow;
@@ -37,6 +38,8 @@ pub struct Submission {
     pub deduplicated: bool,
     /// Name of the linkage schema, for people to read.
     pub schema_name: String,
+    /// How the records were encoded.
+    pub profile: Profile,
     /// RFC 3339.
     pub accepted_at: String,
 }
@@ -82,7 +85,7 @@ impl Store {
         }
         sqlx::query(
             "INSERT INTO submission (database_id, file_blake3, file_bytes, payload_blake3, records, deduplicated, \
-             schema_name, accepted_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+             schema_name, profile, accepted_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         )
         .bind(submission.database.as_str())
         .bind(submission.file_blake3.as_slice())
@@ -91,6 +94,7 @@ impl Store {
         .bind(stored(submission.records))
         .bind(submission.deduplicated)
         .bind(&submission.schema_name)
+        .bind(submission.profile.to_string())
         .bind(instant_text(now))
         .execute(&mut *transaction)
         .await?;
@@ -169,6 +173,7 @@ struct SubmissionRow {
     records: i64,
     deduplicated: bool,
     schema_name: String,
+    profile: String,
     accepted_at: String,
 }
 
@@ -183,6 +188,14 @@ fn from_row(row: &SqliteRow) -> Result<Submission, StoreError> {
         records: count(row.records),
         deduplicated: row.deduplicated,
         schema_name: row.schema_name,
+        profile: profile(&row.profile)?,
         accepted_at: row.accepted_at,
     })
+}
+
+fn profile(stored: &str) -> Result<Profile, StoreError> {
+    [Profile::Standard, Profile::Hardened, Profile::MaxQuality]
+        .into_iter()
+        .find(|profile| profile.to_string() == stored)
+        .ok_or(StoreError::Damaged("profile"))
 }

@@ -45,7 +45,7 @@ pub struct EvaluateArgs {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    own: Option<OwnArgs>,
+    own: OwnArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -80,11 +80,10 @@ struct OwnArgs {
 /// When a file cannot be read or does not fit the schema, or too many pairs reach the lowest threshold. Messages name
 /// files, rows and columns, never a value.
 pub fn run(args: EvaluateArgs) -> anyhow::Result<ExitCode> {
-    match (args.command, args.own) {
-        (Some(Command::Links(args)), _) => links::run(&args),
-        (Some(Command::Suite(args)), _) => suite::run(&args),
-        (None, Some(args)) => run_own(&args),
-        (None, None) => anyhow::bail!("nothing to evaluate\nhint: `linkage evaluate --help` has examples"),
+    match args.command {
+        Some(Command::Links(args)) => links::run(&args),
+        Some(Command::Suite(args)) => suite::run(&args),
+        None => run_own(&args.own),
     }
 }
 

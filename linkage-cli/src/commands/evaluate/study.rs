@@ -41,8 +41,8 @@ pub(super) struct Study {
     #[serde(default = "by_threshold")]
     pub(super) decide: Vec<Decide>,
     /// The truth: by pair, by person, in Splink's columns, CSV or Parquet; or `febrl` for ids like rec-7-org and rec-7-dup-0
-    #[arg(long, value_name = "FILE|febrl")]
-    truth: PathBuf,
+    #[arg(long, value_name = "FILE|febrl", required = true)]
+    truth: Option<PathBuf>,
     /// Columns of the truth that make subgroups [default: age_band,sex,foreign,changed_name,twin,errors, where they are]
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
     #[serde(default)]
@@ -186,8 +186,8 @@ impl Study {
         for path in files.chain(&mut self.left).chain(&mut self.right) {
             *path = folder.join(&path);
         }
-        if self.truth.as_os_str() != "febrl" {
-            self.truth = folder.join(&self.truth);
+        if let Some(truth) = self.truth.as_mut().filter(|truth| truth.as_os_str() != "febrl") {
+            *truth = folder.join(&truth);
         }
         for schema in &mut self.schema {
             if LinkageSchema::shipped(schema).is_none() {
@@ -244,7 +244,8 @@ impl Study {
 
     /// The truth about these tables.
     pub(super) fn labels(&self, encoded: &mut Encoded) -> anyhow::Result<Labels> {
-        if self.truth.as_os_str() == "febrl" {
+        let truth = self.truth.as_deref().context("no truth\nhint: `truth` names its file")?;
+        if truth.as_os_str() == "febrl" {
             let truth = encoded.febrl();
             if truth.is_empty() {
                 bail!(
@@ -253,7 +254,7 @@ impl Study {
             }
             return Ok(Labels { truth, ..Labels::default() });
         }
-        Labels::read(&self.truth, encoded, &self.groups)
+        Labels::read(truth, encoded, &self.groups)
     }
 }
 

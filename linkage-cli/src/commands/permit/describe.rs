@@ -25,11 +25,12 @@ pub(super) fn permit(permit: &Permit, policy: Option<&Policy>) -> String {
         lines.push(format!("  necessity    {necessity}"));
     }
     for need in &statement.declarations {
-        let seen = match need {
-            Need::Consent => "the consent of the living persons",
-            Need::CertifiedUser => "that the user is certified",
+        let declared = match need {
+            Need::Consent => "has seen proof of the consent of the living persons",
+            Need::CertifiedUser => "has seen proof of that the user is certified",
+            Need::MaxQualityRisk => "accepts the risk of max-quality tokens",
         };
-        lines.push(format!("  declared     the committee has seen proof of {seen}"));
+        lines.push(format!("  declared     the committee {declared}"));
     }
     for member in &statement.members {
         lines.push(format!("  member       {}  certificate {}", member.name, member.certificate_sha256));

@@ -92,6 +92,7 @@ enum ClassArg {
 enum NeedArg {
     Consent,
     CertifiedUser,
+    MaxQualityRisk,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -169,6 +170,7 @@ impl NeedArg {
         match self {
             Self::Consent => Need::Consent,
             Self::CertifiedUser => Need::CertifiedUser,
+            Self::MaxQualityRisk => Need::MaxQualityRisk,
         }
     }
 }
