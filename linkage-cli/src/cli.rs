@@ -39,7 +39,7 @@ enum Command {
     /// Make a population, the extracts of databases with their truth, or errors in a table of your own
     Generate(generate::GenerateArgs),
     /// Measure linkage quality against known truth
-    Evaluate(evaluate::EvaluateArgs),
+    Evaluate(Box<evaluate::EvaluateArgs>),
     /// Run everything for real on this machine: custodians, linkage unit, permit, keys
     Demo(demo::DemoArgs),
     // The demo re-executes this program as the two others, so that every party is a process of its own.
@@ -61,7 +61,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Catalogue(args) => catalogue::run(args),
         Command::Audit(args) => audit::run(args),
         Command::Generate(args) => generate::run(args),
-        Command::Evaluate(args) => evaluate::run(args),
+        Command::Evaluate(args) => evaluate::run(*args),
         Command::Demo(args) => demo::run(args),
         Command::Custodian(cli) => Ok(custodian::cli::run(cli)),
         Command::Service(cli) => Ok(linkage_service::cli::run(cli)),

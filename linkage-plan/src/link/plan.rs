@@ -158,19 +158,14 @@ pub(crate) async fn explain(
             "Dice stage: {} pairs of {} compared, {} given up early",
             report.dice_pairs, report.compared, report.aborted
         );
-        match &report.lsh {
-            Some(lsh) => {
-                let _ = writeln!(
-                    text,
-                    "{stage}
-{}",
-                    lsh.certificate
-                );
-            }
-            // The first line says what the counts above say better.
-            None => stage.lines().skip(1).for_each(|line| {
-                let _ = writeln!(text, "{line}");
-            }),
+        for line in stage.lines().skip(1) {
+            let _ = writeln!(text, "{line}");
+        }
+        if let Some(lsh) = &report.lsh {
+            let _ = writeln!(text, "{}", lsh.certificate);
+        }
+        if let Some(keyed) = &report.keyed {
+            let _ = writeln!(text, "{keyed}");
         }
         if let Some(plan) = stream.physical_plan() {
             let _ = write!(text, "{}", DisplayableExecutionPlan::with_metrics(plan).indent(false));
