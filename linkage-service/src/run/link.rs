@@ -70,7 +70,10 @@ pub(super) async fn link(
         if let Some(learner) = &mut learner {
             learner.add(&tokens.batches, tokens.segments, submission.deduplicated)?;
         }
-        session.register(submission.database.as_str(), TokenTable::try_new(tokens.batches)?.with_segments(tokens.segments as u32))?;
+        session.register(
+            submission.database.as_str(),
+            TokenTable::try_new(tokens.batches)?.with_segments(tokens.segments as u32),
+        )?;
         refs.push(tokens.refs);
         exact_tokens = tokens.exact_tokens;
     }
