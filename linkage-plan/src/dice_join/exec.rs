@@ -49,7 +49,7 @@ pub struct OutputColumn {
 
 /// Which of two rows must have the lesser number: `l.row < r.row`, above all in a join of a table with itself.
 ///
-/// Rows that cannot be in order are not compared, in tiles of [`ORDER_TILE`](super::build::ORDER_TILE) left rows: so of a
+/// Rows that cannot be in order are not compared, in tiles of `ORDER_TILE` left rows: so of a
 /// table with itself every pair is compared once, and only within a tile twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowOrder {

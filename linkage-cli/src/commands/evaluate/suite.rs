@@ -30,7 +30,7 @@ Keys are the options of `linkage evaluate`, with underscores; paths lie beside t
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct SuiteArgs {
-    /// The suite: TOML with a list of [[study]]
+    /// The suite: TOML with a list of studies
     #[arg(value_name = "SUITE.toml")]
     suite: PathBuf,
     /// Write every measure of every study as a row: Parquet, JSON or CSV by the ending of the name
