@@ -126,7 +126,7 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             seal(&Parts::good().payload(), &Identity::generate().to_public()),
             "WrongRecipient",
         ),
-        ("seal_mac_flipped", flip(&good, find(&good, b"\n--- ") + 8), "Damaged"),
+        ("seal_mac_changed", with_another_mac(&good), "Damaged"),
         ("seal_payload_flipped", flip(&good, good.len() - 100), "Damaged"),
         ("seal_truncated_in_header", good[..60].to_vec(), "Truncated"),
         ("seal_truncated_after_header", good[..find(&good, b"\n--- ") + 49 + 16].to_vec(), "Truncated"),
@@ -229,6 +229,15 @@ fn find(bytes: &[u8], part: &[u8]) -> usize {
 fn flip(bytes: &[u8], place: usize) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     bytes[place] ^= 1;
+    bytes
+}
+
+/// One character of the seal's MAC exchanged for another of the alphabet of base64: what it says is then well formed and
+/// wrong. (A flipped bit may leave the alphabet, which is another fault.)
+fn with_another_mac(sealed: &[u8]) -> Vec<u8> {
+    let place = find(sealed, b"\n--- ") + 8;
+    let mut bytes = sealed.to_vec();
+    bytes[place] = if bytes[place] == b'A' { b'B' } else { b'A' };
     bytes
 }
 
