@@ -3,7 +3,7 @@
 //! fuzz/README.md says how to run them for hours.
 #![cfg(feature = "parquet")]
 
-#[path = "../../fuzz/targets.rs"]
+#[path = "../../fuzz/src/lib.rs"]
 mod targets;
 
 use std::io::Read;
