@@ -1,6 +1,6 @@
 //! Where the program speaks: data on stdout, talk on stderr.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use anyhow::anyhow;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use linkage_core::harden::Step;
 use linkage_core::token_file::TokenFileHeader;
+use tempfile::NamedTempFile;
 
 use crate::intake::folder_of;
 
@@ -36,17 +37,61 @@ pub(crate) fn at(path: &Path, error: impl std::fmt::Display) -> anyhow::Error {
     anyhow!("`{}`: {error}", path.display())
 }
 
+/// A file that gets its name only when it is whole; until then nobody but its owner can read it.
+pub(crate) struct WholeFile<'a> {
+    path: &'a Path,
+    force: bool,
+    file: BufWriter<NamedTempFile>,
+}
+
+impl<'a> WholeFile<'a> {
+    /// Begins a file in the folder of its name.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub(crate) fn create(path: &'a Path, force: bool) -> anyhow::Result<Self> {
+        let folder = folder_of(path)?;
+        let file = NamedTempFile::new_in(folder).map_err(|error| at(folder, error))?;
+        Ok(Self { path, force, file: BufWriter::new(file) })
+    }
+
+    /// The name that it will have.
+    pub(crate) fn path(&self) -> &'a Path {
+        self.path
+    }
+
+    /// Gives the file its name.
+    ///
+    /// # Errors
+    /// When the disk is full, or there is a file of that name that shall not be replaced.
+    pub(crate) fn finish(self) -> anyhow::Result<()> {
+        let Self { path, force, file } = self;
+        let file = file.into_inner().map_err(|error| at(path, error.into_error()))?;
+        file.as_file().sync_all().map_err(|error| at(path, error))?;
+        let named = if force { file.persist(path) } else { file.persist_noclobber(path) };
+        named.map_err(|error| at(path, error.error))?;
+        Ok(())
+    }
+}
+
+impl Write for WholeFile<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
 /// Writes a text file: under its name it is whole, or not there.
 ///
 /// # Errors
-/// When its folder cannot be written, or there is a file of that name that shall not be replaced.
+/// As [`WholeFile::create`] and [`WholeFile::finish`].
 pub(crate) fn write_whole(path: &Path, text: &str, force: bool) -> anyhow::Result<()> {
-    let folder = folder_of(path)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| at(folder, error))?;
-    file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(|error| at(path, error))?;
-    let named = if force { file.persist(path) } else { file.persist_noclobber(path) };
-    named.map_err(|error| at(path, error.error))?;
-    Ok(())
+    let mut file = WholeFile::create(path, force)?;
+    file.write_all(text.as_bytes()).map_err(|error| at(path, error))?;
+    file.finish()
 }
 
 /// What was done to the tokens of a file, a line per step; noise with its ε.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
@@ -16,7 +16,7 @@ use serde_json::json;
 use super::service::{ServiceArgs, block_on, refused};
 use crate::cli::Done;
 use crate::intake::folder_of;
-use crate::output::{self, at, grouped};
+use crate::output::{self, WholeFile, at, grouped};
 use crate::refs::{RecordId, RecordRefs, SiteKey, record_ref, trim_id};
 
 const BATCH_ROWS: usize = 16_384;
@@ -82,26 +82,21 @@ struct Crosswalk {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
-    let folder = folder_of(&args.output)?;
+    folder_of(&args.output)?;
     if !args.force && args.output.try_exists().map_err(|error| at(&args.output, error))? {
         return Err(at(&args.output, "there is a file of this name\nhint: --force replaces it"));
     }
     let site_key = args.site_key.as_deref().map(SiteKey::load).transpose()?;
     let crosswalk = block_on(fetch(args))?;
     // Only its owner can read the file: it ties people of the extract to a project.
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| at(folder, error))?;
-    let mut out = BufWriter::new(&mut file);
+    let mut out = WholeFile::create(&args.output, args.force)?;
     let rows = match (&site_key, &args.input) {
         (Some(site_key), Some(input)) => {
             write_ids(args, input, &site_key.refs(&crosswalk.database), &crosswalk, &mut out)?
         }
         _ => write_refs(&crosswalk, &mut out).map_err(|error| at(&args.output, error))?,
     };
-    out.flush().map_err(|error| at(&args.output, error))?;
-    drop(out);
-    file.as_file().sync_all().map_err(|error| at(&args.output, error))?;
-    let named = if args.force { file.persist(&args.output) } else { file.persist_noclobber(&args.output) };
-    named.map_err(|error| at(&args.output, error.error))?;
+    out.finish()?;
     report(args, &crosswalk, rows)
 }
 

@@ -10,11 +10,10 @@ use linkage_core::clkhash::{ClkJsonWriter, swap_bit_order};
 use linkage_core::token_file::TokenFileReader;
 use linkage_core::types::RecordRef;
 
-use super::WholeFile;
 use crate::cli::Done;
 use crate::commands::tokenise::refuse_output;
 use crate::intake::folder_of;
-use crate::output::{self, at, grouped};
+use crate::output::{self, WholeFile, at, grouped};
 use crate::refs::SiteKey;
 
 /// Write the CLKs of your own token file as clkhash and anonlink exchange them
@@ -53,7 +52,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Done> {
     }
     let mut whole = WholeFile::create(&args.output, args.force)?;
     let mut refs = args.refs.as_deref().map(|path| WholeFile::create(path, args.force)).transpose()?;
-    let mut writer = ClkJsonWriter::new(&mut whole.file).map_err(|error| at(&args.output, error))?;
+    let mut writer = ClkJsonWriter::new(&mut whole).map_err(|error| at(&args.output, error))?;
     while let Some(batch) = reader.next_batch().map_err(failed)? {
         let (Some(clks), Some(record_refs)) = (batch.column_by_name("clk"), batch.column_by_name("record_ref")) else {
             bail!("a token file has the columns `record_ref` and `clk`");
@@ -65,7 +64,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Done> {
             writer.write(&clk).map_err(|error| at(&args.output, error))?;
             if let Some(refs) = &mut refs {
                 let record_ref = RecordRef(record_ref.try_into()?);
-                writeln!(refs.file, "{}", record_ref.to_hex()).map_err(|error| at(refs.path, error))?;
+                writeln!(refs, "{}", record_ref.to_hex()).map_err(|error| at(refs.path(), error))?;
             }
         }
     }

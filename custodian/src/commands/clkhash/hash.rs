@@ -11,11 +11,11 @@ use rayon::iter::ParallelIterator;
 use rayon::slice::ParallelSlice;
 use serde_json::json;
 
-use super::{WholeFile, load_schema, load_secret};
+use super::{load_schema, load_secret};
 use crate::cli::Done;
 use crate::commands::tokenise::refuse_output;
 use crate::intake::folder_of;
-use crate::output::{self, at, grouped, rate};
+use crate::output::{self, WholeFile, at, grouped, rate};
 
 /// Rows that are read before they are encoded, and rows per piece of parallel work.
 const BATCH_ROWS: usize = 32_768;
@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Done> {
     refuse_header(args, &schema, &mut reader)?;
 
     let mut whole = WholeFile::create(&args.output, args.force)?;
-    let mut writer = ClkJsonWriter::new(&mut whole.file).map_err(|error| at(&args.output, error))?;
+    let mut writer = ClkJsonWriter::new(&mut whole).map_err(|error| at(&args.output, error))?;
     let mut rows: Vec<csv::StringRecord> = Vec::new();
     let mut broken = Broken::default();
     let mut first_row = 2;

@@ -5,16 +5,14 @@ mod hash;
 mod import;
 
 use std::fs::File;
-use std::io::{BufWriter, Read};
+use std::io::Read;
 use std::path::Path;
 
 use clap::Subcommand;
 use linkage_core::clkhash::ClkhashSchema;
-use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 use crate::cli::Done;
-use crate::intake::folder_of;
 use crate::output::at;
 use crate::refs::refuse_open_permissions;
 
@@ -71,29 +69,4 @@ fn load_secret(path: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
         secret.pop();
     }
     Ok(secret)
-}
-
-/// A file that gets its name only when it is whole.
-struct WholeFile<'a> {
-    path: &'a Path,
-    force: bool,
-    file: BufWriter<NamedTempFile>,
-}
-
-impl<'a> WholeFile<'a> {
-    fn create(path: &'a Path, force: bool) -> anyhow::Result<Self> {
-        let mut builder = tempfile::Builder::new();
-        let file = builder.prefix(".clks-").suffix(".partial").tempfile_in(folder_of(path)?);
-        let file = file.map_err(|error| at(path, error))?;
-        Ok(Self { path, force, file: BufWriter::new(file) })
-    }
-
-    fn finish(self) -> anyhow::Result<()> {
-        let Self { path, force, file } = self;
-        let file = file.into_inner().map_err(|error| at(path, error.into_error()))?;
-        file.as_file().sync_all().map_err(|error| at(path, error))?;
-        let named = if force { file.persist(path) } else { file.persist_noclobber(path) };
-        named.map_err(|error| at(path, error.error))?;
-        Ok(())
-    }
 }
