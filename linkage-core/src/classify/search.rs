@@ -1,13 +1,14 @@
 //! Candidates in the simplest way, all in memory: every pair of two databases above a floor. A service has a plan for it.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use rayon::prelude::*;
 
 use super::pattern::Candidate;
 use super::segments::SegmentTable;
-use crate::dice::{self, BlockError, ClkBlock, DiceThreshold, Kernel};
+use crate::dice::{self, BlockError, DiceThreshold, Kernel};
 use crate::encode::Token;
+use crate::evaluate::{block, exact_rows};
 
 /// Left rows that one search compares.
 const STEP: usize = 1024;
@@ -64,8 +65,10 @@ pub fn search_candidates(
     floor: DiceThreshold,
 ) -> Result<Vec<Candidate>, BlockError> {
     let [left, right] = tables;
-    let blocks = [block(tokens[0], left)?, block(tokens[1], right)?];
-    let exact = exact_pairs(tokens[0], tokens[1]);
+    let any = tokens[0].first().or(tokens[1].first());
+    let (segments, bytes) = (left.segments(), any.map_or(8 * left.segments(), |token| token.clk.length().bytes()));
+    let blocks = [block(tokens[0], bytes, segments)?, block(tokens[1], bytes, segments)?];
+    let exact = exact_rows(tokens[0], tokens[1]);
     let candidate = |a: u32, b: u32, score: f64, exact: bool| Candidate {
         left: a,
         right: b,
@@ -80,46 +83,16 @@ pub fn search_candidates(
             let mut found = Vec::new();
             dice::search(kernel, &blocks[0], rows, &blocks[1], 0..blocks[1].rows(), floor, &mut found);
             let keep = |found: dice::Match| {
-                let is_exact = exact.contains_key(&(found.left, found.right));
+                let is_exact = exact.binary_search(&(found.left, found.right)).is_ok();
                 candidate(found.left, found.right, found.score(), is_exact)
             };
             found.into_iter().map(keep).collect::<Vec<_>>()
         })
         .collect();
-    let known: std::collections::HashSet<(u32, u32)> =
+    let known: HashSet<(u32, u32)> =
         found.iter().filter(|candidate| candidate.exact).map(|candidate| (candidate.left, candidate.right)).collect();
-    let missing = exact.keys().filter(|pair| !known.contains(pair));
+    let missing = exact.iter().filter(|pair| !known.contains(pair));
     found.extend(missing.map(|&(a, b)| candidate(a, b, left.score(a, right, b), true)));
     found.par_sort_unstable_by_key(|candidate| (candidate.left, candidate.right));
     Ok(found)
-}
-
-fn block(tokens: &[Token], table: &SegmentTable) -> Result<ClkBlock, BlockError> {
-    let bytes = tokens.first().map_or(8 * table.segments(), |token| token.clk.length().bytes());
-    let clks: Vec<Vec<u8>> = tokens.iter().map(|token| token.clk.bytes().collect()).collect();
-    if table.segments() < 2 {
-        return ClkBlock::from_rows(bytes, clks.iter().map(Vec::as_slice));
-    }
-    ClkBlock::segmented(
-        bytes,
-        table.segments(),
-        clks.iter().zip(tokens).map(|(clk, token)| (clk.as_slice(), token.presence)),
-    )
-}
-
-fn exact_pairs(left: &[Token], right: &[Token]) -> HashMap<(u32, u32), ()> {
-    let mut pairs = HashMap::new();
-    for kind in 0..left.first().map_or(0, |token| token.exact.len()) {
-        let mut rows: HashMap<[u8; 16], Vec<u32>> = HashMap::new();
-        for (row, token) in (0u32..).zip(right) {
-            if let Some(value) = token.exact[kind] {
-                rows.entry(value).or_default().push(row);
-            }
-        }
-        for (row, token) in (0u32..).zip(left) {
-            let others = token.exact[kind].and_then(|value| rows.get(&value));
-            pairs.extend(others.into_iter().flatten().map(|&other| ((row, other), ())));
-        }
-    }
-    pairs
 }

@@ -30,15 +30,9 @@ impl Comparison {
     /// # Errors
     /// [`BlockError`] when the CLKs are not of one length, or do not divide into so many segments.
     pub fn segmented(left: &[Token], right: &[Token], segments: usize) -> Result<Self, BlockError> {
-        let block = |tokens: &[Token]| {
-            let bytes = tokens.first().or(left.first()).or(right.first()).map_or(8, |token| token.clk.length().bytes());
-            let clks: Vec<Vec<u8>> = tokens.iter().map(|token| token.clk.bytes().collect()).collect();
-            if segments == 1 {
-                return ClkBlock::from_rows(bytes, clks.iter().map(Vec::as_slice));
-            }
-            let rows = clks.iter().zip(tokens).map(|(clk, token)| (clk.as_slice(), token.presence));
-            ClkBlock::segmented(bytes, segments, rows)
-        };
+        let any = left.first().or(right.first());
+        let bytes = any.map_or(8 * segments, |token| token.clk.length().bytes());
+        let block = |tokens: &[Token]| block(tokens, bytes, segments);
         Ok(Self { left: block(left)?, right: block(right)?, exact: exact_pairs(left, right, segments) })
     }
 
@@ -75,8 +69,18 @@ impl Comparison {
     }
 }
 
-/// The pairs that agree on an exact token, with their Dice similarity, by which they are ordered among themselves.
-fn exact_pairs(left: &[Token], right: &[Token], segments: usize) -> Vec<LinkedPair> {
+/// The CLKs of tokens, of so many bytes and segments (1: composite), ready to be compared.
+pub(crate) fn block(tokens: &[Token], bytes: usize, segments: usize) -> Result<ClkBlock, BlockError> {
+    let clks: Vec<Vec<u8>> = tokens.iter().map(|token| token.clk.bytes().collect()).collect();
+    if segments == 1 {
+        return ClkBlock::from_rows(bytes, clks.iter().map(Vec::as_slice));
+    }
+    let rows = clks.iter().zip(tokens).map(|(clk, token)| (clk.as_slice(), token.presence));
+    ClkBlock::segmented(bytes, segments, rows)
+}
+
+/// The rows that agree on an exact token, in order and each pair once.
+pub(crate) fn exact_rows(left: &[Token], right: &[Token]) -> Vec<(u32, u32)> {
     let kinds = left.first().map_or(0, |token| token.exact.len());
     let mut rows = Vec::new();
     for kind in 0..kinds {
@@ -93,7 +97,13 @@ fn exact_pairs(left: &[Token], right: &[Token], segments: usize) -> Vec<LinkedPa
     }
     rows.sort_unstable();
     rows.dedup();
-    rows.into_iter()
+    rows
+}
+
+/// The pairs that agree on an exact token, with their Dice similarity, by which they are ordered among themselves.
+fn exact_pairs(left: &[Token], right: &[Token], segments: usize) -> Vec<LinkedPair> {
+    exact_rows(left, right)
+        .into_iter()
         .map(|(row, other)| {
             let score = similarity(&left[row as usize], &right[other as usize], segments);
             LinkedPair { left: row, right: other, score, exact: true }

@@ -21,6 +21,7 @@ pub use bootstrap::{Interval, Spread, bootstrap, units};
 pub use candidates::Candidates;
 pub use clusters::cluster_quality;
 pub use compare::Comparison;
+pub(crate) use compare::{block, exact_rows};
 pub use curve::{CurvePoint, best, curve};
 pub use groups::by_group;
 pub use quality::{Quality, Truth, pair_quality};
