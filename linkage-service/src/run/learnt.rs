@@ -1,5 +1,6 @@
 //! Links that a run learns from its tokens, without truth (docs/spec/classification.md).
 
+use std::collections::HashMap;
 use std::fmt::Write;
 
 use arrow::array::{Array, FixedSizeBinaryArray, RecordBatch};
@@ -22,6 +23,8 @@ const SEGMENTED_PPM: u64 = 800_000;
 pub(super) struct Learner {
     tables: Vec<SegmentTable>,
     deduplicated: Vec<bool>,
+    /// By pair of databases, from which similarity on candidates are learnt from.
+    floors: HashMap<(usize, usize), DiceThreshold>,
 }
 
 impl Learner {
@@ -52,11 +55,11 @@ impl Learner {
         Ok(())
     }
 
-    /// From which similarity on pairs of two databases are looked at.
-    pub(super) fn floor(&self, left: usize, right: usize) -> DiceThreshold {
-        let (left, right) = (&self.tables[left], &self.tables[right]);
-        let floor = search_floor(left, right, CANDIDATES_PER_RECORD);
-        if left.segments() < 2 {
+    /// From which similarity on the plan is to give pairs of two databases.
+    pub(super) fn floor(&mut self, left: usize, right: usize) -> DiceThreshold {
+        let (a, b) = (&self.tables[left], &self.tables[right]);
+        let floor = *self.floors.entry((left, right)).or_insert_with(|| search_floor(a, b, CANDIDATES_PER_RECORD));
+        if a.segments() < 2 {
             return floor;
         }
         let lower = u64::from(floor.ppm()) * SEGMENTED_PPM / 1_000_000;
@@ -80,7 +83,8 @@ impl Learner {
 
     fn candidates(&self, left: usize, right: usize, found: Vec<Candidate>) -> Vec<classify::Candidate> {
         let (a, b) = (&self.tables[left], &self.tables[right]);
-        let floor = search_floor(a, b, CANDIDATES_PER_RECORD).as_f64();
+        // Every pair of databases was searched from its floor.
+        let floor = self.floors.get(&(left, right)).map_or(0.0, |floor| floor.as_f64());
         let judged = found.into_iter().filter_map(|found| {
             let score = if a.segments() < 2 { found.score } else { a.score(found.left, b, found.right) };
             let pattern = a.pattern(found.left, b, found.right);

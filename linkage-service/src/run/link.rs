@@ -82,7 +82,7 @@ pub(super) async fn link(
     let most = memory_bytes / 4 / size_of::<ScoredPair>();
     let mut pairs = Vec::new();
     for (left, right) in pairs_of(submissions.len()) {
-        let threshold = match (rule, &learner) {
+        let threshold = match (rule, &mut learner) {
             (MatchRule::Threshold(threshold), _) => threshold,
             (MatchRule::Learnt, Some(learner)) => learner.floor(left, right),
             (MatchRule::Learnt, None) => return Err(LinkError::Internal),
