@@ -10,7 +10,7 @@ use linkage_core::evaluate::{LinkedPair, bootstrap, pair_quality, units};
 use serde_json::json;
 
 use super::labels::{Labels, Records};
-use super::report::{cells, intervals, measures};
+use super::report::{self, cells, intervals, measures};
 use super::results::{self, About};
 use super::rows::Rows;
 
@@ -57,6 +57,7 @@ impl Records for Known {
 }
 
 pub(super) fn run(args: &LinksArgs) -> anyhow::Result<ExitCode> {
+    results::refuse(&args.results)?;
     let mut known = Known::default();
     let labels = Labels::read(&args.truth, &mut known, &[])?;
     let rows = Rows::read(&args.links)?;
@@ -70,18 +71,13 @@ pub(super) fn run(args: &LinksArgs) -> anyhow::Result<ExitCode> {
     if args.json {
         let document = json!({ "links": links.len(), "true_pairs": labels.truth.len(), "quality": measures(&quality),
             "intervals": spread.as_ref().map(intervals) });
-        println(&format!("{document:#}"))?;
+        report::line(&format!("{document:#}"))?;
     } else {
-        println(&format!("{} links, {} true pairs", links.len(), labels.truth.len()))?;
-        println("precision  recall    F1      F*")?;
-        println(&cells(&quality))?;
+        report::line(&format!("{} links, {} true pairs", links.len(), labels.truth.len()))?;
+        report::line("precision  recall    F1      F*")?;
+        report::line(&cells(&quality))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn println(line: &str) -> std::io::Result<()> {
-    use std::io::Write as _;
-    writeln!(std::io::stdout().lock(), "{line}")
 }
 
 fn read_links(rows: &Rows, from: Option<f64>, known: &mut Known) -> anyhow::Result<Vec<LinkedPair>> {

@@ -88,6 +88,7 @@ pub fn run(args: EvaluateArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn run_own(args: &OwnArgs) -> anyhow::Result<ExitCode> {
+    results::refuse(args.output.iter().chain(&args.clusters).chain(&args.results))?;
     let outcomes = suite::outcomes(&args.study)?;
     // Warnings are about the tables, and the same for every schema that reads the same columns.
     outcomes.iter().take(1).for_each(report::warn);

@@ -27,11 +27,18 @@ pub(super) fn warn(outcome: &Outcome) {
         let absent = outcome.labels.absent;
         lines.push(format!("truth: {absent} entries left out, they name a record that is not in the files"));
     }
-    let mut stderr = io::stderr().lock();
-    for line in lines {
-        // Nothing can be done about a closed stderr.
-        let _ = writeln!(stderr, "warning: {line}");
-    }
+    lines.iter().for_each(|line| talk(&format!("warning: {line}")));
+}
+
+/// A line on stderr.
+pub(super) fn talk(line: &str) {
+    // Nothing can be done about a closed stderr.
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// A line on stdout.
+pub(super) fn line(line: &str) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{line}")
 }
 
 pub(super) fn table(outcome: &Outcome) -> io::Result<()> {

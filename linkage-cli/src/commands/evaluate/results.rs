@@ -1,7 +1,6 @@
 //! Results for machines: one row per measure, so that any tool can group, plot and compare them.
 
-use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -11,6 +10,7 @@ use parquet::arrow::ArrowWriter;
 use serde::Serialize;
 
 use super::rows::is_parquet;
+use crate::client::NewFile;
 
 /// One measure.
 #[derive(Debug, Clone, Serialize)]
@@ -141,22 +141,21 @@ fn measurements_batch(measurements: &[Measurement]) -> anyhow::Result<RecordBatc
     ])?)
 }
 
-fn parquet(file: &File, batch: RecordBatch) -> anyhow::Result<()> {
+fn parquet(file: &mut NewFile, batch: RecordBatch) -> anyhow::Result<()> {
     let mut writer = ArrowWriter::try_new(file, batch.schema(), None)?;
     writer.write(&batch)?;
     writer.close()?;
     Ok(())
 }
 
-/// A file that is there is whole: it appears under its name when everything is written.
-fn whole(path: &Path, write: impl FnOnce(&File) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let written = || {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = tempfile::NamedTempFile::new_in(folder)?;
-        write(file.as_file())?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok::<_, anyhow::Error>(())
-    };
-    written().with_context(|| format!("cannot write {}", path.display()))
+/// Refuses files that are there already or cannot be written, before any work is done.
+pub(super) fn refuse<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> anyhow::Result<()> {
+    paths.into_iter().try_for_each(|path| NewFile::create(path).map(drop))
+}
+
+/// A file that is there is whole, and none is overwritten.
+fn whole(path: &Path, write: impl FnOnce(&mut NewFile) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let mut file = NewFile::create(path)?;
+    write(&mut file).with_context(|| format!("cannot write {}", path.display()))?;
+    file.finish()
 }

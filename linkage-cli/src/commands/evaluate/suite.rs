@@ -45,6 +45,7 @@ struct Suite {
 }
 
 pub(super) fn run(args: &SuiteArgs) -> anyhow::Result<ExitCode> {
+    results::refuse(&args.results)?;
     let context = || format!("{}", args.suite.display());
     let text = std::fs::read_to_string(&args.suite).with_context(context)?;
     let suite: Suite = toml::from_str(&text).with_context(context)?;
@@ -55,10 +56,10 @@ pub(super) fn run(args: &SuiteArgs) -> anyhow::Result<ExitCode> {
     let mut measurements = Vec::new();
     for (number, study) in suite.study.into_iter().enumerate() {
         let study = study.within(folder);
-        eprint(&format!("study {}: {}", number + 1, study.name));
+        report::talk(&format!("study {}: {}", number + 1, study.name));
         let outcomes = outcomes(&study).with_context(|| format!("study {:?}", study.name))?;
         outcomes.iter().for_each(|outcome| measurements.extend(outcome.measurements(&study.name)));
-        println(&format!("\n{}", study.name))?;
+        report::line(&format!("\n{}", study.name))?;
         report::side_by_side(&outcomes)?;
     }
     if let Some(path) = &args.results {
@@ -73,15 +74,4 @@ pub(super) fn outcomes(study: &Study) -> anyhow::Result<Vec<Outcome>> {
     let schemas: Vec<LinkageSchema> = schemas.collect::<anyhow::Result<_>>()?;
     let ways = schemas.iter().flat_map(|schema| study.decide.iter().map(move |decide| (schema.clone(), *decide)));
     ways.map(|(schema, decide)| Outcome::measure(study, schema, decide)).collect()
-}
-
-fn println(line: &str) -> std::io::Result<()> {
-    use std::io::Write as _;
-    writeln!(std::io::stdout().lock(), "{line}")
-}
-
-fn eprint(line: &str) {
-    use std::io::Write as _;
-    // Nothing can be done about a closed stderr.
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }

@@ -108,9 +108,9 @@ fn links_and_labels_in_splinks_columns() {
         "unique_id_l,source_dataset_l,unique_id_r,source_dataset_r,clerical_match_score\n1,a,y,b,1.0\n2,a,x,b,1.0\n2,a,z,b,0.0\n",
     );
     for (from, expected) in [("0.5", [2.0, 1.0, 0.0]), ("0.9", [1.0, 0.0, 1.0])] {
-        let line = format!("links @predictions.csv --truth @labels.csv --from {from} --results @r.json");
+        let line = format!("links @predictions.csv --truth @labels.csv --from {from} --results @r{from}.json");
         evaluate(folder.path(), &line).unwrap();
-        let all = measures(folder.path().join("r.json"));
+        let all = measures(folder.path().join(format!("r{from}.json")));
         let names = ["true_positives", "false_positives", "false_negatives"];
         assert_eq!(names.map(|name| value(&all, "links", None, name, None)), expected);
     }
