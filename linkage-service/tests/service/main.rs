@@ -5,4 +5,5 @@ mod calls;
 mod runs;
 mod submissions;
 mod tokens;
+mod unit;
 mod world;
