@@ -10,8 +10,8 @@ use futures::StreamExt;
 use linkage_core::block::TokenRows;
 
 use super::exec::SideColumns;
-use crate::dice_join::for_each_clk;
 use crate::error::PlanError;
+use crate::layout::{ClkLayout, clks, for_each};
 
 /// CLKs in rows, and the number that each row has in its table.
 pub(crate) struct Input {
@@ -34,7 +34,7 @@ pub(crate) struct Holding<'a> {
 pub(crate) async fn collect(
     mut input: SendableRecordBatchStream,
     columns: SideColumns,
-    clk_bytes: usize,
+    layout: ClkLayout,
     memory: &MemoryReservation,
     pool: &dyn MemoryPool,
     holding: &Holding<'_>,
@@ -48,7 +48,7 @@ pub(crate) async fn collect(
         batches.push(batch);
         tokio::task::yield_now().await;
     }
-    let needed = rows * (clk_bytes + size_of::<u32>() + holding.bytes_beside);
+    let needed = rows * (layout.bytes + size_of::<u32>() + holding.bytes_beside);
     if memory.try_grow(needed).is_err() {
         let free = match pool.memory_limit() {
             MemoryLimit::Finite(limit) => limit.saturating_sub(pool.reserved()),
@@ -66,10 +66,10 @@ pub(crate) async fn collect(
     let _timer = holding.time.timer();
     holding.bytes.add(needed);
     holding.rows.add(rows);
-    let mut tokens = TokenRows::with_capacity(clk_bytes, rows).map_err(|e| exec_datafusion_err!("{e}"))?;
+    let mut tokens = layout.rows(rows)?;
     let mut numbers = Vec::with_capacity(rows);
     for batch in batches {
-        for_each_clk(&batch, columns.clk, |clk| tokens.push(clk))?;
+        for_each(clks(&batch, columns.clk)?, |clk| tokens.push(clk))?;
         let column = batch.column(columns.row).as_primitive_opt::<UInt32Type>();
         let column = column.ok_or_else(|| exec_datafusion_err!("the row numbers are not UInt32"))?;
         numbers.extend_from_slice(column.values());
