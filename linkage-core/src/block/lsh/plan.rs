@@ -131,6 +131,12 @@ impl LshPlan {
         self.bands
     }
 
+    /// The same plan with another number of bands, from 1 to [`MAX_BANDS`]. Bands that both have are the same ones.
+    #[must_use]
+    pub fn with_bands(self, bands: u32) -> Self {
+        Self { bands: bands.clamp(1, MAX_BANDS), ..self }
+    }
+
     /// What bits are drawn from.
     pub fn seed(&self) -> u64 {
         self.seed
