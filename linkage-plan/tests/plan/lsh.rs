@@ -73,7 +73,8 @@ fn bands_find_the_pairs_of_the_exhaustive_link_and_certify_how_many() {
             assert_eq!(lsh.bands.kept, report.dice_pairs);
             assert!(report.compared == lsh.bands.candidates && report.compared < 4000 * 4000 / 10 && report.bytes > 0);
             let again = session.link_by("ndb", "dpc", &options(exact), LSH).await.unwrap();
-            assert_eq!(key(drain(again).await.unwrap()), found, "the same seed gives the same pairs");
+            // Also when the rows come in another order, as they do from the exact stage.
+            assert!(key(drain(again).await.unwrap()) == found, "the same seed gives the same pairs");
         }
     });
     let tables_alone = tables(4000, PLENTY).reserved_bytes();
