@@ -7,7 +7,7 @@ use futures::{Stream, StreamExt, stream};
 use linkage_proto::v1::run_service_server::RunService;
 use linkage_proto::v1::{
     CancelRunRequest, CancelRunResponse, ExplainRunRequest, ExplainRunResponse, ListRunsRequest, ListRunsResponse,
-    RunState as WireState, RunStatus, StartRunRequest, StartRunResponse, WatchRunRequest,
+    RecallCertificate, RunState as WireState, RunStatus, StartRunRequest, StartRunResponse, WatchRunRequest,
 };
 use time::OffsetDateTime;
 use tokio_stream::wrappers::WatchStream;
@@ -21,7 +21,7 @@ use crate::error::RunError;
 use crate::permit::{Refusal, RunRequest};
 use crate::role::Role;
 use crate::run::{self, Stop};
-use crate::store::{RunRecord, RunState};
+use crate::store::{Certificate, Means, RunRecord, RunState};
 
 type Statuses = Pin<Box<dyn Stream<Item = Result<RunStatus, Status>> + Send>>;
 
@@ -82,6 +82,7 @@ impl Desk {
         if let Ok(label) = run.id.parse::<crate::audit::Label>() {
             visit.note("run", label);
         }
+        visit.note("candidates", crate::audit::Label::fixed(run.candidates.as_str()));
         Ok(StartRunResponse { run: Some(self.status(run)) })
     }
 
@@ -114,7 +115,8 @@ impl Desk {
     async fn explain_run(&self, visit: &mut Visit, id: &str) -> Result<ExplainRunResponse, Denial> {
         let run = self.own_run(visit, id).await?;
         let cell = self.unit().config().policy.smallest_cell;
-        let mut text = format!("run {}: {}, threshold {}\n", run.id, run.state, run.threshold);
+        let mut text =
+            format!("run {}: {}, threshold {}, candidates {}\n", run.id, run.state, run.threshold, run.candidates);
         if let Some(findings) = &run.findings {
             let _ = writeln!(text, "\n{findings}");
         }
@@ -166,10 +168,41 @@ impl Desk {
             finished_at: run.finished_at.unwrap_or_default(),
             exact_pairs: shown_if_known(run.exact_pairs, cell),
             dice_pairs: shown_if_known(run.dice_pairs, cell),
+            candidates: run.candidates.to_string(),
+            recall: run.recall,
+            certificates: run.certificates.iter().map(|certificate| certified(certificate, cell)).collect(),
+            bands_searched: run.bands.map_or(0, |bands| bands.0),
+            bands_solved: run.bands.map_or(0, |bands| bands.1),
         }
     }
 }
 
 fn shown_if_known(count: Option<u64>, smallest_cell: u64) -> String {
     count.map(|count| shown(count, smallest_cell)).unwrap_or_default()
+}
+
+fn certified(certificate: &Certificate, cell: u64) -> RecallCertificate {
+    let mut message = RecallCertificate {
+        left_database: certificate.left.to_string(),
+        right_database: certificate.right.to_string(),
+        candidates: certificate.means.as_str().to_owned(),
+        demand: certificate.demand,
+        certified: certificate.certified() == Some(true),
+        sample_rows: certificate.sample_rows,
+        sample_pairs: shown(certificate.sample_pairs, cell),
+        found_pairs: shown(certificate.found_pairs, cell),
+        recall: certificate.recall,
+        lower: certificate.lower,
+        upper: certificate.upper,
+        compared_pairs: certificate.candidates,
+        ..RecallCertificate::default()
+    };
+    match certificate.means {
+        Means::Bands { bits, solved, searched, capped_blocks, uncompared, lost } => {
+            (message.bits, message.bands_solved, message.bands_searched) = (bits, solved, searched);
+            (message.capped_blocks, message.capped_pairs, message.capped_lost) = (capped_blocks, uncompared, lost);
+        }
+        Means::Keyed { reduction_ratio } => message.reduction_ratio = reduction_ratio,
+    }
+    message
 }
