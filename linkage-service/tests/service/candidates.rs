@@ -165,7 +165,7 @@ fn what_cannot_be_had_is_refused_with_a_hint() {
     // Half of the bits set, and a threshold hardly above chance, as diffused tokens have: the solver says so.
     let diffused = world(Matching { threshold: "0.60".to_owned(), ..by(Candidates::Bands) });
     diffused.block_on(async {
-        submit_all(&diffused, &[("ndb", 0..1500), ("dpc", 1000..2500)]).await;
+        submit_all(&diffused, &[("ndb", 0..4000), ("dpc", 3000..7000)]).await;
         let failed = run(&diffused, &["ndb", "dpc"]).await;
         assert_eq!(failed.state(), RunState::Failed);
         for part in ["dpc – ndb: bands cannot find 99.0 %", "as in diffused tokens", "\nhint: compare all pairs"] {

@@ -194,6 +194,16 @@ fn tokens_that_collide_as_often_as_pairs_agree_are_refused_with_what_is_possible
 }
 
 #[test]
+fn small_tables_are_planned_although_their_matches_are_a_large_share_of_all_pairs() {
+    // Fifty people, all on both sides: one pair in fifty is a match, and agrees in nearly every band.
+    let (left, right) = people(50, 50, 2);
+    let demand = LshDemand { threshold: "0.8".parse().unwrap(), recall: 0.99, most_bands: MAX_BANDS, seed: 1 };
+    let plan = LshPlan::solve(&left, &right, &demand).unwrap();
+    let (found, _) = run(&left, &right, plan, LshLimits::default());
+    assert_eq!(found.len(), 50);
+}
+
+#[test]
 fn senseless_demands_are_refused() {
     let (left, right) = people(10, 33, 10);
     let demand = LshDemand { threshold: "0.8".parse().unwrap(), recall: 0.9, most_bands: 100, seed: 1 };
