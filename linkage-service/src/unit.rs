@@ -52,7 +52,7 @@ impl Unit {
     pub async fn create(folder: &Path, new: &NewUnit, now: OffsetDateTime) -> Result<(), SetupError> {
         let mut config = new.config.clone();
         config.audit = Audit { origin: format!("linkage-unit/{}", random_hex()?) };
-        config.matching.threshold()?;
+        config.check()?;
         // Both files are read before anything is written, so that a bad one leaves no half-made unit.
         let policy = (Policy::shipped(&config.policy.file).is_none())
             .then(|| read_policy(Path::new(&config.policy.file)))

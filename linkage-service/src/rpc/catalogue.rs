@@ -36,6 +36,8 @@ impl Desk {
             threshold: config.matching.threshold.clone(),
             policy: self.unit().policy().name().to_owned(),
             databases: databases.collect(),
+            candidates: config.matching.candidates.to_string(),
+            recall: config.matching.demand(),
         })
     }
 }

@@ -7,7 +7,7 @@ use futures::{Stream, StreamExt, stream};
 use linkage_proto::v1::run_service_server::RunService;
 use linkage_proto::v1::{
     CancelRunRequest, CancelRunResponse, ExplainRunRequest, ExplainRunResponse, ListRunsRequest, ListRunsResponse,
-    RunState as WireState, RunStatus, StartRunRequest, StartRunResponse, WatchRunRequest,
+    RecallCertificate, RunState as WireState, RunStatus, StartRunRequest, StartRunResponse, WatchRunRequest,
 };
 use time::OffsetDateTime;
 use tokio_stream::wrappers::WatchStream;
@@ -21,7 +21,7 @@ use crate::permit::{Refusal, RunRequest};
 use crate::policy::shown;
 use crate::role::{ProjectId, Role};
 use crate::run::{self, Stop};
-use crate::store::{RunRecord, RunState};
+use crate::store::{Certificate, Means, RunRecord, RunState};
 
 /// Whether a status says what the run counted.
 #[derive(Clone, Copy)]
@@ -87,6 +87,7 @@ impl Desk {
         if let Ok(label) = run.id.parse::<crate::audit::Label>() {
             visit.note("run", label);
         }
+        visit.note("candidates", crate::audit::Label::fixed(run.candidates.as_str()));
         Ok(StartRunResponse { run: Some(self.status(run, Counts::Shown)) })
     }
 
@@ -140,7 +141,8 @@ impl Desk {
         let run = self.own_run(visit, id).await?;
         self.permitted_release(&visit.caller, &run).await?;
         let cell = self.unit().config().policy.smallest_cell;
-        let mut text = format!("run {}: {}, threshold {}\n", run.id, run.state, run.threshold);
+        let mut text =
+            format!("run {}: {}, threshold {}, candidates {}\n", run.id, run.state, run.threshold, run.candidates);
         if let Some(findings) = &run.findings {
             let _ = writeln!(text, "\n{findings}");
         }
@@ -182,6 +184,10 @@ impl Desk {
             RunState::Failed => WireState::Failed,
             RunState::Cancelled => WireState::Cancelled,
         };
+        let certificates = match counts {
+            Counts::Shown => run.certificates.iter().map(|certificate| certified(certificate, cell)).collect(),
+            Counts::Withheld => Vec::new(),
+        };
         RunStatus {
             run_id: run.id,
             permit_id: run.permit_id,
@@ -198,6 +204,37 @@ impl Desk {
             finished_at: run.finished_at.unwrap_or_default(),
             exact_pairs: known(run.exact_pairs),
             dice_pairs: known(run.dice_pairs),
+            candidates: run.candidates.to_string(),
+            recall: run.recall,
+            certificates,
+            bands_searched: run.bands.map_or(0, |bands| bands.0),
+            bands_solved: run.bands.map_or(0, |bands| bands.1),
         }
     }
+}
+
+fn certified(certificate: &Certificate, cell: u64) -> RecallCertificate {
+    let mut message = RecallCertificate {
+        left_database: certificate.left.to_string(),
+        right_database: certificate.right.to_string(),
+        candidates: certificate.means.as_str().to_owned(),
+        demand: certificate.demand,
+        certified: certificate.certified() == Some(true),
+        sample_rows: certificate.sample_rows,
+        sample_pairs: shown(certificate.sample_pairs, cell),
+        found_pairs: shown(certificate.found_pairs, cell),
+        recall: certificate.recall,
+        lower: certificate.lower,
+        upper: certificate.upper,
+        compared_pairs: certificate.candidates,
+        ..RecallCertificate::default()
+    };
+    match certificate.means {
+        Means::Bands { bits, solved, searched, capped_blocks, uncompared, lost } => {
+            (message.bits, message.bands_solved, message.bands_searched) = (bits, solved, searched);
+            (message.capped_blocks, message.capped_pairs, message.capped_lost) = (capped_blocks, uncompared, lost);
+        }
+        Means::Keyed { reduction_ratio } => message.reduction_ratio = reduction_ratio,
+    }
+    message
 }

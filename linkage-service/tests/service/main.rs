@@ -2,6 +2,7 @@
 
 mod access;
 mod calls;
+mod candidates;
 mod runs;
 mod submissions;
 mod tokens;

@@ -232,7 +232,7 @@ fn a_run_that_a_crash_or_a_stop_has_cut_off_is_failed() {
 
 #[test]
 fn a_threshold_far_too_low_fails_the_run_and_says_so() {
-    let matching = Matching { threshold: "0.01".to_owned(), schema_digest: None };
+    let matching = Matching { threshold: "0.01".to_owned(), ..Matching::default() };
     // Memory for some two million candidates, and four million pairs that all pass.
     let limits = Limits { memory_mib: 256, ..Limits::default() };
     let world = World::with_config(Config { matching, limits, ..Config::default() });
