@@ -11,8 +11,8 @@ use std::io::{Write as _, stderr, stdout};
 use std::time::{Duration, Instant};
 
 use linkage_core::block::TokenRows;
-use linkage_core::block::certificate::{RecallSample, RecallTally, SampleRequest};
-use linkage_core::block::lsh::{BandStats, LshDemand, LshJoin, LshLimits, LshPlan, MAX_BANDS, Stage};
+use linkage_core::block::certificate::{RecallSample, SampleRequest};
+use linkage_core::block::lsh::{CertifiedSearch, LshDemand, LshLimits, LshPlan, MAX_BANDS, Stage};
 use linkage_core::dice::{DiceThreshold, Kernel, Match, search, similarity};
 use linkage_core::encode::{Encoder, Worker};
 use linkage_core::schema::LinkageSchema;
@@ -91,22 +91,22 @@ fn by_bands(tables: &Tables, threshold: DiceThreshold, recall: f64, seed: u64, k
     )?;
 
     let sampling = Instant::now();
-    let sample = RecallSample::draw(left, right, threshold, kernel, SampleRequest::for_target(recall, seed), &never)?;
-    let pilot = RecallSample::draw(left, right, threshold, kernel, SampleRequest::pilot(recall, seed), &never)?;
+    let request = SampleRequest::for_search(left, right, recall, seed);
+    let sample = RecallSample::draw(left, right, threshold, kernel, request, &never)?;
     let sampled = sampling.elapsed();
     writeln!(
         stderr(),
-        "exact sample in {:.1} s: {} rows, {} pairs, about {:.3e} in all",
+        "exact sample in {:.1} s: {} rows, {} pairs, worth {:.0}, about {:.3e} in all",
         sampled.as_secs_f64(),
         sample.rows(),
         sample.pairs(),
+        sample.worth(),
         sample.expected_pairs()
     )?;
-    let (mut tally, mut pilot) = (RecallTally::new(sample), RecallTally::new(pilot));
 
     let joining = Instant::now();
-    let mut join = LshJoin::new(left, right, plan, kernel, LshLimits::default())?;
-    let (mut stats, mut right_pairs, mut times) = (BandStats::default(), 0_u64, [Duration::ZERO; 3]);
+    let mut bands = CertifiedSearch::new(left, right, plan, kernel, LshLimits::default(), sample, recall)?;
+    let (mut right_pairs, mut times) = (0_u64, [Duration::ZERO; 3]);
     let mut found: Vec<Match> = Vec::new();
     loop {
         let (mut at, mut since) = (None, Instant::now());
@@ -117,20 +117,22 @@ fn by_bands(tables: &Tables, threshold: DiceThreshold, recall: f64, seed: u64, k
             since = Instant::now();
         };
         found.clear();
-        let Some(band) = join.next_band(&mut found, &never, &mut clock)? else { break };
-        stats.add(&band);
-        tally.observe(&found);
-        pilot.observe(&found);
-        right_pairs += found.iter().filter(|pair| truth[pair.left as usize] == pair.right).count() as u64;
-        if stats.bands.is_power_of_two() {
-            writeln!(stderr(), "band {}: {:.1} s, {stats:?}", stats.bands, joining.elapsed().as_secs_f64())?;
-        }
-        if pilot.suffices(recall) {
+        if bands.next_band(&mut found, &never, &mut clock)?.is_none() {
             break;
+        }
+        right_pairs += found.iter().filter(|pair| truth[pair.left as usize] == pair.right).count() as u64;
+        if bands.stats().bands.is_power_of_two() {
+            let (stats, lower) = (bands.stats(), bands.certificate().lower);
+            writeln!(
+                stderr(),
+                "band {}: {:.1} s, from {lower:.4}, {stats:?}",
+                stats.bands,
+                joining.elapsed().as_secs_f64()
+            )?;
         }
     }
     let joined = joining.elapsed();
-    let certificate = tally.certificate(recall);
+    let (stats, certificate) = (bands.stats(), bands.certificate());
     let (people, reachable) = truth_pairs(tables, threshold);
     let (whole, cpu) = (began.elapsed().as_secs_f64(), process_cpu_seconds()? - cpu_before);
     writeln!(

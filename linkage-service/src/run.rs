@@ -3,6 +3,7 @@
 //! A run takes a [`Permitted`] request, so none can start without a permit. Runs wait for one another: each may use all
 //! the memory and cores that the unit grants. Results are stored in one transaction, so a run is done or it left nothing.
 
+mod candidates;
 mod learnt;
 mod link;
 
@@ -15,6 +16,7 @@ use time::OffsetDateTime;
 use tokio::sync::{Semaphore, watch};
 
 use crate::audit::{Actor, Entry, Label, Outcome};
+use crate::config::Candidates;
 use crate::error::{LinkError, RunError, SetupError};
 use crate::permit::{Permitted, RunRequest};
 use crate::policy::Need;
@@ -100,6 +102,12 @@ pub async fn start(unit: &Arc<Unit>, run: Permitted<RunRequest>, now: OffsetDate
     if let Some(risky) = submissions.iter().find(|s| s.profile == Profile::MaxQuality && !accepted) {
         return Err(RunError::RiskNotAccepted { database: risky.database.clone() });
     }
+    let matching = &unit.config().matching;
+    if matching.candidates == Candidates::Bands
+        && let Some(segmented) = submissions.iter().find(|s| s.profile == Profile::MaxQuality)
+    {
+        return Err(RunError::SegmentsInBands { database: segmented.database.clone() });
+    }
     // The order of the databases decides ties between clusters, so it must not depend on the order in the permit.
     submissions.sort_by(|a, b| a.database.cmp(&b.database));
     let databases = submissions.len() as u32;
@@ -109,7 +117,9 @@ pub async fn start(unit: &Arc<Unit>, run: Permitted<RunRequest>, now: OffsetDate
         project: request.project.clone(),
         class: request.class,
         state: RunState::Queued,
-        threshold: unit.config().matching.threshold.clone(),
+        threshold: matching.threshold.clone(),
+        candidates: matching.candidates,
+        recall: matching.demand(),
         created_at: instant_text(now),
         finished_at: None,
         elapsed_ms: 0,
@@ -121,6 +131,8 @@ pub async fn start(unit: &Arc<Unit>, run: Permitted<RunRequest>, now: OffsetDate
         clusters: None,
         failure: None,
         findings: None,
+        certificates: Vec::new(),
+        bands: None,
     };
     let (progress, follow) = watch::channel(record.clone());
     let (stop, stopped) = watch::channel(None);
@@ -172,11 +184,13 @@ async fn drive(
     let mut record = progress.borrow().clone();
     record.elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     record.finished_at = Some(instant_text(OffsetDateTime::now_utc()));
+    record.bands = None;
     let (code, stored) = match outcome {
         Ok(linked) => {
             record.state = RunState::Done;
-            record.exact_pairs = Some(linked.pairs.iter().map(|pair| pair.exact_pairs).sum());
-            record.dice_pairs = Some(linked.pairs.iter().map(|pair| pair.dice_pairs).sum());
+            let cell = unit.config().policy.smallest_cell;
+            record.exact_pairs = Some(told_sum(linked.pairs.iter().map(|pair| pair.exact_pairs), cell));
+            record.dice_pairs = Some(told_sum(linked.pairs.iter().map(|pair| pair.dice_pairs), cell));
             record.clusters = Some(linked.clusters.len() as u64);
             record.findings = linked.findings;
             ("done", unit.store().finish_run(&record, &linked.pairs, linked.clusters).await)
@@ -192,12 +206,20 @@ async fn drive(
         record.clusters = None;
         record.failure = Some("the results could not be stored".to_owned());
     }
+    if let Err(error) = candidates::record(&unit, &record).await {
+        tracing::error!(run = id, %error, "the certificates of a run could not be written to the audit log");
+    }
     if let Err(error) = record_end(&unit, &id, code).await {
         tracing::error!(run = id, %error, "the end of a run could not be written to the audit log");
     }
     tracing::info!(run = id, state = %record.state, elapsed_ms = record.elapsed_ms, "run ended");
     unit.runs().lock().remove(&id);
     progress.send_replace(record);
+}
+
+/// The sum of the counts that may be shown. One of all counts would tell, beside the others, the only one suppressed.
+fn told_sum(counts: impl Iterator<Item = u64>, smallest_cell: u64) -> u64 {
+    counts.filter(|count| *count >= smallest_cell).sum()
 }
 
 fn fail(record: &mut RunRecord, stop: Option<Stop>, error: Option<LinkError>) -> &'static str {

@@ -163,7 +163,7 @@ pub(crate) async fn explain(
             let _ = writeln!(text, "{line}");
         }
         if let Some(lsh) = &report.lsh {
-            let _ = writeln!(text, "{}", lsh.certificate);
+            let _ = writeln!(text, "{lsh}");
         }
         if let Some(keyed) = &report.keyed {
             let _ = writeln!(text, "{keyed}");

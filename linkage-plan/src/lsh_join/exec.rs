@@ -44,7 +44,8 @@ pub struct SideColumns {
 ///
 /// Bits per band and the number of bands are solved from the data when they are there; see
 /// [`LshPlan::solve`](linkage_core::block::lsh::LshPlan::solve). An exact sample is drawn before the first band, so that
-/// [`report`](Self::report) has a certificate at any time.
+/// [`report`](Self::report) has a certificate at any time; the bands end by the rule of
+/// [`CertifiedSearch`](linkage_core::block::lsh::CertifiedSearch).
 ///
 /// **What is held.** Both inputs, whole: at 1024 bits 144 bytes per row, CLK included, and the pairs of one band.
 ///
@@ -133,7 +134,7 @@ impl DisplayAs for LshJoinExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "LshJoinExec: {}, kernel={}", self.settings, self.kernel.name())?;
         match self.report() {
-            Some(report) => write!(f, ", {}, {}", report.plan, report.certificate),
+            Some(report) => write!(f, ", {}, {report}", report.plan),
             None => Ok(()),
         }
     }

@@ -1,6 +1,7 @@
 //! One input of a join that scores single pairs, held in memory.
 
-use arrow::array::AsArray;
+use arrow::array::{AsArray, RecordBatch, UInt32Array};
+use arrow::compute::interleave_record_batch;
 use arrow::datatypes::UInt32Type;
 use datafusion::common::{Result, exec_datafusion_err};
 use datafusion::execution::SendableRecordBatchStream;
@@ -13,7 +14,10 @@ use super::exec::SideColumns;
 use crate::error::PlanError;
 use crate::layout::{ClkLayout, clks, for_each};
 
-/// CLKs in rows, and the number that each row has in its table.
+/// Rows that are put in order at a time.
+const ORDERED_ROWS: usize = 8192;
+
+/// CLKs in rows, and the number that each row has in its table, ascending.
 pub(crate) struct Input {
     pub(crate) tokens: TokenRows,
     pub(crate) numbers: Vec<u32>,
@@ -30,7 +34,8 @@ pub(crate) struct Holding<'a> {
     pub(crate) time: &'a Time,
 }
 
-/// Reads an input to its end. Every batch is reserved before it is kept, twice over while the rows grow: they move.
+/// Reads an input to its end, and puts its rows in the order of their numbers: joins and partitions give them in any order, and
+/// what is drawn from them must not depend on that. Every batch is reserved before it is kept, twice over while the rows grow: they move.
 pub(crate) async fn collect(
     mut input: SendableRecordBatchStream,
     columns: SideColumns,
@@ -58,7 +63,12 @@ pub(crate) async fn collect(
     holding.rows.add(rows);
     let mut tokens = layout.rows(rows)?;
     let mut numbers = Vec::with_capacity(rows);
-    for batch in batches {
+    let held = memory.new_empty();
+    // Sorting tens of millions of rows takes a second, and the stream must be free to be dropped.
+    let ordering = tokio::task::spawn_blocking(move || Order::of(batches, columns.row, held));
+    let order = ordering.await.map_err(|e| exec_datafusion_err!("the rows were not put in order: {e}"))??;
+    for batch in order.batches() {
+        let batch = batch?;
         for_each(clks(&batch, columns.clk)?, |clk| tokens.push(clk))?;
         let column = batch.column(columns.row).as_primitive_opt::<UInt32Type>();
         let column = column.ok_or_else(|| exec_datafusion_err!("the row numbers are not UInt32"))?;
@@ -66,4 +76,45 @@ pub(crate) async fn collect(
         tokio::task::yield_now().await;
     }
     Ok(Input { tokens, numbers })
+}
+
+/// Batches, and where each row is in the order of the rows' numbers.
+struct Order {
+    batches: Vec<RecordBatch>,
+    /// Number, batch, row of the batch; empty when the batches have that order already.
+    places: Vec<(u32, u32, u32)>,
+    _memory: MemoryReservation,
+}
+
+impl Order {
+    fn of(batches: Vec<RecordBatch>, column: usize, memory: MemoryReservation) -> Result<Self> {
+        let numbers = |batch: &RecordBatch| {
+            let column = batch.column(column).as_primitive_opt::<UInt32Type>();
+            Ok(column.ok_or_else(|| exec_datafusion_err!("the row numbers are not UInt32"))?.clone())
+        };
+        let numbers: Vec<UInt32Array> = batches.iter().map(numbers).collect::<Result<_>>()?;
+        let mut places = Vec::new();
+        if !numbers.iter().flat_map(|batch| batch.values()).is_sorted() {
+            let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+            memory.try_grow(rows * size_of::<(u32, u32, u32)>())?;
+            places.reserve_exact(rows);
+            for (batch, numbers) in numbers.iter().enumerate() {
+                let rows = numbers.values().iter().enumerate();
+                places.extend(rows.map(|(row, number)| (*number, batch as u32, row as u32)));
+            }
+            places.sort_unstable();
+        }
+        Ok(Self { batches, places, _memory: memory })
+    }
+
+    fn batches(&self) -> Box<dyn Iterator<Item = Result<RecordBatch>> + Send + '_> {
+        if self.places.is_empty() {
+            return Box::new(self.batches.iter().cloned().map(Ok));
+        }
+        let all: Vec<&RecordBatch> = self.batches.iter().collect();
+        Box::new(self.places.chunks(ORDERED_ROWS).map(move |places| {
+            let places: Vec<_> = places.iter().map(|(_, batch, row)| (*batch as usize, *row as usize)).collect();
+            Ok(interleave_record_batch(&all, &places)?)
+        }))
+    }
 }

@@ -12,6 +12,7 @@ use linkage_core::dice::DiceThreshold;
 use linkage_plan::Candidate;
 
 use crate::error::LinkError;
+use crate::policy::shown;
 
 /// The tokens of all databases of a run, cut into segments.
 #[derive(Default)]
@@ -89,15 +90,11 @@ impl Learner {
 fn findings(decision: &Decision, smallest_cell: u64) -> String {
     let of = &decision.estimates;
     let one = |estimate: &Estimate| format!("{:.4} ({:.4} to {:.4})", estimate.value, estimate.low, estimate.high);
-    let shown = |count: u64| match count {
-        1.. if count < smallest_cell => format!("<{smallest_cell}"),
-        count => count.to_string(),
-    };
     let mut text = format!("learnt without truth: pairs are linked from a chance of {:.3}\n", decision.cut);
     // Writing to a string cannot fail.
     let _ =
         writeln!(text, "expected: precision {}, recall {}, F1 {}", one(&of.precision), one(&of.recall), one(&of.f1));
-    let (split, review) = (shown(decision.split), shown(decision.review.len() as u64));
+    let (split, review) = (shown(decision.split, smallest_cell), shown(decision.review.len() as u64, smallest_cell));
     let _ = write!(text, "clusters split by repair: {split}; pairs that somebody should look at: {review}");
     if of.warning {
         let _ = write!(

@@ -9,11 +9,12 @@ use linkage_core::cluster::{Member, ScoredPair, cluster};
 use linkage_core::dice::DiceThreshold;
 use linkage_core::token_file::TokenFileReader;
 use linkage_core::types::RecordRef;
-use linkage_plan::{Candidate, LinkOptions, LinkSession, PlanOptions, TokenTable};
+use linkage_plan::{Candidate, LinkOptions, LinkSession, PlanOptions, Strategy, TokenTable};
 use tokio::sync::watch;
 
+use super::candidates;
 use super::learnt::Learner;
-use crate::config::MatchRule;
+use crate::config::{Candidates, MatchRule, Uncertified};
 use crate::error::LinkError;
 use crate::store::{PairRecord, RunRecord, RunState, Submission};
 use crate::unit::Unit;
@@ -38,6 +39,8 @@ struct Tokens {
     exact_tokens: Vec<String>,
     /// How many filters stand side by side in a CLK.
     segments: usize,
+    /// Whether it has any blocking key.
+    blocking_keys: bool,
 }
 
 /// Links every pair of the submissions' databases.
@@ -67,6 +70,9 @@ pub(super) async fn link(
     let mut learner = (rule == MatchRule::Learnt).then(Learner::default);
     for submission in submissions {
         let tokens = load(unit, submission).await?;
+        if record.candidates == Candidates::Keyed && !tokens.blocking_keys {
+            return Err(LinkError::NoBlockingKeys { database: submission.database.clone() });
+        }
         if let Some(learner) = &mut learner {
             learner.add(&tokens.batches, tokens.segments, submission.deduplicated)?;
         }
@@ -77,7 +83,16 @@ pub(super) async fn link(
         refs.push(tokens.refs);
         exact_tokens = tokens.exact_tokens;
     }
-    let mut run = Run { session: &session, exact_tokens, progress, started, candidates: Vec::new(), count: 0 };
+    let mut run = Run {
+        session: &session,
+        exact_tokens,
+        strategy: candidates::strategy(&unit.config().matching),
+        uncertified: unit.config().matching.uncertified,
+        progress,
+        started,
+        candidates: Vec::new(),
+        count: 0,
+    };
     // Candidates wait in memory until the last pair of databases is through; a threshold far too low shows itself here.
     let most = memory_bytes / 4 / size_of::<ScoredPair>();
     let mut pairs = Vec::new();
@@ -122,6 +137,9 @@ fn scored(((left, right), found): &((usize, usize), Vec<Candidate>)) -> impl Ite
 struct Run<'a> {
     session: &'a LinkSession,
     exact_tokens: Vec<String>,
+    /// None for all pairs.
+    strategy: Option<Strategy>,
+    uncertified: Uncertified,
     progress: &'a watch::Sender<RunRecord>,
     started: Instant,
     /// By pair of databases.
@@ -139,21 +157,33 @@ impl Run<'_> {
     ) -> Result<PairRecord, LinkError> {
         let (left, right) = (&left.database, &right.database);
         let options = LinkOptions { threshold, exact_tokens: self.exact_tokens.clone() };
-        let plan = self.session.explain(left.as_str(), right.as_str(), &options, false).await?;
-        let mut stream = self.session.link(left.as_str(), right.as_str(), &options).await?;
+        let (l, r) = (left.as_str(), right.as_str());
+        let (plan, mut stream) = match &self.strategy {
+            None => (self.session.explain(l, r, &options, false).await?, self.session.link(l, r, &options).await?),
+            Some(strategy) => {
+                let explained = |error| candidates::explained(error, left, right);
+                let plan = self.session.explain_by(l, r, &options, strategy.clone(), false).await.map_err(explained)?;
+                let stream = self.session.link_by(l, r, &options, strategy.clone()).await.map_err(explained)?;
+                (plan, stream)
+            }
+        };
         let mut found = Vec::new();
         let compared_before = self.progress.borrow().compared;
         loop {
             let next = tokio::time::timeout(TICK, stream.next()).await;
-            let compared = compared_before + stream.report().compared;
+            let report = stream.report();
+            let compared = compared_before + report.compared;
             let elapsed_ms = millis(self.started.elapsed());
-            self.progress.send_modify(|run| (run.compared, run.elapsed_ms) = (compared, elapsed_ms));
+            self.progress.send_modify(|run| {
+                (run.compared, run.elapsed_ms) = (compared, elapsed_ms);
+                run.bands = report.lsh.map(|lsh| (lsh.bands.bands, lsh.plan.bands()));
+            });
             match next {
                 Err(_) => {}
                 Ok(None) => break,
                 Ok(Some(batch)) => {
                     let before = found.len();
-                    found.extend(batch?);
+                    found.extend(batch.map_err(|error| candidates::explained(error, left, right))?);
                     self.count += found.len() - before;
                     if self.count > most {
                         return Err(LinkError::TooManyCandidates);
@@ -163,6 +193,11 @@ impl Run<'_> {
         }
         self.candidates.push(found);
         let report = stream.report();
+        if let Some(certificate) = candidates::certificate(left, right, &report) {
+            let judged = candidates::judge(&certificate, self.uncertified);
+            self.progress.send_modify(|run| run.certificates.push(certificate));
+            judged?;
+        }
         Ok(PairRecord {
             left: left.clone(),
             right: right.clone(),
@@ -190,11 +225,12 @@ async fn load(unit: &Arc<Unit>, submission: &Submission) -> Result<Tokens, LinkE
         }
         let exact_tokens = reader.header().exact_tokens.clone();
         let segments = reader.header().segments as usize;
+        let blocking_keys = !reader.header().blocking_keys.is_empty();
         let stats = reader.finish().map_err(damaged)?;
         if stats.payload_blake3 != submission.payload_blake3 {
             return Err(LinkError::DamagedTokenFile { database: submission.database });
         }
-        Ok(Tokens { batches, refs, exact_tokens, segments })
+        Ok(Tokens { batches, refs, exact_tokens, segments, blocking_keys })
     });
     loading.await.map_err(|_| LinkError::Internal)?
 }

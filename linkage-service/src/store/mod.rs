@@ -3,6 +3,7 @@
 //! The store decides nothing. It knows neither callers nor permits' meaning; it keeps what it is given, in transactions.
 
 mod audit;
+mod certificate;
 mod objects;
 mod permit;
 mod run;
@@ -18,6 +19,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+pub use certificate::{Certificate, Means};
 pub use run::{PairRecord, RunInput, RunRecord, RunState};
 pub use submission::{DatabaseHolding, Encoding, Submission};
 

@@ -7,7 +7,9 @@ use linkage_core::types::{DatabaseId, RecordRef};
 use sqlx::FromRow;
 use time::OffsetDateTime;
 
+use super::certificate::{self, Certificate};
 use super::{Store, bytes, count, instant_text, stored};
+use crate::config::Candidates;
 use crate::error::StoreError;
 use crate::policy::Class;
 use crate::role::ProjectId;
@@ -31,6 +33,11 @@ impl RunState {
     /// Whether nothing more will happen.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Done | Self::Failed | Self::Cancelled)
+    }
+
+    /// Whether its results are stored.
+    pub fn is_done(self) -> bool {
+        self == Self::Done
     }
 }
 
@@ -62,7 +69,7 @@ impl FromStr for RunState {
 }
 
 /// A run as it is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RunRecord {
     /// Its id.
     pub id: String,
@@ -98,6 +105,21 @@ pub struct RunRecord {
     pub failure: Option<String>,
     /// What a run whose links were learnt expects of them: text for people, without small counts.
     pub findings: Option<String>,
+    /// How it finds pairs of records.
+    pub candidates: Candidates,
+    /// The recall that it was asked for, if any.
+    pub recall: Option<f64>,
+    /// For the pairs of databases that are finished and whose pairs of records were not all compared.
+    pub certificates: Vec<Certificate>,
+    /// Bands searched and solved of the pair of databases that is under way. Not stored.
+    pub bands: Option<(u32, u32)>,
+}
+
+impl RunRecord {
+    /// Whether the recall asked for is shown for every pair of databases so far; `None` when none was asked for or nothing is certified.
+    pub fn certified(&self) -> Option<bool> {
+        self.certificates.iter().filter_map(Certificate::certified).reduce(|all, one| all && one)
+    }
 }
 
 /// One database of a run and the submission that was linked.
@@ -138,8 +160,8 @@ impl Store {
     pub async fn insert_run(&self, run: &RunRecord, inputs: &[RunInput]) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         sqlx::query(
-            "INSERT INTO run (id, permit_id, project, class, state, threshold, created_at, pairs) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO run (id, permit_id, project, class, state, threshold, candidates, recall, created_at, pairs) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(&run.id)
         .bind(&run.permit_id)
@@ -147,6 +169,8 @@ impl Store {
         .bind(run.class.to_string())
         .bind(run.state.to_string())
         .bind(&run.threshold)
+        .bind(run.candidates.as_str())
+        .bind(run.recall)
         .bind(&run.created_at)
         .bind(run.pairs)
         .execute(&mut *transaction)
@@ -236,7 +260,10 @@ impl Store {
     pub async fn run(&self, id: &str) -> Result<Option<RunRecord>, StoreError> {
         let row: Option<RunRow> =
             sqlx::query_as("SELECT * FROM run WHERE id = ?").bind(id).fetch_optional(&self.pool).await?;
-        row.map(RunRow::into_record).transpose()
+        match row {
+            Some(row) => Ok(Some(self.record(row).await?)),
+            None => Ok(None),
+        }
     }
 
     /// The latest run of a project that is done.
@@ -249,7 +276,10 @@ impl Store {
                 .bind(project.as_str())
                 .fetch_optional(&self.pool)
                 .await?;
-        row.map(RunRow::into_record).transpose()
+        match row {
+            Some(row) => Ok(Some(self.record(row).await?)),
+            None => Ok(None),
+        }
     }
 
     /// Every run, of one project or of all, in order of their start.
@@ -261,7 +291,16 @@ impl Store {
             .bind(project.map(ProjectId::as_str))
             .fetch_all(&self.pool)
             .await?;
-        rows.into_iter().map(RunRow::into_record).collect()
+        let mut runs = Vec::with_capacity(rows.len());
+        for row in rows {
+            runs.push(self.record(row).await?);
+        }
+        Ok(runs)
+    }
+
+    async fn record(&self, row: RunRow) -> Result<RunRecord, StoreError> {
+        let certificates = self.certificates(&row.id).await?;
+        row.into_record(certificates)
     }
 
     /// The databases of a run, in the order by which `members` refers to them.
@@ -344,9 +383,9 @@ async fn write_progress(connection: &mut sqlx::SqliteConnection, run: &RunRecord
     .bind(&run.failure)
     .bind(&run.findings)
     .bind(&run.id)
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    certificate::write(connection, &run.id, &run.certificates).await
 }
 
 #[derive(FromRow)]
@@ -368,10 +407,12 @@ struct RunRow {
     clusters: Option<i64>,
     failure: Option<String>,
     findings: Option<String>,
+    candidates: String,
+    recall: Option<f64>,
 }
 
 impl RunRow {
-    fn into_record(self) -> Result<RunRecord, StoreError> {
+    fn into_record(self, certificates: Vec<Certificate>) -> Result<RunRecord, StoreError> {
         Ok(RunRecord {
             project: self.project.parse().map_err(|_| StoreError::Damaged("project"))?,
             class: class(&self.class)?,
@@ -390,6 +431,10 @@ impl RunRow {
             pairs: self.pairs,
             failure: self.failure,
             findings: self.findings,
+            candidates: self.candidates.parse().map_err(|_| StoreError::Damaged("strategy"))?,
+            recall: self.recall,
+            certificates,
+            bands: None,
         })
     }
 }
