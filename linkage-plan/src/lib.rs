@@ -16,6 +16,7 @@ pub mod codec;
 pub mod dice_join;
 mod error;
 pub mod keyed;
+mod layout;
 mod link;
 pub mod lsh_join;
 mod session;

@@ -36,16 +36,10 @@ pub struct PlanOptions {
 pub struct LinkSession {
     context: SessionContext,
     partitions: usize,
-    tables: Mutex<HashMap<String, Registered>>,
+    /// What each table holds of the memory pool.
+    tables: Mutex<HashMap<String, MemoryReservation>>,
     #[cfg(feature = "distributed")]
     cluster: Option<Cluster>,
-}
-
-/// What the session keeps of a table beside its rows.
-struct Registered {
-    segments: u32,
-    /// What the table holds of the memory pool.
-    _memory: MemoryReservation,
 }
 
 /// A session's state with the rule and the planner of the Dice join.
@@ -117,8 +111,7 @@ impl LinkSession {
         let provider = MemTable::try_new(table.schema(), table.partitions(self.partitions))?;
         self.deregister(name)?;
         self.context.register_table(datafusion::common::TableReference::bare(name), Arc::new(provider))?;
-        let registered = Registered { segments: table.segments(), _memory: memory };
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), registered);
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), memory);
         Ok(())
     }
 
@@ -156,7 +149,6 @@ impl LinkSession {
         options: &LinkOptions,
         strategy: Strategy,
     ) -> Result<LinkStream, PlanError> {
-        self.refuse_segments((left, right), &strategy)?;
         let choice = choose(&self.context, left, right, options, strategy).await?;
         LinkStream::start(&self.context, choice.plan, options.threshold).await
     }
@@ -173,7 +165,6 @@ impl LinkSession {
         strategy: Strategy,
         analyze: bool,
     ) -> Result<String, PlanError> {
-        self.refuse_segments((left, right), &strategy)?;
         let Choice { plan, why } = choose(&self.context, left, right, options, strategy).await?;
         link::explain(&self.context, plan, (left, right), options, &why, analyze).await
     }
@@ -241,24 +232,6 @@ impl LinkSession {
     /// The most memory that tables and plans hold at this moment.
     pub fn reserved_bytes(&self) -> usize {
         self.context.runtime_env().memory_pool.reserved()
-    }
-
-    /// Bands sample bits of the whole CLK, and the score of segmented CLKs counts the segments that both have.
-    fn refuse_segments(&self, (left, right): (&str, &str), strategy: &Strategy) -> Result<(), PlanError> {
-        if !matches!(strategy, Strategy::Lsh { .. } | Strategy::Auto { .. }) {
-            return Ok(());
-        }
-        let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        let segments = [left, right].iter().filter_map(|name| tables.get(*name)).map(|table| table.segments).max();
-        match segments {
-            Some(segments @ 2..) => Err(PlanError::Link {
-                left: left.into(),
-                right: right.into(),
-                problem: format!("bands need composite CLKs, and these have {segments} segments"),
-                hint: "compare all pairs, or use blocking keys made at the custodian",
-            }),
-            _ => Ok(()),
-        }
     }
 
     async fn query(&self, query: &str) -> Result<DataFrame, DataFusionError> {

@@ -218,6 +218,12 @@ pub enum SetupError {
         /// The rule that it breaks.
         source: DocumentError,
     },
+    /// Another process has it open.
+    #[error("{}: another process serves this linkage unit\nhint: stop it first; one folder has one audit log", folder.display())]
+    Served {
+        /// The unit's folder.
+        folder: PathBuf,
+    },
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}\nhint: `--listen 127.0.0.1:0` takes a free port")]
     Listen {
@@ -426,4 +432,9 @@ pub enum JournalError {
         "audit log: {0}\nhint: the database was altered by something else; `linkage audit verify` names the first broken entry"
     )]
     Chain(#[from] ChainError),
+    /// Its checkpoints are signed with another key, or it has another name.
+    #[error(
+        "the audit log of this unit was begun with another `audit.key` or another `audit.origin`\nhint: put the old ones back; a log whose checkpoints two keys sign verifies with neither"
+    )]
+    OtherLog,
 }

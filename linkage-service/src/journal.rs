@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
-use crate::audit::{Chain, Entry, Label, SealedLine};
+use crate::audit::{Chain, Checkpoint, Entry, Label, SealedLine};
 use crate::error::{JournalError, StoreError};
 use crate::signing::SigningKey;
 use crate::store::Store;
@@ -22,10 +22,18 @@ impl Journal {
     /// Goes on with the log in the store, or begins it.
     ///
     /// # Errors
-    /// When the store fails or its last line is damaged.
+    /// When the store fails, its last line is damaged, or the log is another's: a key or name that is not its own.
     pub async fn open(store: Store, key: SigningKey, origin: Label) -> Result<Self, JournalError> {
         let chain = match store.last_audit_line().await? {
-            Some(line) => Chain::resume(origin, &line)?,
+            Some(line) => {
+                if let Some(checkpoint) = store.last_audit_checkpoint().await? {
+                    let ours = Checkpoint::parse_line(checkpoint.as_bytes(), &key.public_key());
+                    if !ours.is_ok_and(|checkpoint| checkpoint.origin == origin) {
+                        return Err(JournalError::OtherLog);
+                    }
+                }
+                Chain::resume(origin, &line)?
+            }
             None => {
                 let (first, chain) = Chain::start(origin);
                 store.append_audit(first.seq, &first.line).await?;

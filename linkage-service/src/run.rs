@@ -188,8 +188,9 @@ async fn drive(
     let (code, stored) = match outcome {
         Ok(linked) => {
             record.state = RunState::Done;
-            record.exact_pairs = Some(linked.pairs.iter().map(|pair| pair.exact_pairs).sum());
-            record.dice_pairs = Some(linked.pairs.iter().map(|pair| pair.dice_pairs).sum());
+            let cell = unit.config().policy.smallest_cell;
+            record.exact_pairs = Some(told_sum(linked.pairs.iter().map(|pair| pair.exact_pairs), cell));
+            record.dice_pairs = Some(told_sum(linked.pairs.iter().map(|pair| pair.dice_pairs), cell));
             record.clusters = Some(linked.clusters.len() as u64);
             record.findings = linked.findings;
             ("done", unit.store().finish_run(&record, &linked.pairs, linked.clusters).await)
@@ -214,6 +215,11 @@ async fn drive(
     tracing::info!(run = id, state = %record.state, elapsed_ms = record.elapsed_ms, "run ended");
     unit.runs().lock().remove(&id);
     progress.send_replace(record);
+}
+
+/// The sum of the counts that may be shown. One of all counts would tell, beside the others, the only one suppressed.
+fn told_sum(counts: impl Iterator<Item = u64>, smallest_cell: u64) -> u64 {
+    counts.filter(|count| *count >= smallest_cell).sum()
 }
 
 fn fail(record: &mut RunRecord, stop: Option<Stop>, error: Option<LinkError>) -> &'static str {

@@ -6,7 +6,7 @@ use age::secrecy::ExposeSecret;
 use time::OffsetDateTime;
 
 use crate::audit::Label;
-use crate::authority::{Authority, create_folder, read, write_private, write_public};
+use crate::authority::{Authority, create_folder, read, read_private, write_private, write_public};
 use crate::config::{self, Audit, Config};
 use crate::error::SetupError;
 use crate::journal::Journal;
@@ -40,6 +40,8 @@ pub struct Unit {
     runs: Runs,
     #[cfg(feature = "distributed")]
     cluster: linkage_plan::cluster::Cluster,
+    /// Held as long as the unit is open: two services on one folder would each write their own audit log.
+    lock: std::fs::File,
 }
 
 impl Unit {
@@ -87,9 +89,11 @@ impl Unit {
     /// Opens the linkage unit in a folder. Runs that a crash has left behind become failed.
     ///
     /// # Errors
-    /// When the configuration, a key, the policy, the committee or the store is missing or damaged.
+    /// When another process serves the unit, or the configuration, a key, the policy, the committee or the store is
+    /// missing or damaged.
     pub async fn open(folder: &Path) -> Result<Self, SetupError> {
         let config = Config::load(folder)?;
+        let lock = lock(folder)?;
         let policy = match Policy::shipped(&config.policy.file) {
             Some(policy) => policy,
             None => read_policy(&folder.join(&config.policy.file))?.1,
@@ -122,9 +126,19 @@ impl Unit {
             identity,
             store,
             journal,
+            lock,
         };
         crate::run::fail_left_over(&unit, OffsetDateTime::now_utc()).await?;
         Ok(unit)
+    }
+
+    /// Closes the store and lets another process serve the unit.
+    pub async fn close(&self) {
+        self.store.close().await;
+        if let Err(error) = self.lock.unlock() {
+            // The end of the process unlocks it as well.
+            tracing::warn!(%error, "the unit's lock could not be given back");
+        }
     }
 
     /// The workers that do parts of runs; there may be none.
@@ -184,6 +198,17 @@ pub fn random_hex() -> Result<String, SetupError> {
     Ok(format!("{:016x}", u64::from_le_bytes(bytes)))
 }
 
+fn lock(folder: &Path) -> Result<std::fs::File, SetupError> {
+    let path = folder.join("unit.lock");
+    let failed = |source| SetupError::File { path: path.clone(), source };
+    let file = std::fs::OpenOptions::new().append(true).create(true).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(SetupError::Served { folder: folder.to_owned() }),
+        Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
 fn read_policy(path: &Path) -> Result<(String, Policy), SetupError> {
     let text = read(path)?;
     let policy = Policy::parse(&text).map_err(|source| SetupError::Policy { path: path.to_owned(), source })?;
@@ -196,6 +221,6 @@ fn read_committee(path: &Path) -> Result<Committee, SetupError> {
 }
 
 fn read_identity(path: &Path) -> Result<age::x25519::Identity, SetupError> {
-    let text = zeroize::Zeroizing::new(read(path)?);
+    let text = read_private(path)?;
     text.trim().parse().map_err(|_| SetupError::UnitIdentity { path: path.to_owned() })
 }

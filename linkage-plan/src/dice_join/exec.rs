@@ -26,6 +26,7 @@ use linkage_core::dice::{DiceThreshold, Kernel};
 use super::build::{BuildSide, Collect};
 use super::metrics::DiceJoinMetrics;
 use super::stream::{self, Probing};
+use crate::layout::ClkLayout;
 
 /// Where an output column comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +80,8 @@ struct BuildSlot {
 
 /// Every pair of left and right rows whose CLKs reach the threshold, by comparing all pairs.
 ///
+/// Segmented CLKs, which their field's metadata tell, are scored over the segments that both rows have.
+///
 /// **What is held.** The left input is collected once, from all its partitions: its CLKs in the kernels' layout (about
 /// 136 bytes per row at 1024 bits) and those of its columns that the output needs. The right input is streamed, in as
 /// many partitions as it has; each holds the CLKs of one batch and the pairs that are not yet handed on.
@@ -95,7 +98,7 @@ pub struct DiceJoinExec {
     right: Arc<dyn ExecutionPlan>,
     left_clk: usize,
     right_clk: usize,
-    clk_bytes: usize,
+    layout: ClkLayout,
     threshold: DiceThreshold,
     output: Arc<[OutputColumn]>,
     order: Option<RowOrder>,
@@ -109,7 +112,7 @@ impl DiceJoinExec {
     /// A Dice join of two inputs on the CLK columns `clks` (left, right), which returns the columns `output`.
     ///
     /// # Errors
-    /// When the CLK columns are not CLKs of one length.
+    /// When the CLK columns are not CLKs of one length and layout.
     pub fn try_new(
         left: Arc<dyn ExecutionPlan>,
         right: Arc<dyn ExecutionPlan>,
@@ -119,10 +122,7 @@ impl DiceJoinExec {
         kernel: Kernel,
     ) -> Result<Self> {
         let (left_schema, right_schema) = (left.schema(), right.schema());
-        let clk_bytes = match (left_schema.field(clks.0).data_type(), right_schema.field(clks.1).data_type()) {
-            (DataType::FixedSizeBinary(a), DataType::FixedSizeBinary(b)) if a == b => *a as usize,
-            _ => return plan_err!("a Dice join compares CLKs of one length"),
-        };
+        let layout = ClkLayout::of_both(left_schema.field(clks.0), right_schema.field(clks.1))?;
         let fields: Vec<Field> = output
             .iter()
             .map(|column| match column.source {
@@ -144,7 +144,7 @@ impl DiceJoinExec {
             right,
             left_clk: clks.0,
             right_clk: clks.1,
-            clk_bytes,
+            layout,
             threshold,
             output: output.into(),
             order: None,
@@ -172,6 +172,11 @@ impl DiceJoinExec {
     /// Which of two rows must come first; none when it does not matter.
     pub fn order(&self) -> Option<RowOrder> {
         self.order
+    }
+
+    /// Segments of each CLK, over which pairs are scored; 1 when CLKs are composite.
+    pub fn segments(&self) -> usize {
+        self.layout.segments
     }
 
     /// The CLK columns of the left and the right input.
@@ -230,7 +235,7 @@ impl DiceJoinExec {
             return internal_err!("the left side of a Dice join must be one partition");
         }
         let collect = Collect {
-            clk: (self.left_clk, self.clk_bytes),
+            clk: (self.left_clk, self.layout),
             keep: self.kept(),
             numbers: self.order.map(|order| order.left),
             memory: MemoryConsumer::new("DiceJoinExec left").register(context.memory_pool()),
@@ -267,13 +272,17 @@ impl DisplayAs for DiceJoinExec {
         let (left, right) = (self.left.schema(), self.right.schema());
         let (left_clk, right_clk) = (left.field(self.left_clk).name(), right.field(self.right_clk).name());
         let output: Vec<&str> = self.output.iter().map(|column| column.name.as_str()).collect();
+        let segments = match self.layout.segments {
+            1 => String::new(),
+            segments => format!(" over {segments} segments"),
+        };
         let order = self.order.map_or_else(String::new, |order| {
             let (left, right) = (left.field(order.left).name(), right.field(order.right).name());
             format!(", left.{left} {} right.{right}", if order.left_first { '<' } else { '>' })
         });
         write!(
             f,
-            "DiceJoinExec: dice({left_clk}, {right_clk}) >= {}{order}, kernel={}, output=[{}]",
+            "DiceJoinExec: dice({left_clk}, {right_clk}){segments} >= {}{order}, kernel={}, output=[{}]",
             self.threshold,
             self.kernel.name(),
             output.join(", ")
@@ -372,7 +381,7 @@ impl ExecutionPlan for DiceJoinExec {
         let probing = Probing {
             schema: self.schema(),
             output: output.collect(),
-            clk: (self.right_clk, self.clk_bytes),
+            clk: (self.right_clk, self.layout),
             order: self.order,
             threshold: self.threshold,
             kernel: self.kernel,

@@ -4,6 +4,7 @@
 //! [`DiceJoinNode`] in its place; [`DiceJoinPlanner`] plans the node as a [`DiceJoinExec`]. What the rule does not
 //! handle stays as it is, and the plain function runs; [`Declined`] says why.
 
+mod blocks;
 mod build;
 mod exec;
 pub(crate) mod metrics;
@@ -12,7 +13,6 @@ mod planner;
 mod rule;
 mod stream;
 
-pub(crate) use build::for_each_clk;
 pub use exec::{DiceJoinExec, OutputColumn, RowOrder, Source};
 pub use node::{DiceJoinNode, NodeOrder};
 pub use planner::DiceJoinPlanner;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::catalog::Session;
-use datafusion::common::Result;
+use datafusion::common::{Result, internal_err};
 use datafusion::execution::context::QueryPlanner;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
@@ -18,6 +18,7 @@ use super::node::DiceJoinNode;
 use crate::bloom::BloomSemiPlanner;
 use crate::error::PlanError;
 use crate::keyed::KeyedJoinPlanner;
+use crate::layout::ClkLayout;
 use crate::lsh_join::LshJoinPlanner;
 
 /// Plans a [`DiceJoinNode`] as a [`DiceJoinExec`].
@@ -56,6 +57,11 @@ impl ExtensionPlanner for DiceJoinPlanner {
             output,
             kernel,
         )?;
+        // The layout is in the columns' metadata. A plan that lost it on the way would score whole CLKs, and nobody would know.
+        let asked = ClkLayout::of(left_schema.field(left_schema.index_of_column(&node.left_clk)?))?;
+        if exec.segments() != asked.segments {
+            return internal_err!("a Dice join over {} segments lost them when it was planned", asked.segments);
+        }
         let exec = match &node.order {
             Some(order) => exec.with_order(RowOrder {
                 left: left_schema.index_of_column(&order.left)?,

@@ -255,6 +255,7 @@ impl<'a> LowerBound<'a> {
             {
                 Ok((left_clk.clone(), right_clk.clone(), threshold))
             }
+            // That they are cut into the same segments dice() has seen to.
             _ => Err(Declined::Length),
         }
     }

@@ -25,6 +25,7 @@ use super::inputs::{Holding, Input, collect};
 use super::metrics::LshJoinMetrics;
 use super::run::{LshReport, LshSettings, Run};
 use crate::dice_join::SCORE;
+use crate::layout::ClkLayout;
 use crate::table::ROW;
 
 /// Batches that wait to be taken: a search that runs ahead holds pairs that nobody has asked for.
@@ -57,7 +58,7 @@ pub struct LshJoinExec {
     left: Arc<dyn ExecutionPlan>,
     right: Arc<dyn ExecutionPlan>,
     columns: [SideColumns; 2],
-    clk_bytes: usize,
+    layout: ClkLayout,
     settings: LshSettings,
     kernel: Kernel,
     threads: usize,
@@ -70,7 +71,8 @@ impl LshJoinExec {
     /// An LSH join of two inputs, each by its columns, on so many threads.
     ///
     /// # Errors
-    /// When the CLK columns are not CLKs of one length.
+    /// When the CLK columns are not CLKs of one length, or have segments: bands sample bits of whole CLKs, and what they
+    /// find would not be what the score over shared segments asks for.
     pub fn try_new(
         left: Arc<dyn ExecutionPlan>,
         right: Arc<dyn ExecutionPlan>,
@@ -80,11 +82,10 @@ impl LshJoinExec {
         threads: usize,
     ) -> Result<Self> {
         let (left_schema, right_schema) = (left.schema(), right.schema());
-        let types = (left_schema.field(columns[0].clk).data_type(), right_schema.field(columns[1].clk).data_type());
-        let clk_bytes = match types {
-            (DataType::FixedSizeBinary(a), DataType::FixedSizeBinary(b)) if a == b => *a as usize,
-            _ => return plan_err!("an LSH join compares CLKs of one length"),
-        };
+        let layout = ClkLayout::of_both(left_schema.field(columns[0].clk), right_schema.field(columns[1].clk))?;
+        if layout.segments > 1 {
+            return plan_err!("an LSH join compares composite CLKs, and these have {} segments", layout.segments);
+        }
         let schema = Schema::new(vec![
             Field::new(format!("left_{ROW}"), DataType::UInt32, false),
             Field::new(format!("right_{ROW}"), DataType::UInt32, false),
@@ -102,7 +103,7 @@ impl LshJoinExec {
             left,
             right,
             columns,
-            clk_bytes,
+            layout,
             settings,
             kernel,
             threads,
@@ -190,7 +191,7 @@ impl ExecutionPlan for LshJoinExec {
         let memory = MemoryConsumer::new("LshJoinExec").register(context.memory_pool());
         let pool = Arc::clone(context.memory_pool());
         let inputs = [self.left.execute(0, Arc::clone(&context))?, self.right.execute(0, Arc::clone(&context))?];
-        let (columns, clk_bytes) = (self.columns, self.clk_bytes);
+        let (columns, layout) = (self.columns, self.layout);
         let (out, pairs) = tokio::sync::mpsc::channel(WAITING_BATCHES);
         let stop = StopOnDrop(Arc::default());
         let slot = Arc::clone(&self.report);
@@ -215,8 +216,8 @@ impl ExecutionPlan for LshJoinExec {
                 bytes: &metrics.build_bytes,
                 time: &metrics.build_time,
             };
-            let left: Input = collect(left, columns[0], clk_bytes, &run.memory, pool.as_ref(), &holding).await?;
-            let right: Input = collect(right, columns[1], clk_bytes, &run.memory, pool.as_ref(), &holding).await?;
+            let left: Input = collect(left, columns[0], layout, &run.memory, pool.as_ref(), &holding).await?;
+            let right: Input = collect(right, columns[1], layout, &run.memory, pool.as_ref(), &holding).await?;
             tokio::task::spawn_blocking(move || run.search(&left, &right));
             // The guard lives as long as the stream of pairs.
             Ok::<_, DataFusionError>(stream::unfold((pairs, stop), |(mut pairs, stop)| async move {

@@ -11,8 +11,8 @@ use futures::StreamExt;
 use linkage_core::block::TokenRows;
 
 use super::exec::SideColumns;
-use crate::dice_join::for_each_clk;
 use crate::error::PlanError;
+use crate::layout::{ClkLayout, clks, for_each};
 
 /// Rows that are put in order at a time.
 const ORDERED_ROWS: usize = 8192;
@@ -39,7 +39,7 @@ pub(crate) struct Holding<'a> {
 pub(crate) async fn collect(
     mut input: SendableRecordBatchStream,
     columns: SideColumns,
-    clk_bytes: usize,
+    layout: ClkLayout,
     memory: &MemoryReservation,
     pool: &dyn MemoryPool,
     holding: &Holding<'_>,
@@ -53,7 +53,7 @@ pub(crate) async fn collect(
         batches.push(batch);
         tokio::task::yield_now().await;
     }
-    let needed = rows * (clk_bytes + size_of::<u32>() + holding.bytes_beside);
+    let needed = rows * (layout.bytes + size_of::<u32>() + holding.bytes_beside);
     if memory.try_grow(needed).is_err() {
         let free = match pool.memory_limit() {
             MemoryLimit::Finite(limit) => limit.saturating_sub(pool.reserved()),
@@ -71,7 +71,7 @@ pub(crate) async fn collect(
     let _timer = holding.time.timer();
     holding.bytes.add(needed);
     holding.rows.add(rows);
-    let mut tokens = TokenRows::with_capacity(clk_bytes, rows).map_err(|e| exec_datafusion_err!("{e}"))?;
+    let mut tokens = layout.rows(rows)?;
     let mut numbers = Vec::with_capacity(rows);
     let held = memory.new_empty();
     // Sorting tens of millions of rows takes a second, and the stream must be free to be dropped.
@@ -79,7 +79,7 @@ pub(crate) async fn collect(
     let order = ordering.await.map_err(|e| exec_datafusion_err!("the rows were not put in order: {e}"))??;
     for batch in order.batches() {
         let batch = batch?;
-        for_each_clk(&batch, columns.clk, |clk| tokens.push(clk))?;
+        for_each(clks(&batch, columns.clk)?, |clk| tokens.push(clk))?;
         let column = batch.column(columns.row).as_primitive_opt::<UInt32Type>();
         let column = column.ok_or_else(|| exec_datafusion_err!("the row numbers are not UInt32"))?;
         numbers.extend_from_slice(column.values());

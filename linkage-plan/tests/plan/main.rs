@@ -6,6 +6,7 @@ mod keyed;
 mod link;
 mod lsh;
 mod memory;
+mod segments;
 mod slt;
 mod sql;
 mod support;

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 use super::access::Rpc;
 use super::denial::Denial;
 use super::desk::Desk;
-use super::shown;
+use crate::policy::shown;
 
 #[tonic::async_trait]
 impl CatalogueService for Desk {

@@ -78,7 +78,7 @@ pub(super) async fn link(
         }
         session.register(
             submission.database.as_str(),
-            TokenTable::try_new(tokens.batches)?.with_segments(tokens.segments as u32),
+            TokenTable::try_new(tokens.batches)?.with_segments(tokens.segments as u32)?,
         )?;
         refs.push(tokens.refs);
         exact_tokens = tokens.exact_tokens;
@@ -97,7 +97,7 @@ pub(super) async fn link(
     let most = memory_bytes / 4 / size_of::<ScoredPair>();
     let mut pairs = Vec::new();
     for (left, right) in pairs_of(submissions.len()) {
-        let threshold = match (rule, &mut learner) {
+        let threshold = match (rule, &learner) {
             (MatchRule::Threshold(threshold), _) => threshold,
             (MatchRule::Learnt, Some(learner)) => learner.floor(left, right),
             (MatchRule::Learnt, None) => return Err(LinkError::Internal),

@@ -27,6 +27,17 @@ impl Store {
         Ok(row.map(|(line,)| line))
     }
 
+    /// The last checkpoint of the log, if it has one.
+    ///
+    /// # Errors
+    /// When the database cannot answer.
+    pub async fn last_audit_checkpoint(&self) -> Result<Option<String>, StoreError> {
+        // A line spells its number first and what it is second; only labels of a-z and digits come from outside.
+        let line = "SELECT line FROM audit WHERE line LIKE '{\"seq\":%,\"checkpoint\":{%' ORDER BY seq DESC LIMIT 1";
+        let row: Option<(String,)> = sqlx::query_as(line).fetch_optional(&self.pool).await?;
+        Ok(row.map(|(line,)| line))
+    }
+
     /// At most `limit` lines from number `from` on, in order, with their numbers.
     ///
     /// # Errors

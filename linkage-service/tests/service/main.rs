@@ -6,4 +6,5 @@ mod candidates;
 mod runs;
 mod submissions;
 mod tokens;
+mod unit;
 mod world;

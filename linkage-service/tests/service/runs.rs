@@ -55,6 +55,33 @@ fn a_run_gives_keys_to_the_project_and_each_custodian_its_own_records() {
 }
 
 #[test]
+fn what_a_run_counted_is_for_those_whom_its_permit_names() {
+    let world = World::new();
+    world.issue("stranger", "project:heart");
+    world.block_on(async {
+        submit_all(&world, &DATABASES).await;
+        world.submit_permit(world.permit("p-1", "heart", &["ndb", "dpc", "kaigo"], 1)).await.unwrap();
+        let done = link(&world, "heart", "p-1").await;
+        let counted = async |caller: &str| {
+            let watched = watch(&world, caller, &done.run_id).await.unwrap().pop().unwrap();
+            let mut client = RunServiceClient::new(world.connect(caller).await);
+            let listed = client.list(ListRunsRequest {}).await.unwrap().into_inner().runs.pop().unwrap();
+            assert_eq!((watched.state(), listed.state()), (RunState::Done, RunState::Done));
+            assert_eq!(watched.linkage_keys, listed.linkage_keys);
+            let explained = client.explain(ExplainRunRequest { run_id: done.run_id.clone() }).await;
+            (listed.linkage_keys, explained.map(drop).map_err(|status| code(&status)))
+        };
+        assert_eq!(counted("heart").await, ("70".to_owned(), Ok(())));
+        assert_eq!(counted("stranger").await, (String::new(), Err("caller-not-named".to_owned())));
+        world.revoke_permit("p-1").await;
+        assert_eq!(counted("heart").await, (String::new(), Err("revoked".to_owned())));
+        let mut operator = RunServiceClient::new(world.connect("operator").await);
+        let listed = operator.list(ListRunsRequest {}).await.unwrap().into_inner().runs.pop().unwrap();
+        assert_eq!(listed.linkage_keys, "70", "the operator has the tokens themselves");
+    });
+}
+
+#[test]
 fn a_repeated_run_gives_the_same_keys_and_another_project_gives_none_of_them() {
     let mut world = World::new();
     let (first, other) = world.block_on(async {
