@@ -232,7 +232,7 @@ fn certified(certificate: &Certificate, cell: u64) -> RecallCertificate {
         recall: certificate.recall,
         lower: certificate.lower,
         upper: certificate.upper,
-        compared_pairs: certificate.candidates,
+        compared_pairs: shown(certificate.candidates, cell),
         ..RecallCertificate::default()
     };
     match certificate.means {

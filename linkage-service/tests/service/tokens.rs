@@ -7,6 +7,8 @@ use linkage_core::secret::LinkageSecret;
 use linkage_core::token_file::{Existing, TokenBatchBuilder, TokenFileHeader, TokenFileWriter, density_ppm};
 use linkage_core::types::{DatabaseId, RecordRef};
 
+type BlockingKeys = Vec<Option<[u8; 16]>>;
+
 /// What a token file is made with.
 #[derive(Clone, Copy)]
 pub struct Recipe {
@@ -29,7 +31,7 @@ impl Recipe {
         let database: DatabaseId = self.database.parse().unwrap();
         let mut header = TokenFileHeader::new(database, &schema, secret.key_check(), true);
         header.clk_bits = self.bits.unwrap_or(header.clk_bits);
-        let mut rows: Vec<(RecordRef, Vec<u8>, Vec<Option<[u8; 16]>>)> = persons
+        let mut rows: Vec<(RecordRef, Vec<u8>, BlockingKeys)> = persons
             .map(|person| {
                 let clk = clk(self.database, person, header.clk_bits as usize / 8);
                 (record_ref(self.database, person), clk, self.blocking(person, header.blocking_keys.len()))
@@ -55,7 +57,7 @@ impl Recipe {
     }
 
     /// One key of the person alone, which dpc has otherwise for every tenth; the other keys are empty.
-    fn blocking(self, person: u32, keys: usize) -> Vec<Option<[u8; 16]>> {
+    fn blocking(self, person: u32, keys: usize) -> BlockingKeys {
         let other = self.database == "dpc" && person.is_multiple_of(10);
         let key = bytes_of(&format!("block {person} {other}"));
         (0..keys).map(|at| (at == 0).then_some(key)).collect()
