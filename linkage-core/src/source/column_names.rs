@@ -1,4 +1,4 @@
-//! The names that columns have, from the reviewed table `data/column_names.tsv`.
+//! The names that columns have, from the reviewed table `data/column_names.tsv`, and whether a first row is made of them.
 
 use std::sync::LazyLock;
 
@@ -7,12 +7,14 @@ use unicode_normalization::UnicodeNormalization;
 const TABLE: &str = include_str!("../../data/column_names.tsv");
 
 /// What a column can hold, and the folded names that say so.
-pub(super) struct Role {
-    pub(super) name: &'static str,
+#[derive(Debug)]
+pub struct Role {
+    /// The name of the role: of the field of a shipped schema that it fills, where there is one.
+    pub name: &'static str,
     names: Vec<String>,
 }
 
-pub(super) static ROLES: LazyLock<Vec<Role>> = LazyLock::new(|| {
+static ROLES: LazyLock<Vec<Role>> = LazyLock::new(|| {
     let lines = TABLE.lines().filter(|line| !line.starts_with('#'));
     let roles = lines.filter_map(|line| line.split_once('\t'));
     roles.map(|(name, names)| Role { name, names: names.split('|').map(fold).collect() }).collect()
@@ -20,7 +22,7 @@ pub(super) static ROLES: LazyLock<Vec<Role>> = LazyLock::new(|| {
 
 /// How well the name of a column fits a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Fit {
+pub enum Fit {
     /// It says something else, or nothing.
     None,
     /// It contains a known name.
@@ -30,12 +32,18 @@ pub(super) enum Fit {
 }
 
 impl Role {
+    /// Every role of the table.
+    pub fn all() -> &'static [Self] {
+        &ROLES
+    }
+
     /// The role of this name.
-    pub(super) fn of(name: &str) -> Option<&'static Self> {
+    pub fn of(name: &str) -> Option<&'static Self> {
         ROLES.iter().find(|role| role.name == name)
     }
 
-    pub(super) fn fit(&self, column: &str) -> Fit {
+    /// How well the name of a column fits the role.
+    pub fn fit(&self, column: &str) -> Fit {
         let column = fold(column);
         if self.names.contains(&column) {
             return Fit::Is;
@@ -46,8 +54,35 @@ impl Role {
     }
 }
 
+/// Whether a first row names columns. Only then may it be shown; when in doubt it is somebody's data.
+///
+/// `wanted` says which names are known besides those of the table: the ones that a caller looks for. Every cell must look
+/// like a name, and known ones must be among them. One that no person is called, such as 生年月日 or birth_date, is enough;
+/// else it takes two of which one has kanji, or three: somebody may be called メイ, Kana or Street.
+pub fn is_header(names: &[String], wanted: impl Fn(&str) -> bool) -> bool {
+    let like_a_name = |name: &String| {
+        let digits = name.chars().filter(|c| c.is_numeric()).count();
+        digits < 4 && name.chars().count() <= 40 && !name.chars().any(char::is_control)
+    };
+    if !names.iter().all(like_a_name) {
+        return false;
+    }
+    let known = || {
+        let is_known = |name: &&String| wanted(name) || ROLES.iter().any(|role| role.fit(name) == Fit::Is);
+        names.iter().filter(is_known)
+    };
+    let nobodys = |name: &String| name.contains('_') || (name.chars().count() >= 3 && !name.chars().any(is_letter));
+    let has_kanji = |name: &String| name.chars().any(|c| matches!(c, '\u{4E00}'..='\u{9FFF}'));
+    known().any(nobodys) || known().count() >= if known().any(has_kanji) { 2 } else { 3 }
+}
+
+/// A Latin letter or kana: what names of persons and short names of columns are both written in.
+fn is_letter(c: char) -> bool {
+    c.is_alphabetic() && !matches!(c, '\u{4E00}'..='\u{9FFF}' | '々' | 'ー')
+}
+
 /// A name as the table is compared: width, case, spaces and signs do not count.
-pub(super) fn fold(name: &str) -> String {
+fn fold(name: &str) -> String {
     let kept = |c: &char| c.is_alphanumeric() || matches!(c, 'ー' | '〒');
     name.nfkc().flat_map(char::to_lowercase).filter(kept).collect()
 }
@@ -64,6 +99,39 @@ mod tests {
         for role in ROLES.iter() {
             let distinct: HashSet<&String> = role.names.iter().collect();
             assert!(distinct.len() == role.names.len() && !role.names.contains(&String::new()), "{}", role.name);
+        }
+    }
+
+    #[test]
+    fn a_first_row_is_a_header_when_it_is_proved_to_be_one() {
+        let is =
+            |row: &str| is_header(&row.split(',').map(str::to_owned).collect::<Vec<_>>(), |name| name == "Rufname");
+        for header in [
+            "id,name,dob",
+            "患者ID,フリガナ,病棟",
+            "x,生年月日",
+            "birth_date",
+            "姓,名",
+            "Rufname,sex,dob",
+            "見出し,郵便番号,備考",
+        ] {
+            assert!(is(header), "{header}");
+        }
+        for data in [
+            "サトウ,ハナコ,佐藤,花子,女",
+            "セイ,メイ,清,芽依,女",
+            "Sei,Kana,F",
+            "Street,Anna,F",
+            "Dobson,Essex,12 Main Street",
+            "x,y",
+            "",
+            "Rufname,12,F",
+            "id,19830304",
+            "id,１９８３０３０４,sex",
+            "生年月日,a\tb",
+            "氏名,この列には患者の氏名を記載するものとし、姓と名の間に全角の空白を一つ置くものとする。必須",
+        ] {
+            assert!(!is(data), "{data}");
         }
     }
 
