@@ -150,14 +150,16 @@ fn no_value_of_the_input_is_ever_printed() {
     let row = [canary; 12].join(",");
     site.write("bad.csv", format!("{HEADER}\n{row}\n{row},{canary}\n{canary},サトウ,,,,,,,,,,\n"));
     site.write("headless.csv", format!("{canary}19830304,{canary}\n"));
+    site.write("nameless.csv", format!("カナリア,メイ,金糸雀,{canary},女\n"));
     site.write("quote.csv", format!("{HEADER}\n{row}\n\"{canary}{}", "\n".repeat(100)));
     site.write("damaged.csv", [HEADER.as_bytes(), b"\n\xff", row.as_bytes(), b"\n\n1,\xffCANARY,,,,,,,,,,\n"].concat());
-    for file in ["bad.csv", "headless.csv", "quote.csv", "damaged.csv"] {
+    for file in ["bad.csv", "headless.csv", "nameless.csv", "quote.csv", "damaged.csv"] {
         for encoding in ["utf-8", "cp932"] {
             for run in [
                 site.tokenise(&format!("--force --json --encoding {encoding} {file} -o out.tokens")),
                 site.run(&format!("check --schema person-ja --id-column id --encoding {encoding} {file}")),
                 site.run(&format!("check --schema person-ja --json --encoding {encoding} {file}")),
+                site.run(&format!("map --schema person-ja --encoding {encoding} --guess {file}")),
             ] {
                 let text = run.stdout() + &run.stderr();
                 for part in ["CANARY", "カナリア", "金糸雀"] {
