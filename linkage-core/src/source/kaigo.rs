@@ -11,10 +11,9 @@ use std::io::Read;
 
 use csv::ByteRecord;
 
-use super::csv::{read, rows};
-use super::limited::Limited;
 use super::person::{Column, Person, PersonLayout, Selection, Value, months};
 use super::roster::Detail;
+use super::rows::CsvRows;
 use super::{Encoding, Positions, RawBatch, Roster, Source};
 use crate::error::SourceError;
 use crate::normalise::normalise;
@@ -203,7 +202,7 @@ impl<R: Read> Source for KaigoClaims<R> {
 
 /// The rows of a CSV file with or without a header, and where its values are: insurer and number first.
 struct Rows<R: Read> {
-    reader: csv::Reader<Limited<R>>,
+    reader: CsvRows<R>,
     record: ByteRecord,
     encoding: Encoding,
     columns: Vec<Option<usize>>,
@@ -213,9 +212,9 @@ struct Rows<R: Read> {
 
 impl<R: Read> Rows<R> {
     fn open(reader: R, positions: &Positions, encoding: Encoding) -> Result<Self, SourceError> {
-        let mut reader = rows(reader, b',');
+        let mut reader = CsvRows::new(reader, b',');
         let mut record = ByteRecord::new();
-        if !read(&mut reader, &mut record, 1)? {
+        if !reader.read(&mut record)? {
             return Err(SourceError::NoRows);
         }
         let columns = positions.find(&record, encoding)?;
@@ -230,7 +229,7 @@ impl<R: Read> Rows<R> {
         if std::mem::take(&mut self.held) {
             return Ok(true);
         }
-        let more = read(&mut self.reader, &mut self.record, self.row + 1)?;
+        let more = self.reader.read(&mut self.record)?;
         self.row += u64::from(more);
         Ok(more)
     }

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use anyhow::anyhow;
 use linkage_core::normalise;
 use linkage_core::schema::LinkageSchema;
 use linkage_core::source::{BATCH_ROWS, RawBatch};
@@ -12,6 +11,7 @@ use crate::inputs::Inputs;
 use crate::intake::InputArgs;
 use crate::output::at;
 use crate::refs::trim_id;
+use crate::rows::TextRows;
 
 /// One table, normalised.
 pub(super) struct Table {
@@ -71,18 +71,16 @@ pub(super) struct Gold {
 
 impl Gold {
     pub(super) fn read(path: &Path, left: &Table, right: &Table) -> anyhow::Result<Self> {
-        let mut reader = csv::Reader::from_path(path).map_err(|error| at(path, error))?;
-        let header = reader.headers().map_err(|error| at(path, shape(&error)))?.clone();
+        let mut rows = TextRows::open(path)?;
         let column = |name: &str| {
-            let named = header.iter().position(|column| column.trim_start_matches('\u{FEFF}').trim() == name);
+            let named = rows.header().position(|column| column.trim() == name);
             let hint =
                 "hint: the gold file has the columns left_id and right_id, as `linkage generate corrupt` writes them";
             named.ok_or_else(|| at(path, format!("no column `{name}`\n{hint}")))
         };
         let (left_column, right_column) = (column("left_id")?, column("right_id")?);
         let (mut pairs, mut absent) = (Vec::new(), 0);
-        for record in reader.records() {
-            let record = record.map_err(|error| at(path, shape(&error)))?;
+        while let Some(record) = rows.next()? {
             let row = |table: &Table, column: usize| table.rows.get(trim_id(&record[column])).copied();
             match (row(left, left_column), row(right, right_column)) {
                 (Some(left), Some(right)) => pairs.push((left, right)),
@@ -90,13 +88,5 @@ impl Gold {
             }
         }
         Ok(Self { pairs, absent })
-    }
-}
-
-/// What is wrong with a row, by its number alone.
-fn shape(error: &csv::Error) -> anyhow::Error {
-    match error.position() {
-        Some(position) => anyhow!("line {} cannot be read\nhint: it must be CSV in UTF-8", position.line()),
-        None => anyhow!("it cannot be read\nhint: it must be CSV in UTF-8"),
     }
 }
