@@ -20,12 +20,14 @@ pub(crate) enum SetAside {
 }
 
 impl SetAside {
-    const ALL: [Self; 6] = [
+    // One more variant is one more entry here: the length is that of the last one.
+    const ALL: [Self; Self::DuplicateRecordId as usize + 1] = [
         Self::WrongFieldCount,
         Self::Malformed,
         Self::NoRecordId,
         Self::UnreadableRecordId,
         Self::NothingPresent,
+        Self::NoName,
         Self::DuplicateRecordId,
     ];
 
@@ -247,3 +249,6 @@ impl Findings {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
