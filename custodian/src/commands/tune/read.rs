@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use linkage_core::normalise;
+use linkage_core::normalise::{self, NameRoutes};
 use linkage_core::schema::LinkageSchema;
 use linkage_core::source::{BATCH_ROWS, RawBatch};
 
@@ -27,6 +27,7 @@ impl Table {
         let mut source = Inputs::open(input, schema)?;
         let mut table = Self { records: Vec::new(), rows: HashMap::new(), set_aside: 0 };
         let mut newness: Vec<u32> = Vec::new();
+        let routes = NameRoutes::new(schema);
         let (mut batch, mut scratch) = (RawBatch::new(), String::new());
         while source.read_batch(&mut batch, BATCH_ROWS)? {
             table.set_aside += batch.malformed_rows().len() as u64;
@@ -41,16 +42,24 @@ impl Table {
                 let next = u32::try_from(table.records.len())
                     .map_err(|_| at(input.first(), "too many rows to tune on\nhint: take a sample of the people"))?;
                 let row = *table.rows.entry(trim_id(id.text).to_owned()).or_insert(next);
+                if row != next && record.newness() <= newness[row as usize] {
+                    continue;
+                }
                 let values = schema.fields().iter().enumerate().map(|(index, field)| {
                     let raw = record.encoding().decode(record.field(index), &mut scratch);
-                    // What breaks a rule is missing, as it is when the extract is tokenised.
+                    // What breaks a rule is missing, and names go by script, as they do when the extract is tokenised.
                     normalise::normalise(field.kind(), raw.text).ok().flatten()
                 });
+                let mut values: Vec<Option<String>> = values.collect();
+                let raw = |field: usize, out: &mut String| {
+                    out.push_str(record.encoding().decode(record.field(field), &mut scratch).text);
+                };
+                routes.route(&mut values, Option::is_none, raw, |_| {});
                 if row == next {
-                    table.records.push(values.collect());
+                    table.records.push(values);
                     newness.push(record.newness());
-                } else if record.newness() > newness[row as usize] {
-                    table.records[row as usize] = values.collect();
+                } else {
+                    table.records[row as usize] = values;
                     newness[row as usize] = record.newness();
                 }
             }
@@ -90,3 +99,6 @@ impl Gold {
         Ok(Self { pairs, absent })
     }
 }
+
+#[cfg(test)]
+mod tests;
