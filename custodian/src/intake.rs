@@ -341,10 +341,10 @@ impl InputArgs {
         let sorted = sorter.finish().map_err(|error| at(spill_folder, error))?;
         let Remaining { records, bits_set, duplicates } = sorted.count()?;
         if self.format.is_table() {
-            duplicates.iter().for_each(|&row| findings.set_aside(SetAside::DuplicateRecordId, row));
+            findings.set_aside_all(SetAside::DuplicateRecordId, &duplicates);
         } else {
             // The other formats have a record per visit or month: older ones are no fault.
-            findings.superseded += duplicates.len() as u64;
+            findings.superseded += duplicates.count;
         }
         Ok(Intake { findings, sorted, records, bits_set })
     }

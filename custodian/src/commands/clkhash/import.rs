@@ -85,7 +85,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Done> {
     let site_key = SiteKeyFile::load_or_make(args.site_key.as_deref(), &args.output)?;
     let sorted = args.read(&schema, &site_key.key.refs(&args.database), folder)?;
     let remaining = sorted.count()?;
-    if !remaining.duplicates.is_empty() {
+    if remaining.duplicates.count > 0 {
         let advice = "hint: every CLK needs an id of its own; nothing has been written";
         bail!("{}", at(args.ids.as_deref().unwrap_or(&args.input), format!("record ids occur twice\n{advice}")));
     }
