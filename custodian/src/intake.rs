@@ -17,7 +17,7 @@ use linkage_core::source::{Encoding, Mapping, RawBatch};
 use linkage_core::types::RecordRef;
 
 use crate::findings::{Findings, SetAside};
-use crate::inputs::{Format, Inputs, Register, parse_encoding};
+use crate::inputs::{Format, Inputs, Register, listed, parse_encoding};
 use crate::output::{at, grouped, progress, rate, talk};
 use crate::refs::{RecordId, RecordRefs, record_ref, trim_id};
 use crate::report::survey::Survey;
@@ -198,6 +198,19 @@ impl InputArgs {
     pub(crate) fn first(&self) -> &Path {
         // The command line asks for at least one.
         self.inputs.first().map_or(Path::new("-"), PathBuf::as_path)
+    }
+
+    /// Every file that these options name or stand for.
+    ///
+    /// # Errors
+    /// When one of the extract is not there.
+    pub(crate) fn read_files(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let (mut files, names) = listed(self)?;
+        files.extend(names);
+        files.extend(self.mapping.iter().chain(&self.opt_out).cloned());
+        // The name of a shipped schema is none of a file, and does no harm here.
+        files.push(PathBuf::from(&self.schema));
+        Ok(files)
     }
 
     /// Reads, normalises, encodes and sorts the whole extract.

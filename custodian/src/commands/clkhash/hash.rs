@@ -11,9 +11,7 @@ use serde_json::json;
 
 use super::{load_schema, load_secret};
 use crate::cli::Done;
-use crate::commands::tokenise::refuse_output;
-use crate::intake::folder_of;
-use crate::output::{self, WholeFile, at, grouped, rate};
+use crate::output::{self, WholeFile, at, grouped, rate, refuse_output};
 use crate::rows::TextRows;
 
 /// Rows that are read before they are encoded, and rows per piece of parallel work.
@@ -55,7 +53,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Done> {
     let secret = load_secret(&args.secret)?;
     // Made once here, so that a secret or schema that cannot be used is refused before any work is done.
     ClkhashEncoder::new(&schema, &secret)?;
-    refuse_output(&args.output, folder_of(&args.output)?, args.force, std::slice::from_ref(&args.input))?;
+    let reads = || Ok(vec![args.input.clone(), args.clkhash_schema.clone(), args.secret.clone()]);
+    refuse_output(&args.output, args.force, reads)?;
     let mut reader = TextRows::open(&args.input)?;
     refuse_header(args, &schema, &reader)?;
 
