@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use datafusion::common::DataFusionError;
 use datafusion::datasource::MemTable;
 use datafusion::execution::SessionStateBuilder;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::physical_plan::displayable;
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
@@ -36,16 +36,10 @@ pub struct PlanOptions {
 pub struct LinkSession {
     context: SessionContext,
     partitions: usize,
-    tables: Mutex<HashMap<String, Registered>>,
+    /// What each table holds of the memory pool.
+    tables: Mutex<HashMap<String, MemoryReservation>>,
     #[cfg(feature = "distributed")]
     cluster: Option<Cluster>,
-}
-
-/// What the session keeps of a table beside its rows.
-struct Registered {
-    segments: u32,
-    /// What the table holds of the memory pool.
-    _memory: MemoryReservation,
 }
 
 /// A session's state with the rule and the planner of the Dice join.
@@ -102,23 +96,13 @@ impl LinkSession {
         let pool = &self.context.runtime_env().memory_pool;
         let memory = MemoryConsumer::new(format!("table {name}")).register(pool);
         if memory.try_grow(table.bytes()).is_err() {
-            let free = match pool.memory_limit() {
-                MemoryLimit::Finite(limit) => limit.saturating_sub(pool.reserved()),
-                MemoryLimit::Infinite | MemoryLimit::Unknown => 0,
-            };
-            return Err(PlanError::Memory {
-                what: "the table",
-                rows: table.rows() as u64,
-                needed_bytes: table.bytes() as u64,
-                free_bytes: free as u64,
-                hint: "grant the session more memory; linking takes about as much again as its left table",
-            });
+            let hint = "grant the session more memory; linking takes about as much again as its left table";
+            return Err(PlanError::memory(pool.as_ref(), "the table", table.rows(), table.bytes(), hint));
         }
         let provider = MemTable::try_new(table.schema(), table.partitions(self.partitions))?;
         self.deregister(name)?;
         self.context.register_table(datafusion::common::TableReference::bare(name), Arc::new(provider))?;
-        let registered = Registered { segments: table.segments(), _memory: memory };
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), registered);
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), memory);
         Ok(())
     }
 
@@ -156,7 +140,6 @@ impl LinkSession {
         options: &LinkOptions,
         strategy: Strategy,
     ) -> Result<LinkStream, PlanError> {
-        self.refuse_segments((left, right), &strategy)?;
         let choice = choose(&self.context, left, right, options, strategy).await?;
         LinkStream::start(&self.context, choice.plan, options.threshold).await
     }
@@ -173,7 +156,6 @@ impl LinkSession {
         strategy: Strategy,
         analyze: bool,
     ) -> Result<String, PlanError> {
-        self.refuse_segments((left, right), &strategy)?;
         let Choice { plan, why } = choose(&self.context, left, right, options, strategy).await?;
         link::explain(&self.context, plan, (left, right), options, &why, analyze).await
     }
@@ -241,24 +223,6 @@ impl LinkSession {
     /// The most memory that tables and plans hold at this moment.
     pub fn reserved_bytes(&self) -> usize {
         self.context.runtime_env().memory_pool.reserved()
-    }
-
-    /// Bands sample bits of the whole CLK, and the score of segmented CLKs counts the segments that both have.
-    fn refuse_segments(&self, (left, right): (&str, &str), strategy: &Strategy) -> Result<(), PlanError> {
-        if !matches!(strategy, Strategy::Lsh { .. } | Strategy::Auto { .. }) {
-            return Ok(());
-        }
-        let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        let segments = [left, right].iter().filter_map(|name| tables.get(*name)).map(|table| table.segments).max();
-        match segments {
-            Some(segments @ 2..) => Err(PlanError::Link {
-                left: left.into(),
-                right: right.into(),
-                problem: format!("bands need composite CLKs, and these have {segments} segments"),
-                hint: "compare all pairs, or use blocking keys made at the custodian",
-            }),
-            _ => Ok(()),
-        }
     }
 
     async fn query(&self, query: &str) -> Result<DataFrame, DataFusionError> {

@@ -78,8 +78,9 @@ pub(crate) fn propose(
             })
             .max_by(|(_, a), (_, b)| a.score.total_cmp(&b.score));
         let Some((field, guess)) = best else { break };
-        // Both parts of a name come from one column.
-        taken[guess.column] |= guess.part.is_none();
+        // Both parts of a name come from one column, and a chart's number also tells the rows apart.
+        let shared = guess.part.is_some() || schema.fields()[field].kind() == FieldKind::ChartNumber;
+        taken[guess.column] |= !shared;
         guesses[field] = Some(guess);
     }
     let id = id_column(&sample, &taken);

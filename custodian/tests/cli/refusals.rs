@@ -84,7 +84,7 @@ fn every_refusal_says_what_to_do_and_leaves_nothing_behind() {
         error: `people.csv`: not the public key of a linkage unit
         hint: it is one line that begins with `age1`; ask the linkage unit for it
         error: linkage schema "person-xx" cannot be read: No such file or directory (os error 2)
-        hint: give the path of a schema file, or the name of a shipped schema: person-ja, person-ja-blocked, person-ja-hardened, person-ja-max-quality, person-en, person-en-hardened, person-en-max-quality
+        hint: give the path of a schema file, or the name of a shipped schema: person-ja, person-ja-blocked, person-ja-hospital, person-ja-hardened, person-ja-max-quality, person-en, person-en-hardened, person-en-max-quality
         error: not a linkage schema: missing field `format` at line 1 column 2
         hint: docs/spec/linkage-schema.md lists every key; unknown keys are refused
         error: `people.csv`: no column `nr` for the record ids

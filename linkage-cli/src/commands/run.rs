@@ -7,7 +7,8 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use linkage_proto::v1::run_service_client::RunServiceClient;
 use linkage_proto::v1::{
-    CancelRunRequest, ExplainRunRequest, ListRunsRequest, RunState, RunStatus, StartRunRequest, WatchRunRequest,
+    CancelRunRequest, ExplainRunRequest, ListRunsRequest, RecallCertificate, RunState, RunStatus, StartRunRequest,
+    WatchRunRequest,
 };
 use serde_json::{Value, json};
 use tonic::transport::Channel;
@@ -140,7 +141,8 @@ fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
         print_json(&runs.iter().map(as_json).collect())?;
     } else {
         for run in &runs {
-            print(&format!("{}  project {}, {}\n", as_words(run).trim_end(), run.project, run.created_at))?;
+            let marked = if certified(run) == Some(false) { ", recall NOT CERTIFIED" } else { "" };
+            print(&format!("{}{marked}  project {}, {}\n", in_short(run), run.project, run.created_at))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -156,7 +158,7 @@ async fn watch(client: &mut RunServiceClient<Channel>, run_id: String) -> anyhow
     let mut statuses = client.watch(WatchRunRequest { run_id }).await.map_err(refused)?.into_inner();
     let mut last = None;
     while let Some(status) = statuses.message().await.map_err(refused)? {
-        bar.set_message(as_words(&status).trim_end().to_owned());
+        bar.set_message(in_short(&status));
         bar.tick();
         last = Some(status);
     }
@@ -174,7 +176,46 @@ fn show(status: &RunStatus, json: bool) -> anyhow::Result<ExitCode> {
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
+/// The status and a line for every certificate.
 fn as_words(status: &RunStatus) -> String {
+    let certificates = status.certificates.iter().map(|certificate| format!("\n{}", certificate_in_words(certificate)));
+    in_short(status) + &certificates.collect::<String>() + "\n"
+}
+
+/// What a run found of the pairs that there are, in one line.
+fn certificate_in_words(certificate: &RecallCertificate) -> String {
+    let RecallCertificate { left_database, right_database, sample_pairs, found_pairs, sample_rows, .. } = certificate;
+    let measured =
+        format!("{:.4} (95 % interval {:.4} to {:.4})", certificate.recall, certificate.lower, certificate.upper);
+    let sample = format!("{found_pairs} of {sample_pairs} pairs of {sample_rows} random records found");
+    let Some(demand) = certificate.demand else {
+        return format!(
+            "{left_database} – {right_database} by blocking keys: estimated completeness {measured}, nothing is promised: {sample}; \
+             reduction ratio {:.6}",
+            certificate.reduction_ratio
+        );
+    };
+    let verdict = if certificate.certified { "certified" } else { "NOT CERTIFIED" };
+    let mut text = format!(
+        "{left_database} – {right_database} by bands: recall {measured}, at least {demand} {verdict}: {sample}; {} of {} bands",
+        certificate.bands_searched, certificate.bands_solved
+    );
+    if certificate.capped_blocks > 0 {
+        text += &format!(
+            "; {} blocks capped: {} pairs not compared, about {:.0} matches lost",
+            certificate.capped_blocks, certificate.capped_pairs, certificate.capped_lost
+        );
+    }
+    text
+}
+
+/// Whether every recall that was asked for is shown; `None` when none was.
+fn certified(status: &RunStatus) -> Option<bool> {
+    let asked = status.certificates.iter().filter(|certificate| certificate.demand.is_some());
+    asked.map(|certificate| certificate.certified).reduce(|all, one| all && one)
+}
+
+fn in_short(status: &RunStatus) -> String {
     let mut text = format!(
         "{}: {}, {} of {} database pairs, {} pairs compared, {:.1} s",
         status.run_id,
@@ -184,13 +225,16 @@ fn as_words(status: &RunStatus) -> String {
         status.compared_pairs,
         seconds(status),
     );
+    if status.bands_solved > 0 {
+        text += &format!(", band {} of {}", status.bands_searched, status.bands_solved);
+    }
     if !status.linkage_keys.is_empty() {
         text += &format!(", {} linkage keys at threshold {}", status.linkage_keys, status.threshold);
     }
     if !status.failure.is_empty() {
         text += &format!("\n{}", status.failure);
     }
-    text + "\n"
+    text
 }
 
 fn as_json(status: &RunStatus) -> Value {
@@ -200,6 +244,10 @@ fn as_json(status: &RunStatus) -> Value {
         "project": status.project,
         "state": state(status),
         "threshold": status.threshold,
+        "candidates": status.candidates,
+        "recall": status.recall,
+        "certified": certified(status),
+        "certificates": status.certificates.iter().map(certificate_as_json).collect::<Vec<_>>(),
         "database_pairs": status.database_pairs,
         "database_pairs_done": status.database_pairs_done,
         "compared_pairs": status.compared_pairs,
@@ -211,6 +259,38 @@ fn as_json(status: &RunStatus) -> Value {
         "created_at": status.created_at,
         "finished_at": (!status.finished_at.is_empty()).then_some(&status.finished_at),
     })
+}
+
+fn certificate_as_json(certificate: &RecallCertificate) -> Value {
+    let mut json = json!({
+        "left_database": certificate.left_database,
+        "right_database": certificate.right_database,
+        "candidates": certificate.candidates,
+        "demand": certificate.demand,
+        "certified": certificate.demand.map(|_| certificate.certified),
+        "recall": certificate.recall,
+        "lower": certificate.lower,
+        "upper": certificate.upper,
+        "sample_rows": certificate.sample_rows,
+        "sample_pairs": shown(&certificate.sample_pairs),
+        "found_pairs": shown(&certificate.found_pairs),
+        "compared_pairs": shown(&certificate.compared_pairs),
+    });
+    let more = match certificate.demand {
+        Some(_) => json!({
+            "bits": certificate.bits,
+            "bands_solved": certificate.bands_solved,
+            "bands_searched": certificate.bands_searched,
+            "capped_blocks": certificate.capped_blocks,
+            "capped_pairs": certificate.capped_pairs,
+            "capped_lost": certificate.capped_lost,
+        }),
+        None => json!({ "reduction_ratio": certificate.reduction_ratio }),
+    };
+    if let (Value::Object(json), Value::Object(more)) = (&mut json, more) {
+        json.extend(more);
+    }
+    json
 }
 
 /// A count that the service may have suppressed: a number, "<10", or nothing yet.

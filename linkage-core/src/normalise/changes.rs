@@ -50,7 +50,7 @@ pub enum Change {
     Suffix,
     /// Spaces and hyphens between the groups of a number, dropped.
     Separator,
-    /// Numbers filled with zeros on the left; counts values.
+    /// Zeros on the left of a number added or taken away, or the points table out of a facility code; counts values.
     Padding,
     /// Dates written in another form than YYYYMMDD; counts values.
     DateForm,
@@ -135,7 +135,7 @@ impl Change {
             Self::Diacritic => "a diacritic taken off",
             Self::Suffix => "a generation suffix dropped (words)",
             Self::Separator => "a separator within a number dropped",
-            Self::Padding => "a number filled with zeros (values)",
+            Self::Padding => "a number brought to its usual length (values)",
             Self::DateForm => "a date written anew (values)",
             Self::Code => "a sex put as its code (values)",
         }
@@ -201,6 +201,10 @@ pub fn changes(kind: FieldKind, raw: &str) -> Changes {
         FieldKind::Date => changes.one_if(folded(raw) != canonical, Change::DateForm),
         FieldKind::Sex => changes.one_if(folded(raw) != canonical, Change::Code),
         FieldKind::InsuredSymbol | FieldKind::InsuredNumber => in_symbol(raw, &mut changes),
+        FieldKind::ChartNumber => {
+            in_symbol(raw, &mut changes);
+            changes.one_if(folded(raw).starts_with('0'), Change::Padding);
+        }
         _ => in_number(raw, &canonical, &mut changes),
     }
     changes
@@ -336,7 +340,7 @@ fn in_number(raw: &str, canonical: &str, changes: &mut Changes) {
         true => digits += 1,
         false => changes.one(Change::Separator),
     });
-    changes.one_if(digits < canonical.len(), Change::Padding);
+    changes.one_if(digits != canonical.len(), Change::Padding);
 }
 
 #[cfg(test)]
@@ -391,7 +395,7 @@ mod tests {
                 FieldKind::Kana, FieldKind::KanaUnlengthened, FieldKind::KanaUnvoiced, FieldKind::Kanji, FieldKind::Latin,
                 FieldKind::Date, FieldKind::Sex,
                 FieldKind::PostalCode, FieldKind::Digits, FieldKind::InsurerNumber, FieldKind::InsuredSymbol,
-                FieldKind::InsuredNumber, FieldKind::InsuredBranch,
+                FieldKind::InsuredNumber, FieldKind::InsuredBranch, FieldKind::FacilityCode, FieldKind::ChartNumber,
             ]),
             raw in "[サトオウガぁっヴヂヽｶﾞ゛・ー ー　佐髙﨑々美A-Ca-cÉéß,'.?●①１２0-9０の〒男女年\u{FE00}\u{3099}/-]{0,8}",
         ) {

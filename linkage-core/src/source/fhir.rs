@@ -221,7 +221,10 @@ fn read_person(patient: &Resource, newness: u32, person: &mut Person) {
         if let Some(form) = MemberId::of(system) {
             form.read(value, person);
         } else if let Some(facility) = system.strip_prefix(FACILITY_PATIENT) {
-            facility_id = Some(format!("{}:{value}", facility.trim_start_matches('.')));
+            let facility = facility.trim_start_matches('.');
+            facility_id = Some(format!("{facility}:{value}"));
+            person.set(Column::FacilityCode, facility, false);
+            person.set(Column::ChartNumber, value, false);
         } else if system.starts_with("http://jpfhir.jp/fhir/") && system.contains("/JP_Hospital_PatientID") {
             other_id = value;
         }

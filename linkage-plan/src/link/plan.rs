@@ -11,6 +11,7 @@ use linkage_core::dice::{DiceThreshold, Kernel};
 use super::LinkOptions;
 use super::stream::LinkStream;
 use crate::error::PlanError;
+use crate::layout::ClkLayout;
 use crate::table::{CLK, ROW};
 use crate::udf::DiceUdf;
 
@@ -69,12 +70,12 @@ pub(crate) async fn stages(
         Ok(context.table(table).await?.alias(alias)?)
     };
     let (l, r) = (table(left, "l").await?, table(right, "r").await?);
-    let clk_type = |frame: &DataFrame| {
-        Ok::<_, DataFusionError>(frame.schema().field_with_unqualified_name(CLK)?.data_type().clone())
-    };
-    if clk_type(&l)? != clk_type(&r)? {
-        let hint = "both must be tokenised with one linkage schema";
-        return Err(cannot("their CLKs differ in length".into(), hint));
+    let layout = |frame: &DataFrame| ClkLayout::of(frame.schema().field_with_unqualified_name(CLK)?);
+    let (left_layout, right_layout) = (layout(&l)?, layout(&r)?);
+    if left_layout != right_layout {
+        let length = left_layout.bytes != right_layout.bytes;
+        let problem = format!("their CLKs differ in {}", if length { "length" } else { "the number of segments" });
+        return Err(cannot(problem, "both must be tokenised with one linkage schema"));
     }
     let exact_columns: Vec<String> = options.exact_tokens.iter().map(|name| format!("exact_{name}")).collect();
     for column in &exact_columns {
@@ -162,7 +163,7 @@ pub(crate) async fn explain(
             let _ = writeln!(text, "{line}");
         }
         if let Some(lsh) = &report.lsh {
-            let _ = writeln!(text, "{}", lsh.certificate);
+            let _ = writeln!(text, "{lsh}");
         }
         if let Some(keyed) = &report.keyed {
             let _ = writeln!(text, "{keyed}");
