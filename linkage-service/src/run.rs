@@ -212,6 +212,9 @@ async fn drive(
     if let Err(error) = record_end(&unit, &id, code).await {
         tracing::error!(run = id, %error, "the end of a run could not be written to the audit log");
     }
+    if record.certified() == Some(false) {
+        tracing::warn!(run = id, state = %record.state, "the recall of a run is NOT CERTIFIED");
+    }
     tracing::info!(run = id, state = %record.state, elapsed_ms = record.elapsed_ms, "run ended");
     unit.runs().lock().remove(&id);
     progress.send_replace(record);
