@@ -116,6 +116,9 @@ impl Drive {
                 tracing::error!(run = id, %error, "the end of a run could not be stored");
             }
         }
+        if record.certified() == Some(false) {
+            tracing::warn!(run = id, state = %record.state, "the recall of a run is NOT CERTIFIED");
+        }
         tracing::info!(run = id, state = %record.state, elapsed_ms = record.elapsed_ms, "run ended");
         unit.runs().lock().remove(&id);
         progress.send_replace(record);
