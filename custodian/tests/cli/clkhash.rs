@@ -18,17 +18,9 @@ struct Site {
 
 impl Site {
     fn new() -> Self {
-        let vector: Value = serde_json::from_str(VECTOR).unwrap();
-        let site = Self { folder: tempfile::tempdir().unwrap(), clks: vector["clks"].as_array().unwrap().clone() };
-        site.write("schema.json", vector["schema"].to_string());
-        site.write("secret.txt", format!("{}\n", vector["secret"].as_str().unwrap()));
-        private(&site.path("secret.txt"));
-        let mut csv = "id,given,family,dob,sex,code\n".to_owned();
-        for row in vector["rows"].as_array().unwrap() {
-            let cells: Vec<&str> = row.as_array().unwrap().iter().map(|cell| cell.as_str().unwrap()).collect();
-            csv.push_str(&format!("{}\n", cells.join(",")));
-        }
-        site.write("people.csv", csv);
+        let folder = tempfile::tempdir().unwrap();
+        let clks = write_vector(folder.path(), "people.csv");
+        let site = Self { folder, clks };
         let unit = SiteKey::generate();
         site.write("unit.pub", format!("{}\n", unit.recipient()));
         SiteKey::generate().create_file(&site.path("site.key")).unwrap();
@@ -72,6 +64,21 @@ impl Site {
         let file: Value = serde_json::from_slice(&fs::read(self.path(name)).unwrap()).unwrap();
         file["clks"].as_array().unwrap().clone()
     }
+}
+
+/// Writes the vector's `schema.json`, `secret.txt` and rows into a folder; its CLKs.
+pub fn write_vector(folder: &Path, rows: &str) -> Vec<Value> {
+    let vector: Value = serde_json::from_str(VECTOR).unwrap();
+    fs::write(folder.join("schema.json"), vector["schema"].to_string()).unwrap();
+    fs::write(folder.join("secret.txt"), format!("{}\n", vector["secret"].as_str().unwrap())).unwrap();
+    private(&folder.join("secret.txt"));
+    let mut csv = "id,given,family,dob,sex,code\n".to_owned();
+    for row in vector["rows"].as_array().unwrap() {
+        let cells: Vec<&str> = row.as_array().unwrap().iter().map(|cell| cell.as_str().unwrap()).collect();
+        csv.push_str(&format!("{}\n", cells.join(",")));
+    }
+    fs::write(folder.join(rows), csv).unwrap();
+    vector["clks"].as_array().unwrap().clone()
 }
 
 fn private(path: &Path) {

@@ -10,7 +10,7 @@ use csv::ByteRecord;
 use super::column_names::is_header;
 use super::person::check_map;
 use super::rows::CsvRows;
-use super::shape::Shaped;
+use super::shape::Shaping;
 use super::{Encoding, RawBatch, Source, ValueShape};
 use crate::error::SourceError;
 
@@ -60,9 +60,7 @@ pub struct CsvSource<R> {
     row: u64,
     /// The first record of a file without a header has been read to learn its width, and is still to be used.
     held: bool,
-    /// Per field; `None` when all values are taken as they are, which is quicker.
-    shapes: Option<Vec<ValueShape>>,
-    missing: Vec<Vec<u8>>,
+    shaping: Option<Shaping>,
 }
 
 impl<R: Read> CsvSource<R> {
@@ -91,10 +89,6 @@ impl<R: Read> CsvSource<R> {
             false => Header::new((1..=record.len()).map(|position| position.to_string()).collect()),
         };
         let (id, columns) = header.find(layout)?;
-        let shape_of = |field: &String| {
-            shape.values.iter().find(|(named, _)| named == field).map_or(ValueShape::default(), |(_, shape)| *shape)
-        };
-        let plain = shape.values.is_empty() && shape.missing.is_empty();
         Ok(Self {
             row: if shape.header { rows.row() } else { rows.row() - 1 },
             rows,
@@ -104,23 +98,8 @@ impl<R: Read> CsvSource<R> {
             width: record.len(),
             record,
             held: !shape.header,
-            shapes: (!plain).then(|| layout.fields.iter().map(shape_of).collect()),
-            missing: shape.missing.iter().map(|mark| layout.encoding.encode(mark.trim())).collect(),
+            shaping: Shaping::new(layout, shape),
         })
-    }
-
-    /// Adds the current record to a batch, shaped.
-    fn push_shaped(&self, shapes: &[ValueShape], batch: &mut RawBatch) {
-        let (record, missing) = (&self.record, &self.missing);
-        let is_missing = |value: &[u8]| missing.iter().any(|mark| mark == value.trim_ascii());
-        let values: Vec<Shaped<'_>> = (self.columns.iter().zip(shapes))
-            .map(|(column, shape)| match column.map_or(&[][..], |column| &record[column]) {
-                value if is_missing(value) => Shaped::Piece(&[]),
-                value => shape.apply(self.encoding, value),
-            })
-            .collect();
-        let id = self.id.map(|column| &record[column]);
-        batch.push(self.row, id.into_iter().chain(values.iter().map(AsRef::as_ref)));
     }
 }
 
@@ -145,14 +124,13 @@ impl<R: Read> Source for CsvSource<R> {
                 batch.push_malformed(self.row);
                 continue;
             }
-            if let Some(shapes) = &self.shapes {
-                self.push_shaped(shapes, batch);
-                continue;
-            }
             let record = &self.record;
-            let id = self.id.map(|column| &record[column]);
+            let id = self.id.map(|column| &record[column]).into_iter();
             let values = self.columns.iter().map(|column| column.map_or(&[][..], |column| &record[column]));
-            batch.push(self.row, id.into_iter().chain(values));
+            match &self.shaping {
+                None => batch.push(self.row, id.chain(values)),
+                Some(shaping) => batch.push(self.row, id.chain(shaping.apply(values).iter().map(AsRef::as_ref))),
+            }
         }
         Ok(read_any)
     }
