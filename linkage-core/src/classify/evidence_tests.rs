@@ -1,6 +1,7 @@
-//! Of single values: composite tokens.
+//! Of single values: composite tokens, and segments that say partly the same.
 
-use super::tests::Draws;
+use super::background::{self, EqualBoth};
+use super::tests::{Draws, bits};
 use super::*;
 
 /// A token of four fields, which draw 40, 80, 120 and 160 positions of 1024; those that the mask lacks are left out.
@@ -59,4 +60,41 @@ fn popcounts_that_say_nothing_leave_the_order_of_similarity() {
     pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
     assert!(pairs.windows(2).all(|two| two[0].1 <= two[1].1 + 0.01), "{pairs:?}");
     assert!(pairs[0].1 < pairs[99].1);
+}
+
+/// Half of the people have one of 20 names and, independently, live in one of 25 places; the others are couples who share
+/// a name and a place with nobody else.
+fn households() -> (Vec<SegmentTable>, Frequencies) {
+    let mut draws = Draws(9);
+    let mut table = SegmentTable::new(16, 2).unwrap();
+    for row in 0..4000 {
+        let [name, place] = if row < 2000 { [draws.below(20), draws.below(25)] } else { [100 + row / 2; 2] };
+        table.push(&[bits(0, name), bits(1, place)], 0b11);
+    }
+    let mut tables = vec![table, SegmentTable::new(16, 2).unwrap()];
+    let frequencies = count_frequencies(&mut tables, &[true, true]);
+    (tables, frequencies)
+}
+
+#[test]
+fn a_rare_name_in_a_rare_place_says_no_more_than_a_household_does() {
+    let (tables, frequencies) = households();
+    let run = Tables { tables: &tables, deduplicated: &[true, true], links: Vec::new() };
+    let both = &background::measure(&run, &frequencies, &[], 1).equal_both[0][1];
+    let chance = |row: usize| both.chance[usize::from(tables[0].class(row, 0))][usize::from(tables[0].class(row, 1))];
+    // Of 3999 others one has both, whatever the two frequencies multiply to.
+    let (couple, product) = (chance(3000), 1.0 / 4000.0 / 4000.0);
+    assert!(couple > 0.9 / 3999.0 && couple < 1.1 / 3999.0 && couple > 1000.0 * product, "{couple}");
+    // Half of the others have frequent values, and among those names say nothing of places.
+    let independent = 0.5 / 20.0 / 25.0;
+    assert!(chance(0) > 0.8 * independent && chance(0) < 1.25 * independent, "{} {independent}", chance(0));
+    assert!((both.share.iter().flatten().sum::<f64>() - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn without_a_deduplicated_table_nothing_is_said_of_both() {
+    let (tables, frequencies) = households();
+    let run = Tables { tables: &tables, deduplicated: &[false, false], links: Vec::new() };
+    let both: &EqualBoth = &background::measure(&run, &frequencies, &[], 1).equal_both[0][1];
+    assert!(both.chance.is_empty() && both.found == 0.0);
 }

@@ -82,7 +82,7 @@ impl SegmentTable {
         &self.bits[row as usize * words..][..words]
     }
 
-    fn class(&self, row: usize, segment: usize) -> u8 {
+    pub(super) fn class(&self, row: usize, segment: usize) -> u8 {
         self.classes.get(row * self.segments + segment).copied().unwrap_or_default()
     }
 
@@ -156,6 +156,14 @@ pub struct Frequencies {
     pub(super) shares: Vec<[f64; CLASSES]>,
     /// By segment, by class: the chance that two records of different people are equal, with a value of the class.
     pub(super) equal: Vec<[f64; CLASSES]>,
+}
+
+impl Frequencies {
+    /// The chance that somebody else has the value of a record that is in this class, on average.
+    pub(super) fn of_others(&self, segment: usize, class: usize) -> f64 {
+        let (share, equal) = (self.shares[segment][class], self.equal[segment][class]);
+        if share > 0.0 { (equal / share).min(1.0) } else { 0.5_f64.powi(class as i32 + 1) }
+    }
 }
 
 /// Counts how often each value of each segment occurs, and notes each row's class of frequency in the tables.
