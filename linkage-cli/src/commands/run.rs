@@ -274,7 +274,7 @@ fn certificate_as_json(certificate: &RecallCertificate) -> Value {
         "sample_rows": certificate.sample_rows,
         "sample_pairs": shown(&certificate.sample_pairs),
         "found_pairs": shown(&certificate.found_pairs),
-        "compared_pairs": certificate.compared_pairs,
+        "compared_pairs": shown(&certificate.compared_pairs),
     });
     let more = match certificate.demand {
         Some(_) => json!({

@@ -268,8 +268,10 @@ impl Stage {
     }
 
     fn run(&self) -> anyhow::Result<RunSummary> {
-        let json =
-            self.call(&self.project, Linkage, &["run", "start", "--permit", PERMIT, "--watch", "--json"])?.json()?;
+        let args = self.with_service(&["run", "start", "--permit", PERMIT, "--watch", "--json"]);
+        let outcome = self.project.try_run(Linkage, &args)?;
+        // A run that failed is printed as well, with the reason and its hint.
+        let Ok(json) = outcome.json() else { bail!("the run could not be started\n{}", outcome.stderr.trim_end()) };
         if json["state"] != "done" {
             bail!("the run ended as {}: {}", json["state"], json["failure"].as_str().unwrap_or_default());
         }

@@ -91,8 +91,9 @@ impl Summary {
                 Some(false) => "NOT CERTIFIED",
                 None => "estimated",
             };
+            let of = if run.threshold == "learnt" { "candidates" } else { "pairs" };
             line(
-                "recall of pairs, worst database pair",
+                &format!("recall of {of}, worst database pair"),
                 format!("{recall:.4}, at least {lower:.4} at 95 %, {verdict} (by {})", run.candidates),
             )?;
         }

@@ -7,17 +7,21 @@ use linkage_core::secret::LinkageSecret;
 use linkage_core::token_file::{Existing, TokenBatchBuilder, TokenFileHeader, TokenFileWriter, density_ppm};
 use linkage_core::types::{DatabaseId, RecordRef};
 
+type BlockingKeys = Vec<Option<[u8; 16]>>;
+
 /// What a token file is made with.
 #[derive(Clone, Copy)]
 pub struct Recipe {
     pub database: &'static str,
     pub schema: &'static str,
     pub secret: u8,
+    /// Bits of a CLK, if not those of the schema.
+    pub bits: Option<u32>,
 }
 
 impl Recipe {
     pub fn of(database: &'static str) -> Self {
-        Self { database, schema: "person-ja", secret: 1 }
+        Self { database, schema: "person-ja", secret: 1, bits: None }
     }
 
     /// Seals a token file of these persons to the recipient in `unit_pub`.
@@ -26,7 +30,8 @@ impl Recipe {
         let secret = LinkageSecret::from_bytes([self.secret; 32]);
         let database: DatabaseId = self.database.parse().unwrap();
         let mut header = TokenFileHeader::new(database, &schema, secret.key_check(), true);
-        let mut rows: Vec<(RecordRef, Vec<u8>, Vec<Option<[u8; 16]>>)> = persons
+        header.clk_bits = self.bits.unwrap_or(header.clk_bits);
+        let mut rows: Vec<(RecordRef, Vec<u8>, BlockingKeys)> = persons
             .map(|person| {
                 let clk = clk(self.database, person, header.clk_bits as usize / 8);
                 (record_ref(self.database, person), clk, self.blocking(person, header.blocking_keys.len()))
@@ -52,7 +57,7 @@ impl Recipe {
     }
 
     /// One key of the person alone, which dpc has otherwise for every tenth; the other keys are empty.
-    fn blocking(self, person: u32, keys: usize) -> Vec<Option<[u8; 16]>> {
+    fn blocking(self, person: u32, keys: usize) -> BlockingKeys {
         let other = self.database == "dpc" && person.is_multiple_of(10);
         let key = bytes_of(&format!("block {person} {other}"));
         (0..keys).map(|at| (at == 0).then_some(key)).collect()
