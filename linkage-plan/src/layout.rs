@@ -115,6 +115,16 @@ impl ClkLayout {
     }
 }
 
+impl std::fmt::Display for ClkLayout {
+    /// What an operator says of it after `dice(…)`: nothing of composite CLKs.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.segments {
+            1 => Ok(()),
+            segments => write!(f, " over {segments} segments"),
+        }
+    }
+}
+
 /// A batch's CLKs.
 pub(crate) fn clks(batch: &RecordBatch, column: usize) -> Result<&FixedSizeBinaryArray> {
     let clks = batch.column(column).as_fixed_size_binary_opt();

@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use datafusion::common::DataFusionError;
 use datafusion::datasource::MemTable;
 use datafusion::execution::SessionStateBuilder;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::physical_plan::displayable;
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
@@ -96,17 +96,8 @@ impl LinkSession {
         let pool = &self.context.runtime_env().memory_pool;
         let memory = MemoryConsumer::new(format!("table {name}")).register(pool);
         if memory.try_grow(table.bytes()).is_err() {
-            let free = match pool.memory_limit() {
-                MemoryLimit::Finite(limit) => limit.saturating_sub(pool.reserved()),
-                MemoryLimit::Infinite | MemoryLimit::Unknown => 0,
-            };
-            return Err(PlanError::Memory {
-                what: "the table",
-                rows: table.rows() as u64,
-                needed_bytes: table.bytes() as u64,
-                free_bytes: free as u64,
-                hint: "grant the session more memory; linking takes about as much again as its left table",
-            });
+            let hint = "grant the session more memory; linking takes about as much again as its left table";
+            return Err(PlanError::memory(pool.as_ref(), "the table", table.rows(), table.bytes(), hint));
         }
         let provider = MemTable::try_new(table.schema(), table.partitions(self.partitions))?;
         self.deregister(name)?;

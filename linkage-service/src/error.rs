@@ -4,7 +4,7 @@ mod run;
 
 use std::path::PathBuf;
 
-pub use run::{LinkError, RunError};
+pub use run::{DecisionError, LinkError, RunError};
 
 /// Why a key file or a key's text was not accepted.
 #[derive(Debug, thiserror::Error)]

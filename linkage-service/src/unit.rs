@@ -8,10 +8,13 @@ use time::OffsetDateTime;
 use crate::audit::Label;
 use crate::authority::{Authority, create_folder, read, read_private, write_private, write_public};
 use crate::config::{self, Audit, Config};
-use crate::error::SetupError;
+use crate::error::{DecisionError, SetupError};
 use crate::journal::Journal;
-use crate::permit::Committee;
+use crate::permit::{
+    Committee, PermitState, Permitted, Refusal, RunRequest, VerifiedPermit, authorise, authorise_custodian,
+};
 use crate::policy::Policy;
+use crate::role::{Caller, Role};
 use crate::run::Runs;
 use crate::signing::SigningKey;
 use crate::store::Store;
@@ -160,6 +163,30 @@ impl Unit {
     /// Whose signatures count; without a committee there are no permits.
     pub fn committee(&self) -> Option<&Committee> {
         self.committee.as_ref()
+    }
+
+    /// Decides by the permit of `permit_id` whether the caller may have what `request` makes of it; asked anew at every
+    /// use.
+    ///
+    /// # Errors
+    /// The refusal, or that there is no committee, or that the store cannot answer.
+    pub async fn permitted(
+        &self,
+        caller: &Caller,
+        permit_id: &str,
+        request: impl FnOnce(Option<&VerifiedPermit>) -> Result<RunRequest, Refusal>,
+    ) -> Result<Permitted<RunRequest>, DecisionError> {
+        let committee = self.committee().ok_or(DecisionError::NoCommittee)?;
+        let document = self.store.permit(permit_id).await?;
+        let revocations = self.store.revocations(permit_id).await?;
+        let verified = document.as_deref().map(|document| VerifiedPermit::verify(document, committee)).transpose()?;
+        let request = request(verified.as_ref())?;
+        let state = PermitState { committee, permit: document.as_deref(), revocations: &revocations };
+        let decide = match caller.role {
+            Role::Custodian(_) => authorise_custodian,
+            _ => authorise,
+        };
+        Ok(decide(request, caller, state, &self.policy, OffsetDateTime::now_utc())?)
     }
 
     /// What opens the seal of token files.

@@ -2,6 +2,7 @@
 
 mod clkhash;
 mod damage;
+mod exact;
 mod formats;
 mod mapping;
 mod memory;

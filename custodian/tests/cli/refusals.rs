@@ -84,7 +84,7 @@ fn every_refusal_says_what_to_do_and_leaves_nothing_behind() {
         error: `people.csv`: not the public key of a linkage unit
         hint: it is one line that begins with `age1`; ask the linkage unit for it
         error: linkage schema "person-xx" cannot be read: No such file or directory (os error 2)
-        hint: give the path of a schema file, or the name of a shipped schema: person-ja, person-ja-blocked, person-ja-hardened, person-ja-max-quality, person-en, person-en-hardened, person-en-max-quality
+        hint: give the path of a schema file, or the name of a shipped schema: person-ja, person-ja-blocked, person-ja-hospital, person-ja-hardened, person-ja-max-quality, person-en, person-en-hardened, person-en-max-quality
         error: not a linkage schema: missing field `format` at line 1 column 2
         hint: docs/spec/linkage-schema.md lists every key; unknown keys are refused
         error: `people.csv`: no column `nr` for the record ids
@@ -150,14 +150,16 @@ fn no_value_of_the_input_is_ever_printed() {
     let row = [canary; 12].join(",");
     site.write("bad.csv", format!("{HEADER}\n{row}\n{row},{canary}\n{canary},サトウ,,,,,,,,,,\n"));
     site.write("headless.csv", format!("{canary}19830304,{canary}\n"));
+    site.write("nameless.csv", format!("カナリア,メイ,金糸雀,{canary},女\n"));
     site.write("quote.csv", format!("{HEADER}\n{row}\n\"{canary}{}", "\n".repeat(100)));
     site.write("damaged.csv", [HEADER.as_bytes(), b"\n\xff", row.as_bytes(), b"\n\n1,\xffCANARY,,,,,,,,,,\n"].concat());
-    for file in ["bad.csv", "headless.csv", "quote.csv", "damaged.csv"] {
+    for file in ["bad.csv", "headless.csv", "nameless.csv", "quote.csv", "damaged.csv"] {
         for encoding in ["utf-8", "cp932"] {
             for run in [
                 site.tokenise(&format!("--force --json --encoding {encoding} {file} -o out.tokens")),
                 site.run(&format!("check --schema person-ja --id-column id --encoding {encoding} {file}")),
                 site.run(&format!("check --schema person-ja --json --encoding {encoding} {file}")),
+                site.run(&format!("map --schema person-ja --encoding {encoding} --guess {file}")),
             ] {
                 let text = run.stdout() + &run.stderr();
                 for part in ["CANARY", "カナリア", "金糸雀"] {

@@ -125,6 +125,14 @@ impl TokenRows {
         &self.bits[row * self.words..][..self.words]
     }
 
+    /// The words of rows that lie one after another.
+    ///
+    /// # Panics
+    /// When there are no such rows.
+    pub fn in_one_piece(&self, rows: std::ops::Range<usize>) -> &[u64] {
+        &self.bits[rows.start * self.words..rows.end * self.words]
+    }
+
     /// The number of bits set in a row.
     ///
     /// # Panics

@@ -6,6 +6,7 @@
 
 mod changes;
 mod date;
+mod facility;
 mod insurer;
 mod kana;
 mod kanji;
@@ -98,5 +99,7 @@ fn dispatch(kind: FieldKind, raw: &str, out: &mut String) -> Result<Outcome, Rul
         FieldKind::InsurerNumber => insurer::insurer_number(raw, out),
         FieldKind::InsuredSymbol | FieldKind::InsuredNumber => insurer::symbol_or_number(raw, out),
         FieldKind::InsuredBranch => insurer::branch(raw, out),
+        FieldKind::FacilityCode => facility::code(raw, out),
+        FieldKind::ChartNumber => facility::chart_number(raw, out),
     }
 }

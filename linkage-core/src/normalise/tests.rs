@@ -5,7 +5,7 @@ use proptest::sample::select;
 
 use super::*;
 
-const KINDS: [(&str, FieldKind); 13] = [
+const KINDS: [(&str, FieldKind); 15] = [
     ("kana", FieldKind::Kana),
     ("kana-unlengthened", FieldKind::KanaUnlengthened),
     ("kana-unvoiced", FieldKind::KanaUnvoiced),
@@ -19,6 +19,8 @@ const KINDS: [(&str, FieldKind); 13] = [
     ("insured-number", FieldKind::InsuredNumber),
     ("insured-branch", FieldKind::InsuredBranch),
     ("digits", FieldKind::Digits),
+    ("facility-code", FieldKind::FacilityCode),
+    ("chart-number", FieldKind::ChartNumber),
 ];
 
 /// `\u{…}` to the character that it names.

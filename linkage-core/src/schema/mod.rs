@@ -33,9 +33,10 @@ const FORMAT: &str = "linkage-schema/1";
 const DIGEST_CONTEXT: &str = "linkage-engine 2026-11-22 linkage-schema/1 digest";
 
 /// The schemas that ship with the software.
-const SHIPPED: [(&str, &str); 7] = [
+const SHIPPED: [(&str, &str); 8] = [
     ("person-ja", include_str!("../../schemas/person-ja.json")),
     ("person-ja-blocked", include_str!("../../schemas/person-ja-blocked.json")),
+    ("person-ja-hospital", include_str!("../../schemas/person-ja-hospital.json")),
     ("person-ja-hardened", include_str!("../../schemas/person-ja-hardened.json")),
     ("person-ja-max-quality", include_str!("../../schemas/person-ja-max-quality.json")),
     ("person-en", include_str!("../../schemas/person-en.json")),
@@ -102,6 +103,10 @@ pub enum FieldKind {
     InsuredBranch,
     /// A number of any length, such as a house number.
     Digits,
+    /// The code of a hospital or clinic (医療機関コード); normalised to prefecture and facility, nine digits.
+    FacilityCode,
+    /// The number of a patient within one facility (カルテ番号, データ識別番号).
+    ChartNumber,
 }
 
 /// One column of the record.
@@ -430,6 +435,8 @@ impl fmt::Display for FieldKind {
             Self::InsuredNumber => "insured-number",
             Self::InsuredBranch => "insured-branch",
             Self::Digits => "digits",
+            Self::FacilityCode => "facility-code",
+            Self::ChartNumber => "chart-number",
         })
     }
 }

@@ -7,6 +7,7 @@ use std::io::Read;
 
 use csv::{ByteRecord, ReaderBuilder};
 
+use super::column_names::is_header;
 use super::limited::Limited;
 use super::person::check_map;
 use super::shape::Shaped;
@@ -95,7 +96,7 @@ impl<R: Read> CsvSource<R> {
         }
         let header = match shape.header {
             true => Header::decode(&record, layout.encoding)?,
-            false => Header { names: (1..=record.len()).map(|position| position.to_string()).collect() },
+            false => Header::new((1..=record.len()).map(|position| position.to_string()).collect()),
         };
         let (id, columns) = header.find(layout)?;
         let shape_of = |field: &String| {
@@ -194,12 +195,14 @@ pub(super) fn read<R: Read>(
 /// The decoded names of the columns.
 pub(super) struct Header {
     names: Vec<String>,
+    /// Whether they stand in the file's first row, which may be somebody's data.
+    from_row: bool,
 }
 
 impl Header {
-    #[cfg(feature = "parquet")]
+    /// Names that are surely no values.
     pub(super) fn new(names: Vec<String>) -> Self {
-        Self { names }
+        Self { names, from_row: false }
     }
 
     fn decode(record: &ByteRecord, encoding: Encoding) -> Result<Self, SourceError> {
@@ -214,20 +217,19 @@ impl Header {
                 false => Ok(decoded.text.trim().to_owned()),
             }
         });
-        Ok(Self { names: names.collect::<Result<_, _>>()? })
+        Ok(Self { names: names.collect::<Result<_, _>>()?, from_row: true })
     }
 
     /// The column of the record id, and that of each field.
     pub(super) fn find(&self, layout: &CsvLayout) -> Result<(Option<usize>, Vec<Option<usize>>), SourceError> {
         check_map(&layout.fields, &layout.map)?;
-        let id =
-            match layout.id_column.as_deref() {
-                Some(column) => Some(self.column(column)?.ok_or_else(|| SourceError::MissingIdColumn {
-                    column: column.to_owned(),
-                    header: self.describe(),
-                })?),
-                None => None,
-            };
+        let id = match layout.id_column.as_deref() {
+            Some(column) => Some(self.column(column)?.ok_or_else(|| SourceError::MissingIdColumn {
+                column: column.to_owned(),
+                header: self.describe(layout),
+            })?),
+            None => None,
+        };
         let columns = layout.fields.iter().map(|field| {
             match layout.map.iter().find(|(mapped, _)| mapped == field).map_or(field.as_str(), |(_, column)| column) {
                 "" => Ok(None),
@@ -236,7 +238,7 @@ impl Header {
                     None => Err(SourceError::MissingColumn {
                         field: field.clone(),
                         column: column.to_owned(),
-                        header: self.describe(),
+                        header: self.describe(layout),
                     }),
                 },
             }
@@ -258,17 +260,18 @@ impl Header {
         }
     }
 
-    /// The names, for a person to choose from; but not when the first line may be somebody's data.
-    fn describe(&self) -> String {
-        let like_a_name = |name: &String| {
-            let digits = name.chars().filter(char::is_ascii_digit).count();
-            digits < 4 && name.chars().count() <= 64 && !name.chars().any(char::is_control)
-        };
-        if self.names.iter().all(like_a_name) {
+    /// The names, for a person to choose from; but not when the first row may be somebody's data.
+    fn describe(&self, layout: &CsvLayout) -> String {
+        let columns = layout.map.iter().map(|(_, column)| column).chain(&layout.fields).chain(&layout.id_column);
+        let wanted = |name: &str| columns.clone().any(|column| column == name);
+        if !self.from_row || is_header(&self.names, wanted) {
             let listed: Vec<String> = self.names.iter().map(|name| format!("`{name}`")).collect();
             format!("the header has {}", listed.join(", "))
         } else {
-            format!("the first line must be a header; it has {} columns and looks like data", self.names.len())
+            let count = self.names.len();
+            format!(
+                "the first row must be a header; of its {count} values too few are known names of columns to show them"
+            )
         }
     }
 }

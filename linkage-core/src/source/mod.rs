@@ -7,6 +7,7 @@
 //! their names in a second file: [`KaigoRegister`] beside [`KaigoClaims`], receipts beside [`DpcSummaries`].
 
 mod batch;
+mod column_names;
 mod csv;
 mod dpc;
 mod encoding;
@@ -27,6 +28,7 @@ mod ssmix2;
 mod uke;
 
 pub use self::batch::{RawBatch, RawRecord};
+pub use self::column_names::{Fit, Role, is_header};
 pub use self::csv::{CsvLayout, CsvShape, CsvSource};
 pub use self::dpc::DpcSummaries;
 pub use self::encoding::{Decoded, Encoding};

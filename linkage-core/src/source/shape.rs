@@ -98,15 +98,17 @@ fn trim(encoding: Encoding, mut text: &[u8]) -> &[u8] {
     &text[..end.min(text.len())]
 }
 
-/// How many bytes a space at the front takes; 0 when there is none.
+/// How many bytes a space at the front takes; 0 when there is none. A space is what Unicode calls one, as it is where names
+/// are split that have been decoded.
 fn space(encoding: Encoding, text: &[u8]) -> usize {
-    let ideographic: &[u8] = match encoding {
-        Encoding::Utf8 => b"\xE3\x80\x80",
-        Encoding::Cp932 => b"\x81\x40",
-    };
-    match text.first() {
-        Some(b' ' | b'\t') => 1,
-        _ if text.starts_with(ideographic) => ideographic.len(),
+    match text {
+        [first, ..] if first.is_ascii() => usize::from(char::from(*first).is_whitespace()),
+        [0x81, 0x40, ..] if encoding == Encoding::Cp932 => 2,
+        // All of Unicode's other spaces have two or three bytes in UTF-8, and begin with one of these.
+        [0xC2 | 0xE1..=0xE3, ..] if encoding == Encoding::Utf8 => (2..=3)
+            .filter_map(|width| std::str::from_utf8(text.get(..width)?).ok())
+            .find(|text| text.chars().all(char::is_whitespace))
+            .map_or(0, str::len),
         _ => 0,
     }
 }
@@ -175,6 +177,23 @@ mod tests {
                 assert_eq!(shaped(Part::Whole, DateOrder::YearFirst, encoding, name), name, "{name}");
             }
         }
+    }
+
+    #[test]
+    fn every_space_of_unicode_ends_a_family_name() {
+        let spaces: Vec<char> = ('\0'..=char::MAX).filter(|c| c.is_whitespace()).collect();
+        assert!(spaces.len() > 20 && spaces.contains(&'\u{A0}') && spaces.contains(&'\u{2003}'));
+        for space in spaces {
+            let name = format!("{space}佐藤{space}花{space}子{space}");
+            let (first, rest) = ("佐藤".to_owned(), format!("花{space}子"));
+            assert_eq!(shaped(Part::First, DateOrder::YearFirst, Encoding::Utf8, &name), first, "{space:?}");
+            assert_eq!(shaped(Part::Rest, DateOrder::YearFirst, Encoding::Utf8, &name), rest, "{space:?}");
+        }
+        // Letters that begin with the same bytes, and a character that is cut off, are no spaces.
+        for name in ["é\u{2019}、\u{1681}", "\u{FFFD}"] {
+            assert_eq!(shaped(Part::First, DateOrder::YearFirst, Encoding::Utf8, name), name);
+        }
+        assert_eq!(split(Encoding::Utf8, b"A\xE3\x80"), (&b"A\xE3\x80"[..], &b""[..]));
     }
 
     #[test]

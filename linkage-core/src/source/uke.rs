@@ -271,6 +271,8 @@ impl<R: Read> UkeSource<R> {
         let chart = patient(self.chart.of(kind));
         let id = record_id(person, &facility.code, &chart);
         person.set(Column::RecordId, &id, chart.damaged);
+        person.set(Column::FacilityCode, &facility.code, false);
+        person.set(Column::ChartNumber, &chart.text, chart.damaged);
         chart.text
     }
 }

@@ -7,7 +7,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{SchemaRef, UInt32Type};
 use datafusion::common::{Result, exec_datafusion_err};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool, MemoryReservation};
+use datafusion::execution::memory_pool::{MemoryPool, MemoryReservation};
 use futures::StreamExt;
 use linkage_core::dice::ClkBlock;
 
@@ -126,17 +126,12 @@ impl Collect {
         while let Some(batch) = input.next().await {
             all_rows += batch?.num_rows();
         }
-        let free = match self.pool.memory_limit() {
-            MemoryLimit::Finite(limit) => limit.saturating_sub(self.pool.reserved()),
-            MemoryLimit::Infinite | MemoryLimit::Unknown => 0,
-        };
-        Ok(PlanError::Memory {
-            what: "the left side of the Dice join",
-            rows: all_rows as u64,
-            needed_bytes: (bytes as f64 * all_rows as f64 / rows.max(1) as f64).ceil() as u64,
-            free_bytes: free as u64,
-            hint: "grant the session that much memory, or put the table with fewer rows on the left",
-        })
+        let needed_bytes = (bytes as f64 * all_rows as f64 / rows.max(1) as f64).ceil() as usize;
+        let (what, hint) = (
+            "the left side of the Dice join",
+            "grant the session that much memory, or put the table with fewer rows on the left",
+        );
+        Ok(PlanError::memory(self.pool.as_ref(), what, all_rows, needed_bytes, hint))
     }
 }
 
@@ -147,7 +142,7 @@ pub(super) fn row_numbers(batch: &RecordBatch, column: usize) -> Result<&UInt32A
 }
 
 /// The bytes of a batch's rows, without what its buffers hold beside them.
-fn slice_bytes(batch: &RecordBatch) -> Result<usize> {
+pub(crate) fn slice_bytes(batch: &RecordBatch) -> Result<usize> {
     let sizes = batch.columns().iter().map(|column| column.to_data().get_slice_memory_size());
     Ok(sizes.sum::<std::result::Result<usize, _>>()?)
 }

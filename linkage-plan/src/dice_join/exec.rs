@@ -1,20 +1,17 @@
 //! The physical operator.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::datatypes::{DataType, Field, Schema};
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use arrow::datatypes::DataType;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, internal_err, plan_err};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{Distribution, EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
-use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
+use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
     InputDistributionRequirements, PlanProperties, ReplaceChildrenOptions,
@@ -25,28 +22,9 @@ use linkage_core::dice::{DiceThreshold, Kernel};
 
 use super::build::{BuildSide, Collect};
 use super::metrics::DiceJoinMetrics;
+use super::output::{OutputColumn, Writer, kept, names_of, schema_of, take_in};
 use super::stream::{self, Probing};
 use crate::layout::ClkLayout;
-
-/// Where an output column comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// A column of the left input.
-    Left(usize),
-    /// A column of the right input.
-    Right(usize),
-    /// The Dice similarity.
-    Score,
-}
-
-/// A column of the output.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutputColumn {
-    /// Where it comes from.
-    pub source: Source,
-    /// Its name.
-    pub name: String,
-}
 
 /// Which of two rows must have the lesser number: `l.row < r.row`, above all in a join of a table with itself.
 ///
@@ -123,17 +101,9 @@ impl DiceJoinExec {
     ) -> Result<Self> {
         let (left_schema, right_schema) = (left.schema(), right.schema());
         let layout = ClkLayout::of_both(left_schema.field(clks.0), right_schema.field(clks.1))?;
-        let fields: Vec<Field> = output
-            .iter()
-            .map(|column| match column.source {
-                Source::Left(at) => left_schema.field(at).clone().with_name(&column.name),
-                Source::Right(at) => right_schema.field(at).clone().with_name(&column.name),
-                // Never null, but declared as the function that it stands for: a rule may not change the schema.
-                Source::Score => Field::new(&column.name, DataType::Float64, true),
-            })
-            .collect();
+        let schema = schema_of(&output, &left_schema, &right_schema);
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::new(Schema::new(fields))),
+            EquivalenceProperties::new(Arc::new(schema)),
             Partitioning::UnknownPartitioning(right.output_partitioning().partition_count()),
             EmissionType::Incremental,
             Boundedness::Bounded,
@@ -205,14 +175,6 @@ impl DiceJoinExec {
         Ok(Self { order: self.order, ..Self::try_new(left, right, clks, self.threshold, output, self.kernel)? })
     }
 
-    /// The left columns that the output needs, ascending.
-    fn kept(&self) -> Vec<usize> {
-        let mut kept: Vec<usize> = self.output.iter().filter_map(|column| column.source.left()).collect();
-        kept.sort_unstable();
-        kept.dedup();
-        kept
-    }
-
     /// The future that collects the left side, made by the first partition that asks.
     fn shared_build(&self, context: &Arc<TaskContext>, metrics: &DiceJoinMetrics) -> Result<SharedBuild> {
         // Nothing panics while the lock is held, and the slot is never half-written.
@@ -236,7 +198,7 @@ impl DiceJoinExec {
         }
         let collect = Collect {
             clk: (self.left_clk, self.layout),
-            keep: self.kept(),
+            keep: kept(&self.output),
             numbers: self.order.map(|order| order.left),
             memory: MemoryConsumer::new("DiceJoinExec left").register(context.memory_pool()),
             pool: Arc::clone(context.memory_pool()),
@@ -244,15 +206,6 @@ impl DiceJoinExec {
         };
         let input = self.left.execute(0, Arc::clone(context))?;
         Ok(collect.run(input).map(|built| built.map(Arc::new).map_err(Arc::new)).boxed().shared())
-    }
-}
-
-impl Source {
-    fn left(self) -> Option<usize> {
-        match self {
-            Self::Left(at) => Some(at),
-            Self::Right(_) | Self::Score => None,
-        }
     }
 }
 
@@ -271,21 +224,17 @@ impl DisplayAs for DiceJoinExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (left, right) = (self.left.schema(), self.right.schema());
         let (left_clk, right_clk) = (left.field(self.left_clk).name(), right.field(self.right_clk).name());
-        let output: Vec<&str> = self.output.iter().map(|column| column.name.as_str()).collect();
-        let segments = match self.layout.segments {
-            1 => String::new(),
-            segments => format!(" over {segments} segments"),
-        };
         let order = self.order.map_or_else(String::new, |order| {
             let (left, right) = (left.field(order.left).name(), right.field(order.right).name());
             format!(", left.{left} {} right.{right}", if order.left_first { '<' } else { '>' })
         });
         write!(
             f,
-            "DiceJoinExec: dice({left_clk}, {right_clk}){segments} >= {}{order}, kernel={}, output=[{}]",
+            "DiceJoinExec: dice({left_clk}, {right_clk}){} >= {}{order}, kernel={}, output=[{}]",
+            self.layout,
             self.threshold,
             self.kernel.name(),
-            output.join(", ")
+            names_of(&self.output)
         )
     }
 }
@@ -332,55 +281,17 @@ impl ExecutionPlan for DiceJoinExec {
         Some(self.metrics.clone_inner())
     }
 
-    /// Takes in a projection of plain columns. Under any other projection, drops the columns that it does not read. So no
-    /// column, and above all no CLK, is written out for every pair only to be dropped above.
     fn try_swapping_with_projection(&self, projection: &ProjectionExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        let columns = projection.expr().iter().map(|projected| {
-            let column = projected.expr.downcast_ref::<Column>()?;
-            Some(OutputColumn { source: self.output[column.index()].source, name: projected.alias.clone() })
-        });
-        if let Some(output) = columns.collect::<Option<Vec<_>>>() {
-            return Ok(Some(Arc::new(self.with(Arc::clone(&self.left), Arc::clone(&self.right), output)?)));
-        }
-        let read: BTreeSet<usize> = projection
-            .expr()
-            .iter()
-            .flat_map(|projected| collect_columns(&projected.expr))
-            .map(|column| column.index())
-            .collect();
-        if read.len() == self.output.len() {
-            return Ok(None);
-        }
-        let output = read.iter().map(|at| self.output[*at].clone()).collect();
-        let narrowed = self.with(Arc::clone(&self.left), Arc::clone(&self.right), output)?;
-        let exprs = projection.expr().iter().map(|projected| {
-            let moved = Arc::clone(&projected.expr).transform(|expr| {
-                Ok(match expr.downcast_ref::<Column>() {
-                    Some(column) => {
-                        let at = read.range(..column.index()).count();
-                        Transformed::yes(Arc::new(Column::new(column.name(), at)) as Arc<dyn PhysicalExpr>)
-                    }
-                    None => Transformed::no(expr),
-                })
-            })?;
-            Ok(ProjectionExpr { expr: moved.data, alias: projected.alias.clone() })
-        });
-        let exprs = exprs.collect::<Result<Vec<_>>>()?;
-        Ok(Some(Arc::new(ProjectionExec::try_new(exprs, Arc::new(narrowed))?)))
+        take_in(projection, &self.output, |output| {
+            Ok(Arc::new(self.with(Arc::clone(&self.left), Arc::clone(&self.right), output)?))
+        })
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let metrics = DiceJoinMetrics::new(&self.metrics, partition);
         let build = self.shared_build(&context, &metrics)?;
-        let kept = self.kept();
-        let output = self.output.iter().map(|column| match column.source {
-            // The left side holds only what the output needs.
-            Source::Left(at) => Source::Left(kept.partition_point(|kept| *kept < at)),
-            other => other,
-        });
         let probing = Probing {
-            schema: self.schema(),
-            output: output.collect(),
+            writer: Writer::new(&self.output, self.schema()),
             clk: (self.right_clk, self.layout),
             order: self.order,
             threshold: self.threshold,

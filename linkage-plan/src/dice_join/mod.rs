@@ -9,16 +9,20 @@ mod build;
 mod exec;
 pub(crate) mod metrics;
 mod node;
+pub(crate) mod output;
 mod planner;
 mod rule;
 mod stream;
 
-pub use exec::{DiceJoinExec, OutputColumn, RowOrder, Source};
+pub(crate) use build::slice_bytes;
+pub use exec::{DiceJoinExec, RowOrder};
 pub use node::{DiceJoinNode, NodeOrder};
+pub use output::{OutputColumn, Source};
 pub use planner::DiceJoinPlanner;
 pub(crate) use planner::LinkQueryPlanner;
 pub(crate) use rule::declined;
 pub use rule::{Declined, DiceJoinRule};
+pub(crate) use stream::{PATIENCE, STEP, STEP_PAIRS};
 
 /// The score's column in the output of a Dice join.
 pub(crate) const SCORE: &str = "__dice_score";

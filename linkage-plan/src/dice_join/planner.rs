@@ -13,15 +13,17 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, Phy
 use linkage_core::dice::Kernel;
 
 use super::SCORE;
-use super::exec::{DiceJoinExec, OutputColumn, RowOrder, Source};
+use super::exec::{DiceJoinExec, RowOrder};
 use super::node::DiceJoinNode;
+use super::output::{OutputColumn, Source};
+use crate::blocked_join::BlockedDiceJoinExec;
 use crate::bloom::BloomSemiPlanner;
 use crate::error::PlanError;
 use crate::keyed::KeyedJoinPlanner;
 use crate::layout::ClkLayout;
 use crate::lsh_join::LshJoinPlanner;
 
-/// Plans a [`DiceJoinNode`] as a [`DiceJoinExec`].
+/// Plans a [`DiceJoinNode`] as a [`DiceJoinExec`], or with equalities as a [`BlockedDiceJoinExec`].
 #[derive(Debug, Default)]
 pub struct DiceJoinPlanner;
 
@@ -49,19 +51,23 @@ impl ExtensionPlanner for DiceJoinPlanner {
             .chain([OutputColumn { source: Source::Score, name: SCORE.to_owned() }])
             .collect();
         let kernel = Kernel::detect().map_err(|error| PlanError::from(error).into_datafusion())?;
-        let exec = DiceJoinExec::try_new(
-            Arc::clone(left),
-            Arc::clone(right),
-            (left_schema.index_of_column(&node.left_clk)?, right_schema.index_of_column(&node.right_clk)?),
-            node.threshold,
-            output,
-            kernel,
-        )?;
+        let clks = (left_schema.index_of_column(&node.left_clk)?, right_schema.index_of_column(&node.right_clk)?);
+        let (left, right) = (Arc::clone(left), Arc::clone(right));
         // The layout is in the columns' metadata. A plan that lost it on the way would score whole CLKs, and nobody would know.
-        let asked = ClkLayout::of(left_schema.field(left_schema.index_of_column(&node.left_clk)?))?;
-        if exec.segments() != asked.segments {
+        let asked = ClkLayout::of(left_schema.field(clks.0))?;
+        if ClkLayout::of(left.schema().field(clks.0))? != asked {
             return internal_err!("a Dice join over {} segments lost them when it was planned", asked.segments);
         }
+        if !node.keys.is_empty() {
+            let keys = node
+                .keys
+                .iter()
+                .map(|(left, right)| Ok((left_schema.index_of_column(left)?, right_schema.index_of_column(right)?)));
+            let keys = keys.collect::<Result<_>>()?;
+            let exec = BlockedDiceJoinExec::try_new(left, right, clks, keys, node.threshold, output, kernel)?;
+            return Ok(Some(Arc::new(exec)));
+        }
+        let exec = DiceJoinExec::try_new(left, right, clks, node.threshold, output, kernel)?;
         let exec = match &node.order {
             Some(order) => exec.with_order(RowOrder {
                 left: left_schema.index_of_column(&order.left)?,

@@ -4,9 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{ArrayRef, Float64Array, RecordBatch, RecordBatchOptions, UInt32Array};
-use arrow::compute::take;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{RecordBatch, UInt32Array};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::MemoryReservation;
@@ -17,24 +15,23 @@ use linkage_core::dice::{ClkBlock, DiceThreshold, Kernel, Match, search};
 
 use super::blocks::BLOCK_ROWS;
 use super::build::{BuildSide, ORDER_TILE, row_numbers};
-use super::exec::{RowOrder, SharedBuild, Source};
+use super::exec::{RowOrder, SharedBuild};
 use super::metrics::DiceJoinMetrics;
+use super::output::Writer;
 use crate::layout::{ClkLayout, clks};
 
 /// How long to compute before other tasks may run, and a dropped stream is noticed.
-const STEP: Duration = Duration::from_millis(1);
+pub(crate) const STEP: Duration = Duration::from_millis(1);
 
 /// Most pairs in a step: bounds what a senseless threshold can bring at once.
-const STEP_PAIRS: usize = 2 << 20;
+pub(crate) const STEP_PAIRS: usize = 2 << 20;
 
 /// How long a batch that is not full may wait: rare pairs are wanted soon.
-const PATIENCE: Duration = Duration::from_millis(50);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(50);
 
 /// What a partition needs beside its inputs.
 pub(super) struct Probing {
-    pub(super) schema: SchemaRef,
-    /// The output's columns; left ones by their place among those held.
-    pub(super) output: Vec<Source>,
+    pub(super) writer: Writer,
     /// The CLK's column in the right input, and its layout.
     pub(super) clk: (usize, ClkLayout),
     pub(super) order: Option<RowOrder>,
@@ -51,7 +48,7 @@ pub(super) fn pairs(
     right: SendableRecordBatchStream,
     probing: Probing,
 ) -> SendableRecordBatchStream {
-    let schema = Arc::clone(&probing.schema);
+    let schema = Arc::clone(probing.writer.schema());
     let batches = stream::once(async move {
         let build = build.await.map_err(DataFusionError::Shared)?;
         let state = Probe { build, right, probing, current: None, step_rows: 64 };
@@ -196,25 +193,12 @@ impl Probe {
 
     /// A batch of pending pairs, the latest first: taking them off the end moves no others.
     fn hand_on(&self, current: &mut Current) -> Result<RecordBatch> {
-        let Probing { metrics, output, schema, batch_size, .. } = &self.probing;
+        let Probing { metrics, writer, batch_size, .. } = &self.probing;
         let _timer = metrics.baseline.elapsed_compute().timer();
         let count = current.pending.len().min(*batch_size);
         let pairs = current.pending.split_off(current.pending.len() - count);
         current.since = Instant::now();
-        let left = UInt32Array::from_iter_values(pairs.iter().map(|pair| pair.left));
-        let right = UInt32Array::from_iter_values(pairs.iter().map(|pair| pair.right));
-        let scores: ArrayRef = Arc::new(Float64Array::from_iter_values(pairs.iter().map(Match::score)));
-        let columns = output
-            .iter()
-            .map(|source| match source {
-                Source::Left(at) => Ok(take(self.build.columns.column(*at), &left, None)?),
-                Source::Right(at) => Ok(take(current.batch.column(*at), &right, None)?),
-                Source::Score => Ok(Arc::clone(&scores)),
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let options = RecordBatchOptions::new().with_row_count(Some(count));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?;
-        Ok(batch.record_output(&metrics.baseline))
+        Ok(writer.batch(&pairs, &self.build.columns, &current.batch)?.record_output(&metrics.baseline))
     }
 }
 

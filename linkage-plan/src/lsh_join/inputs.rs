@@ -5,7 +5,7 @@ use arrow::compute::interleave_record_batch;
 use arrow::datatypes::UInt32Type;
 use datafusion::common::{Result, exec_datafusion_err};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool, MemoryReservation};
+use datafusion::execution::memory_pool::{MemoryPool, MemoryReservation};
 use datafusion::physical_plan::metrics::{Count, Gauge, Time};
 use futures::StreamExt;
 use linkage_core::block::TokenRows;
@@ -55,18 +55,8 @@ pub(crate) async fn collect(
     }
     let needed = rows * (layout.bytes + size_of::<u32>() + holding.bytes_beside);
     if memory.try_grow(needed).is_err() {
-        let free = match pool.memory_limit() {
-            MemoryLimit::Finite(limit) => limit.saturating_sub(pool.reserved()),
-            MemoryLimit::Infinite | MemoryLimit::Unknown => 0,
-        };
-        return Err(PlanError::Memory {
-            what: holding.what,
-            rows: rows as u64,
-            needed_bytes: needed as u64,
-            free_bytes: free as u64,
-            hint: "grant the session that much memory, or compare all pairs, which holds one side only",
-        }
-        .into_datafusion());
+        let hint = "grant the session that much memory, or compare all pairs, which holds one side only";
+        return Err(PlanError::memory(pool, holding.what, rows, needed, hint).into_datafusion());
     }
     let _timer = holding.time.timer();
     holding.bytes.add(needed);

@@ -1,6 +1,33 @@
 //! Why runs do not start, and why they fail.
 
 use super::StoreError;
+use crate::permit::Refusal;
+
+/// Why a permit does not cover what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecisionError {
+    /// A rule.
+    #[error(transparent)]
+    Refusal(#[from] Refusal),
+    /// Nobody could have signed one.
+    #[error("this linkage unit has no committee yet\nhint: its operator puts committee.json into the unit's folder")]
+    NoCommittee,
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl DecisionError {
+    /// The code that clients and the audit log see; `None` when the service is at fault.
+    pub fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Refusal(refusal) => Some(refusal.code()),
+            Self::NoCommittee => Some("no-committee"),
+            Self::Store(_) => None,
+        }
+    }
+}
 
 /// Why a run was not started, or not answered for.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +99,27 @@ pub enum LinkError {
     DamagedTokenFile {
         /// The database.
         database: linkage_core::types::DatabaseId,
+    },
+    /// The permit does not cover the run any more.
+    #[error("its permit does not cover it any more: {0}")]
+    PermitEnded(DecisionError),
+    /// Tokens of one schema that do not have one form.
+    #[error(
+        "the tokens of {database} are not cut as those of the databases before it\nhint: its custodian tokenises again with the schema of the linkage group"
+    )]
+    OtherLayout {
+        /// The database.
+        database: linkage_core::types::DatabaseId,
+    },
+    /// The token files together are larger than the memory of a run.
+    #[error(
+        "the token files are {needed_mib} MiB and a run has {limit_mib} MiB of memory\nhint: raise `limits.memory_mib`"
+    )]
+    TooLarge {
+        /// What they take.
+        needed_mib: u64,
+        /// What there is.
+        limit_mib: u64,
     },
     /// More candidates than memory for them.
     #[error("too many candidate pairs for the run's memory\nhint: raise `matching.threshold`, or `limits.memory_mib`")]

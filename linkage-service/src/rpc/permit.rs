@@ -14,7 +14,7 @@ use super::desk::{Desk, Visit};
 use crate::audit::Label;
 use crate::permit::{Change, Envelope, Permit, Refusal, Statement, VerifiedPermit, accept_permit, accept_revocation};
 use crate::role::Role;
-use crate::store::instant_text;
+use crate::store::{instant_text, permit};
 
 #[tonic::async_trait]
 impl PermitService for Desk {
@@ -64,24 +64,28 @@ impl Desk {
         let policy = self.unit().policy();
         let accepted = accept_permit(document, &visit.caller, committee, policy, current.as_ref(), &revocations, now)?;
         let statement = accepted.permit.permit().statement();
-        if !store.insert_permit(statement, document, now).await? {
-            let (permit, current) = (statement.id.clone(), statement.version);
-            return Err(Refusal::NotNewer { permit, current, offered: current }.into());
-        }
         for change in &accepted.changes {
             visit.note(change.field, Label::fixed(if change.widens { "widens" } else { "changed" }));
         }
+        let mut writing = self.unit().journal().begin().await?;
+        if !permit::insert(writing.connection(), statement, document, now).await? {
+            let (permit, current) = (statement.id.clone(), statement.version);
+            return Err(Refusal::NotNewer { permit, current, offered: current }.into());
+        }
+        self.commit(writing, visit).await?;
         let changes = accepted.changes.iter().map(change_text).collect();
         Ok(SubmitPermitResponse { permit: Some(self.summary(statement).await?), changes })
     }
 
     async fn revoke_permit(&self, visit: &mut Visit, document: &[u8]) -> Result<RevokePermitResponse, Denial> {
         let verified = accept_revocation(document, &visit.caller, self.committee()?)?;
-        let permit = &verified.revocation().permit;
-        visit.concerns("permit", permit);
-        self.unit().store().insert_revocation(permit, document, OffsetDateTime::now_utc()).await?;
-        self.unit().runs().stop_permit(permit.as_str());
-        Ok(RevokePermitResponse { permit_id: permit.to_string() })
+        let revoked = &verified.revocation().permit;
+        visit.concerns("permit", revoked);
+        let mut writing = self.unit().journal().begin().await?;
+        permit::insert_revocation(writing.connection(), revoked, document, OffsetDateTime::now_utc()).await?;
+        self.commit(writing, visit).await?;
+        self.unit().runs().stop_permit(revoked.as_str());
+        Ok(RevokePermitResponse { permit_id: revoked.to_string() })
     }
 
     async fn show_permit(&self, visit: &Visit, id: &str) -> Result<ShowPermitResponse, Denial> {

@@ -16,6 +16,7 @@ use tonic::{Request, Response, Status};
 use super::access::Rpc;
 use super::denial::Denial;
 use super::desk::{Desk, Visit};
+use crate::audit::{Label, Outcome};
 use crate::error::RunError;
 use crate::permit::{Refusal, RunRequest};
 use crate::policy::shown;
@@ -78,16 +79,21 @@ impl Desk {
         let Role::Project(project) = visit.role().clone() else {
             return Err(Denial::internal(&"a run was admitted that is no project's"));
         };
-        let permitted = self.permitted(&visit.caller, permit_id, |permit| {
+        let permitted = self.unit().permitted(&visit.caller, permit_id, |permit| {
             // A run is over all databases of the permit, in the permit's class.
             let statement = permit.ok_or(Refusal::NoPermit)?.permit().statement();
             Ok(RunRequest { project, databases: statement.databases.clone(), class: statement.class })
         });
-        let run = run::start(self.unit(), permitted.await?, OffsetDateTime::now_utc()).await?;
-        if let Ok(label) = run.id.parse::<crate::audit::Label>() {
-            visit.note("run", label);
-        }
-        visit.note("candidates", crate::audit::Label::fixed(run.candidates.as_str()));
+        let (permitted, caller) = (permitted.await?, visit.caller.clone());
+        let entry = |run: &RunRecord| {
+            if let Ok(label) = run.id.parse::<Label>() {
+                visit.note("run", label);
+            }
+            visit.note("candidates", Label::fixed(run.candidates.as_str()));
+            visit.entry(Outcome::Allowed)
+        };
+        let run = run::start(self.unit(), &caller, permitted, OffsetDateTime::now_utc(), entry).await?;
+        visit.mark_recorded();
         Ok(StartRunResponse { run: Some(self.status(run, Counts::Shown)) })
     }
 

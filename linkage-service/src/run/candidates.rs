@@ -5,9 +5,8 @@ use linkage_plan::{LinkReport, PlanError, Strategy};
 
 use crate::audit::{Actor, Entry, Label, Outcome};
 use crate::config::{Candidates, Matching, Uncertified};
-use crate::error::{LinkError, StoreError};
+use crate::error::LinkError;
 use crate::store::{Certificate, Means, RunRecord};
-use crate::unit::Unit;
 
 /// What bands and samples are drawn from. It never changes, so that a repeated run gives the same keys.
 const SEED: u64 = 1;
@@ -79,12 +78,9 @@ pub(super) fn explained(error: PlanError, left: &DatabaseId, right: &DatabaseId)
     }
 }
 
-/// Writes every certificate of a run to the audit log.
-pub(super) async fn record(unit: &Unit, run: &RunRecord) -> Result<(), StoreError> {
-    for certificate in &run.certificates {
-        unit.journal().record(entry(run, certificate)).await?;
-    }
-    Ok(())
+/// What the audit log says of every certificate of a run.
+pub(super) fn entries(run: &RunRecord) -> impl Iterator<Item = Entry> {
+    run.certificates.iter().map(|certificate| entry(run, certificate))
 }
 
 fn entry(run: &RunRecord, certificate: &Certificate) -> Entry {

@@ -10,7 +10,7 @@ use linkage_core::dice::DiceThreshold;
 use linkage_core::token_file::TokenFileReader;
 use linkage_core::types::RecordRef;
 use linkage_plan::{Candidate, LinkOptions, LinkSession, PlanOptions, Strategy, TokenTable};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::candidates;
 use super::learnt::Learner;
@@ -43,13 +43,22 @@ struct Tokens {
     blocking_keys: bool,
 }
 
-/// Links every pair of the submissions' databases.
+impl Tokens {
+    /// The bytes of a CLK and the filters that stand side by side in it; [`None`] without rows.
+    fn layout(&self) -> Option<(i32, usize)> {
+        let clk = self.batches.first()?.column_by_name("clk")?.as_any().downcast_ref::<FixedSizeBinaryArray>()?;
+        Some((clk.value_length(), self.segments))
+    }
+}
+
+/// Links every pair of the submissions' databases. Work on other threads, which goes on for a moment when a run is ended
+/// from outside, holds on to the `turn` until it is over.
 pub(super) async fn link(
     unit: &Arc<Unit>,
     submissions: &[Submission],
     progress: &watch::Sender<RunRecord>,
+    turn: &Arc<OwnedSemaphorePermit>,
 ) -> Result<Linked, LinkError> {
-    let _turn = unit.runs().turn.acquire().await.map_err(|_| LinkError::Internal)?;
     let started = Instant::now();
     progress.send_modify(|run| run.state = RunState::Running);
     let record = progress.borrow().clone();
@@ -61,15 +70,24 @@ pub(super) async fn link(
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         partitions => partitions,
     };
+    let needed_mib = submissions.iter().map(|submission| submission.file_bytes.div_ceil(1 << 20)).sum();
+    if needed_mib > limits.memory_mib as u64 {
+        return Err(LinkError::TooLarge { needed_mib, limit_mib: limits.memory_mib as u64 });
+    }
     let session = LinkSession::new(PlanOptions { memory_bytes, partitions })?;
     #[cfg(feature = "distributed")]
     let session = session.with_cluster(unit.cluster().clone());
     let rule = MatchRule::parse(&record.threshold).ok_or(LinkError::Internal)?;
     let mut refs = Vec::with_capacity(submissions.len());
     let mut exact_tokens = Vec::new();
+    let mut layout = None;
     let mut learner = (rule == MatchRule::Learnt).then(Learner::default);
     for submission in submissions {
-        let tokens = load(unit, submission).await?;
+        let tokens = load(unit, submission, turn).await?;
+        let of_these = tokens.layout();
+        if of_these.is_some() && *layout.get_or_insert(of_these) != of_these {
+            return Err(LinkError::OtherLayout { database: submission.database.clone() });
+        }
         if record.candidates == Candidates::Keyed && !tokens.blocking_keys {
             return Err(LinkError::NoBlockingKeys { database: submission.database.clone() });
         }
@@ -108,7 +126,9 @@ pub(super) async fn link(
     let candidates: Vec<_> = pairs_of(submissions.len()).zip(run.candidates).collect();
     let deduplicated: Vec<bool> = submissions.iter().map(|submission| submission.deduplicated).collect();
     let smallest_cell = unit.config().policy.smallest_cell;
+    let turn = Arc::clone(turn);
     let linking = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
         let (clusters, findings) = match learner {
             Some(learner) => {
                 let (clusters, findings) = learner.decide(candidates, smallest_cell);
@@ -212,10 +232,15 @@ impl Run<'_> {
 }
 
 /// Reads a stored token file and makes sure that it is still the one that was accepted.
-async fn load(unit: &Arc<Unit>, submission: &Submission) -> Result<Tokens, LinkError> {
+async fn load(
+    unit: &Arc<Unit>,
+    submission: &Submission,
+    turn: &Arc<OwnedSemaphorePermit>,
+) -> Result<Tokens, LinkError> {
     let file = unit.store().open_token_file(&submission.database, &submission.file_blake3).await?;
-    let (unit, submission) = (Arc::clone(unit), submission.clone());
+    let (unit, submission, turn) = (Arc::clone(unit), submission.clone(), Arc::clone(turn));
     let loading = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
         let damaged = |_| LinkError::DamagedTokenFile { database: submission.database.clone() };
         let mut reader = TokenFileReader::open(BufReader::new(file), unit.identity()).map_err(damaged)?;
         let (mut batches, mut refs) = (Vec::new(), Vec::with_capacity(submission.records as usize));

@@ -1,22 +1,20 @@
 //! Lines of the audit log, as finished text.
 
+use sqlx::SqliteConnection;
+
 use super::{Store, count, stored};
 use crate::error::StoreError;
 
-impl Store {
-    /// Adds a line to the end of the log.
-    ///
-    /// # Errors
-    /// When the number is taken already, or the database cannot write.
-    pub async fn append_audit(&self, seq: u64, line: &str) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO audit (seq, line) VALUES (?, ?)")
-            .bind(stored(seq))
-            .bind(line)
-            .execute(&self.pool)
-            .await?;
-        Ok(())
-    }
+/// Adds a line to the end of the log.
+///
+/// # Errors
+/// When the number is taken already, or the database cannot write.
+pub(crate) async fn append(connection: &mut SqliteConnection, seq: u64, line: &str) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO audit (seq, line) VALUES (?, ?)").bind(stored(seq)).bind(line).execute(connection).await?;
+    Ok(())
+}
 
+impl Store {
     /// The last line of the log, if it has begun.
     ///
     /// # Errors

@@ -1,14 +1,15 @@
 //! Runs, what each pair of databases gave, and the clusters that came out.
 
+pub(crate) mod write;
+
 use std::fmt;
 use std::str::FromStr;
 
 use linkage_core::types::{DatabaseId, RecordRef};
 use sqlx::FromRow;
-use time::OffsetDateTime;
 
-use super::certificate::{self, Certificate};
-use super::{Store, bytes, count, instant_text, stored};
+use super::certificate::Certificate;
+use super::{Store, bytes, count};
 use crate::config::Candidates;
 use crate::error::StoreError;
 use crate::policy::Class;
@@ -153,106 +154,6 @@ pub struct PairRecord {
 }
 
 impl Store {
-    /// Stores a new run and the submissions that it will link.
-    ///
-    /// # Errors
-    /// When the database cannot write.
-    pub async fn insert_run(&self, run: &RunRecord, inputs: &[RunInput]) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        sqlx::query(
-            "INSERT INTO run (id, permit_id, project, class, state, threshold, candidates, recall, created_at, pairs) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(&run.id)
-        .bind(&run.permit_id)
-        .bind(run.project.as_str())
-        .bind(run.class.to_string())
-        .bind(run.state.to_string())
-        .bind(&run.threshold)
-        .bind(run.candidates.as_str())
-        .bind(run.recall)
-        .bind(&run.created_at)
-        .bind(run.pairs)
-        .execute(&mut *transaction)
-        .await?;
-        for (position, input) in inputs.iter().enumerate() {
-            sqlx::query("INSERT INTO run_input (run_id, position, database_id, submission_id) VALUES (?, ?, ?, ?)")
-                .bind(&run.id)
-                .bind(stored(position as u64))
-                .bind(input.database.as_str())
-                .bind(input.submission)
-                .execute(&mut *transaction)
-                .await?;
-        }
-        Ok(transaction.commit().await?)
-    }
-
-    /// Stores where a run stands, without results.
-    ///
-    /// # Errors
-    /// When the database cannot write.
-    pub async fn update_run(&self, run: &RunRecord) -> Result<(), StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        write_progress(&mut connection, run).await
-    }
-
-    /// Stores the results of a run and that it is done, all or nothing.
-    ///
-    /// `clusters` holds, by cluster, the position of the database and the record ref of each member.
-    ///
-    /// # Errors
-    /// When the database cannot write.
-    pub async fn finish_run(
-        &self,
-        run: &RunRecord,
-        pairs: &[PairRecord],
-        clusters: impl IntoIterator<Item = Vec<(u16, RecordRef)>>,
-    ) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        for pair in pairs {
-            sqlx::query("INSERT INTO run_pair VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
-                .bind(&run.id)
-                .bind(pair.left.as_str())
-                .bind(pair.right.as_str())
-                .bind(&pair.plan)
-                .bind(stored(pair.exact_pairs))
-                .bind(stored(pair.dice_pairs))
-                .bind(stored(pair.compared))
-                .bind(stored(pair.aborted))
-                .bind(stored(pair.elapsed_ms))
-                .execute(&mut *transaction)
-                .await?;
-        }
-        for (number, members) in clusters.into_iter().enumerate() {
-            for (position, record_ref) in members {
-                sqlx::query("INSERT INTO member (run_id, cluster, position, record_ref) VALUES (?, ?, ?, ?)")
-                    .bind(&run.id)
-                    .bind(stored(number as u64))
-                    .bind(position)
-                    .bind(record_ref.as_bytes().as_slice())
-                    .execute(&mut *transaction)
-                    .await?;
-            }
-        }
-        write_progress(&mut transaction, run).await?;
-        Ok(transaction.commit().await?)
-    }
-
-    /// Marks runs that a crash has left behind as failed; answers their ids.
-    ///
-    /// # Errors
-    /// When the database cannot write.
-    pub async fn fail_left_over_runs(&self, now: OffsetDateTime) -> Result<Vec<String>, StoreError> {
-        let rows: Vec<(String,)> = sqlx::query_as(
-            "UPDATE run SET state = 'failed', finished_at = ?, failure = 'the service stopped during the run' \
-             WHERE state IN ('queued', 'running') RETURNING id",
-        )
-        .bind(instant_text(now))
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows.into_iter().map(|(id,)| id).collect())
-    }
-
     /// The run with this id.
     ///
     /// # Errors
@@ -365,27 +266,6 @@ impl Store {
             .await?;
         bytes(secret, "project secret")
     }
-}
-
-async fn write_progress(connection: &mut sqlx::SqliteConnection, run: &RunRecord) -> Result<(), StoreError> {
-    sqlx::query(
-        "UPDATE run SET state = ?, finished_at = ?, elapsed_ms = ?, pairs_done = ?, compared = ?, exact_pairs = ?, \
-         dice_pairs = ?, clusters = ?, failure = ?, findings = ? WHERE id = ?",
-    )
-    .bind(run.state.to_string())
-    .bind(&run.finished_at)
-    .bind(stored(run.elapsed_ms))
-    .bind(run.pairs_done)
-    .bind(stored(run.compared))
-    .bind(run.exact_pairs.map(stored))
-    .bind(run.dice_pairs.map(stored))
-    .bind(run.clusters.map(stored))
-    .bind(&run.failure)
-    .bind(&run.findings)
-    .bind(&run.id)
-    .execute(&mut *connection)
-    .await?;
-    certificate::write(connection, &run.id, &run.certificates).await
 }
 
 #[derive(FromRow)]

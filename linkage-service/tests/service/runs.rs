@@ -206,6 +206,44 @@ fn a_run_can_be_cancelled_and_revoking_its_permit_ends_it() {
 }
 
 #[test]
+fn a_run_that_its_permit_no_longer_covers_does_not_begin() {
+    let world = World::new();
+    world.block_on(async {
+        submit_all(&world, &LARGE).await;
+        world.submit_permit(world.permit("p-1", "heart", &["ndb", "dpc"], 1)).await.unwrap();
+        world.submit_permit(world.permit("p-2", "stroke", &["ndb", "dpc"], 1)).await.unwrap();
+        let run = start(&world, "heart", "p-1").await.unwrap();
+        let queued = start(&world, "stroke", "p-2").await.unwrap();
+        world.submit_permit(world.permit("p-2", "stroke", &["ndb", "kaigo"], 2)).await.unwrap();
+        cancel(&world, "heart", &run.run_id).await.unwrap();
+        let ended = watch(&world, "stroke", &queued.run_id).await.unwrap().pop().unwrap();
+        assert_eq!(ended.state(), RunState::Failed);
+        assert!(ended.failure.contains("does not cover it any more"), "{}", ended.failure);
+        assert!(audit_log(&world).await.contains("\"state\":\"database-outside-permit\""));
+    });
+}
+
+#[test]
+fn token_files_that_do_not_fit_each_other_or_the_memory_fail_the_run_and_say_so() {
+    let matching = Matching { threshold: "learnt".to_owned(), ..Matching::default() };
+    let limits = Limits { memory_mib: 2, ..Limits::default() };
+    let world = World::with_config(Config { matching, limits, ..Config::default() });
+    world.block_on(async {
+        submit_all(&world, &[("ndb", 0..200), ("dpc", 0..20_000)]).await;
+        let short = Recipe { bits: Some(512), ..Recipe::of("kaigo") };
+        let path = world.tokens("short.tokens", short, 0..200);
+        assert!(submit(&world, "kaigo", &path).await.unwrap().receipt.is_some());
+        world.submit_permit(world.permit("p-1", "heart", &["ndb", "dpc"], 1)).await.unwrap();
+        world.submit_permit(world.permit("p-2", "heart", &["ndb", "kaigo"], 1)).await.unwrap();
+        let failures = [link(&world, "heart", "p-1").await, link(&world, "heart", "p-2").await].map(|run| run.failure);
+        assert!(failures[0].contains("memory_mib"), "{failures:?}");
+        assert!(failures[1].contains("ndb are not cut"), "{failures:?}");
+        // Neither is in the way of the next run.
+        assert_eq!(start(&world, "heart", "p-2").await.unwrap().state(), RunState::Queued);
+    });
+}
+
+#[test]
 fn a_run_that_a_crash_or_a_stop_has_cut_off_is_failed() {
     let mut world = World::new();
     let killed = world.block_on(async {

@@ -15,11 +15,13 @@ pub struct Recipe {
     pub database: &'static str,
     pub schema: &'static str,
     pub secret: u8,
+    /// Bits of a CLK, if not those of the schema.
+    pub bits: Option<u32>,
 }
 
 impl Recipe {
     pub fn of(database: &'static str) -> Self {
-        Self { database, schema: "person-ja", secret: 1 }
+        Self { database, schema: "person-ja", secret: 1, bits: None }
     }
 
     /// Seals a token file of these persons to the recipient in `unit_pub`.
@@ -28,6 +30,7 @@ impl Recipe {
         let secret = LinkageSecret::from_bytes([self.secret; 32]);
         let database: DatabaseId = self.database.parse().unwrap();
         let mut header = TokenFileHeader::new(database, &schema, secret.key_check(), true);
+        header.clk_bits = self.bits.unwrap_or(header.clk_bits);
         let mut rows: Vec<(RecordRef, Vec<u8>, BlockingKeys)> = persons
             .map(|person| {
                 let clk = clk(self.database, person, header.clk_bits as usize / 8);
