@@ -37,7 +37,7 @@ pub(super) struct Drive {
 pub(super) fn spawn(drive: Drive) {
     let (unit, run) = (Arc::clone(&drive.unit), drive.progress.borrow().clone());
     tokio::spawn(async move {
-        if let Err(panic) = tokio::spawn(drive.to_its_end()).await {
+        if let Err(panic) = tokio::spawn(drive.complete()).await {
             tracing::error!(run = run.id, %panic, "a run broke off");
             let mut failed = run.clone();
             failed.state = RunState::Failed;
@@ -68,7 +68,7 @@ impl Asked {
 }
 
 impl Drive {
-    async fn to_its_end(self) {
+    async fn complete(self) {
         let Self { unit, asked, submissions, progress, mut stopped } = self;
         let id = progress.borrow().id.clone();
         let started = Instant::now();
