@@ -177,15 +177,8 @@ impl Inputs {
     }
 
     fn list(args: &InputArgs, layout: Layout) -> anyhow::Result<Self> {
-        let mut paths = Vec::new();
         let mut total_bytes = Some(0);
-        for input in expand(&args.inputs)? {
-            list(&input, args.format, &mut paths, &mut total_bytes)?;
-        }
-        let mut names = Vec::new();
-        for input in expand(&args.names)? {
-            list(&input, args.format.of_names().unwrap_or(args.format), &mut names, &mut total_bytes)?;
-        }
+        let (paths, names) = list_all(args, &mut total_bytes)?;
         let mut inputs = Self {
             layout,
             paths: paths.into_iter(),
@@ -343,9 +336,28 @@ pub(crate) fn parse_encoding(text: &str) -> Result<Encoding, String> {
     text.parse().map_err(|error| format!("{error}"))
 }
 
+/// The files of an extract, and those that have its names.
+///
+/// # Errors
+/// When one of them is not there, or a pattern or folder stands for none.
+pub(crate) fn listed(args: &InputArgs) -> anyhow::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    list_all(args, &mut None)
+}
+
+fn list_all(args: &InputArgs, total: &mut Option<u64>) -> anyhow::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let (mut paths, mut names) = (Vec::new(), Vec::new());
+    for input in expand(&args.inputs)? {
+        list(&input, args.format, &mut paths, total)?;
+    }
+    for input in expand(&args.names)? {
+        list(&input, args.format.of_names().unwrap_or(args.format), &mut names, total)?;
+    }
+    Ok((paths, names))
+}
+
 /// Replaces each pattern by the files that fit it, in the order of their names: a quoted one reaches the program, and
 /// on some systems no shell expands it. What exists under its own name is no pattern.
-pub(crate) fn expand(inputs: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+fn expand(inputs: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut expanded = Vec::with_capacity(inputs.len());
     for input in inputs {
         let pattern = input.to_str().filter(|text| text.contains(['*', '?', '[']) && !input.exists());

@@ -19,7 +19,7 @@ use linkage_core::source::{Encoding, Mapping, RawBatch};
 use linkage_core::types::RecordRef;
 
 use crate::findings::{Findings, SetAside};
-use crate::inputs::{Format, Inputs, Register, parse_encoding};
+use crate::inputs::{Format, Inputs, Register, listed, parse_encoding};
 use crate::output::{at, grouped, progress, rate, talk};
 use crate::refs::{RecordId, RecordRefs, record_ref, trim_id};
 use crate::report::survey::Survey;
@@ -213,6 +213,19 @@ impl InputArgs {
         self.inputs.first().map_or(Path::new("-"), PathBuf::as_path)
     }
 
+    /// Every file that these options name or stand for.
+    ///
+    /// # Errors
+    /// When one of the extract is not there.
+    pub(crate) fn read_files(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let (mut files, names) = listed(self)?;
+        files.extend(names);
+        files.extend(self.mapping.iter().chain(&self.opt_out).cloned());
+        // The name of a shipped schema is none of a file, and does no harm here.
+        files.push(PathBuf::from(&self.schema));
+        Ok(files)
+    }
+
     /// Reads, normalises, encodes and sorts the whole extract.
     ///
     /// # Errors
@@ -354,10 +367,10 @@ impl InputArgs {
         let sorted = sorter.finish().map_err(|error| at(spill_folder, error))?;
         let Remaining { records, bits_set, duplicates } = sorted.count()?;
         if self.format.is_table() {
-            duplicates.iter().for_each(|&row| findings.set_aside(SetAside::DuplicateRecordId, row));
+            findings.set_aside_all(SetAside::DuplicateRecordId, &duplicates);
         } else {
             // The other formats have a record per visit or month: older ones are no fault.
-            findings.superseded += duplicates.len() as u64;
+            findings.superseded += duplicates.count;
         }
         Ok(Intake { findings, sorted, records, bits_set })
     }

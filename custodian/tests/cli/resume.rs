@@ -101,7 +101,7 @@ fn work_goes_on_where_it_was_and_only_with_the_same_extract_and_options() {
     let site = site();
     let whole = site.payload("people.csv");
     kill_midway(&site);
-    site.write("work/0123.run", "a run that no manifest names");
+    site.write(&format!("work/{}.run", "0a".repeat(16)), "a run that no manifest names");
     let text = fs::read_to_string(site.path("people.csv")).unwrap();
     site.write("people.csv", text.replacen("p5,", "p5x,", 1));
     let changed = site.run(LINE);

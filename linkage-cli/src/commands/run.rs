@@ -1,5 +1,7 @@
 //! `linkage run`: what a project does with its permit.
 
+mod certificate;
+
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -7,13 +9,13 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use linkage_proto::v1::run_service_client::RunServiceClient;
 use linkage_proto::v1::{
-    CancelRunRequest, ExplainRunRequest, ListRunsRequest, RecallCertificate, RunState, RunStatus, StartRunRequest,
-    WatchRunRequest,
+    CancelRunRequest, ExplainRunRequest, ListRunsRequest, RunState, RunStatus, StartRunRequest, WatchRunRequest,
 };
 use serde_json::{Value, json};
 use tonic::transport::Channel;
 
 use crate::client::{ServiceArgs, block_on, refused};
+use certificate::certified;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -178,41 +180,9 @@ fn show(status: &RunStatus, json: bool) -> anyhow::Result<ExitCode> {
 
 /// The status and a line for every certificate.
 fn as_words(status: &RunStatus) -> String {
-    let certificates = status.certificates.iter().map(|certificate| format!("\n{}", certificate_in_words(certificate)));
+    let certificates =
+        status.certificates.iter().map(|certificate| format!("\n{}", certificate::in_words(certificate)));
     in_short(status) + &certificates.collect::<String>() + "\n"
-}
-
-/// What a run found of the pairs that there are, in one line.
-fn certificate_in_words(certificate: &RecallCertificate) -> String {
-    let RecallCertificate { left_database, right_database, sample_pairs, found_pairs, sample_rows, .. } = certificate;
-    let measured =
-        format!("{:.4} (95 % interval {:.4} to {:.4})", certificate.recall, certificate.lower, certificate.upper);
-    let sample = format!("{found_pairs} of {sample_pairs} pairs of {sample_rows} random records found");
-    let Some(demand) = certificate.demand else {
-        return format!(
-            "{left_database} – {right_database} by blocking keys: estimated completeness {measured}, nothing is promised: {sample}; \
-             reduction ratio {:.6}",
-            certificate.reduction_ratio
-        );
-    };
-    let verdict = if certificate.certified { "certified" } else { "NOT CERTIFIED" };
-    let mut text = format!(
-        "{left_database} – {right_database} by bands: recall {measured}, at least {demand} {verdict}: {sample}; {} of {} bands",
-        certificate.bands_searched, certificate.bands_solved
-    );
-    if certificate.capped_blocks > 0 {
-        text += &format!(
-            "; {} blocks capped: {} pairs not compared, about {:.0} matches lost",
-            certificate.capped_blocks, certificate.capped_pairs, certificate.capped_lost
-        );
-    }
-    text
-}
-
-/// Whether every recall that was asked for is shown; `None` when none was.
-fn certified(status: &RunStatus) -> Option<bool> {
-    let asked = status.certificates.iter().filter(|certificate| certificate.demand.is_some());
-    asked.map(|certificate| certificate.certified).reduce(|all, one| all && one)
 }
 
 fn in_short(status: &RunStatus) -> String {
@@ -247,7 +217,7 @@ fn as_json(status: &RunStatus) -> Value {
         "candidates": status.candidates,
         "recall": status.recall,
         "certified": certified(status),
-        "certificates": status.certificates.iter().map(certificate_as_json).collect::<Vec<_>>(),
+        "certificates": status.certificates.iter().map(certificate::as_json).collect::<Vec<_>>(),
         "database_pairs": status.database_pairs,
         "database_pairs_done": status.database_pairs_done,
         "compared_pairs": status.compared_pairs,
@@ -259,38 +229,6 @@ fn as_json(status: &RunStatus) -> Value {
         "created_at": status.created_at,
         "finished_at": (!status.finished_at.is_empty()).then_some(&status.finished_at),
     })
-}
-
-fn certificate_as_json(certificate: &RecallCertificate) -> Value {
-    let mut json = json!({
-        "left_database": certificate.left_database,
-        "right_database": certificate.right_database,
-        "candidates": certificate.candidates,
-        "demand": certificate.demand,
-        "certified": certificate.demand.map(|_| certificate.certified),
-        "recall": certificate.recall,
-        "lower": certificate.lower,
-        "upper": certificate.upper,
-        "sample_rows": certificate.sample_rows,
-        "sample_pairs": shown(&certificate.sample_pairs),
-        "found_pairs": shown(&certificate.found_pairs),
-        "compared_pairs": shown(&certificate.compared_pairs),
-    });
-    let more = match certificate.demand {
-        Some(_) => json!({
-            "bits": certificate.bits,
-            "bands_solved": certificate.bands_solved,
-            "bands_searched": certificate.bands_searched,
-            "capped_blocks": certificate.capped_blocks,
-            "capped_pairs": certificate.capped_pairs,
-            "capped_lost": certificate.capped_lost,
-        }),
-        None => json!({ "reduction_ratio": certificate.reduction_ratio }),
-    };
-    if let (Value::Object(json), Value::Object(more)) = (&mut json, more) {
-        json.extend(more);
-    }
-    json
 }
 
 /// A count that the service may have suppressed: a number, "<10", or nothing yet.

@@ -5,20 +5,14 @@
 
 use std::io::Read;
 
-use csv::{ByteRecord, ReaderBuilder};
+use csv::ByteRecord;
 
 use super::column_names::is_header;
-use super::limited::Limited;
 use super::person::check_map;
+use super::rows::CsvRows;
 use super::shape::Shaping;
 use super::{Encoding, RawBatch, Source, ValueShape};
 use crate::error::SourceError;
-
-/// The longest row in bytes. A longer one is a quotation mark that was never closed, which would swallow the file.
-const MAX_ROW_BYTES: usize = 1 << 20;
-
-/// The most line ends inside one row, for the same reason.
-const MAX_ROW_LINES: usize = 64;
 
 /// Which columns of a file hold which fields of a schema.
 #[derive(Debug, Clone, Default)]
@@ -57,7 +51,7 @@ impl Default for CsvShape {
 
 /// A CSV file, read row by row. The header is row 1, the first record row 2; empty lines are not counted.
 pub struct CsvSource<R> {
-    reader: csv::Reader<Limited<R>>,
+    rows: CsvRows<R>,
     encoding: Encoding,
     id: Option<usize>,
     columns: Vec<Option<usize>>,
@@ -83,12 +77,10 @@ impl<R: Read> CsvSource<R> {
     /// # Errors
     /// As [`CsvSource::open`].
     pub fn open_shaped(reader: R, layout: &CsvLayout, shape: &CsvShape) -> Result<Self, SourceError> {
-        let mut reader = rows(reader, shape.delimiter);
+        let mut rows = CsvRows::new(reader, shape.delimiter);
         let mut record = ByteRecord::new();
-        let mut row = 0;
-        while row <= shape.skip_rows {
-            row += 1;
-            if !read(&mut reader, &mut record, row)? {
+        for _ in 0..=shape.skip_rows {
+            if !rows.read(&mut record)? {
                 return Err(SourceError::Empty);
             }
         }
@@ -98,13 +90,13 @@ impl<R: Read> CsvSource<R> {
         };
         let (id, columns) = header.find(layout)?;
         Ok(Self {
-            reader,
+            row: if shape.header { rows.row() } else { rows.row() - 1 },
+            rows,
             encoding: layout.encoding,
             id,
             columns,
             width: record.len(),
             record,
-            row: if shape.header { row } else { row - 1 },
             held: !shape.header,
             shaping: Shaping::new(layout, shape),
         })
@@ -123,7 +115,7 @@ impl<R: Read> Source for CsvSource<R> {
     fn fill_batch(&mut self, batch: &mut RawBatch, rows: usize) -> Result<bool, SourceError> {
         let mut read_any = false;
         while batch.len() + batch.malformed_rows().len() < rows {
-            if !std::mem::take(&mut self.held) && !read(&mut self.reader, &mut self.record, self.row + 1)? {
+            if !std::mem::take(&mut self.held) && !self.rows.read(&mut self.record)? {
                 break;
             }
             read_any = true;
@@ -142,32 +134,6 @@ impl<R: Read> Source for CsvSource<R> {
         }
         Ok(read_any)
     }
-}
-
-/// A reader of records of any width.
-pub(super) fn rows<R: Read>(reader: R, delimiter: u8) -> csv::Reader<Limited<R>> {
-    let limited = Limited { inner: reader, budget: MAX_ROW_BYTES };
-    let mut builder = ReaderBuilder::new();
-    builder.has_headers(false).flexible(true).delimiter(delimiter).buffer_capacity(1 << 16).from_reader(limited)
-}
-
-/// Reads one record, which may not be longer than a row can be.
-pub(super) fn read<R: Read>(
-    reader: &mut csv::Reader<Limited<R>>,
-    record: &mut ByteRecord,
-    row: u64,
-) -> Result<bool, SourceError> {
-    reader.get_mut().budget = MAX_ROW_BYTES;
-    let more = reader.read_byte_record(record).map_err(|error| match error.into_kind() {
-        csv::ErrorKind::Io(source) if reader.get_ref().budget > 0 => SourceError::Io { row, source },
-        // The other kinds come from options that are not used here: UTF-8 checks, equal lengths, serde.
-        _ => SourceError::RowTooLong { row },
-    })?;
-    let row_bytes = record.as_slice();
-    if row_bytes.len() > MAX_ROW_LINES && row_bytes.iter().filter(|&&byte| byte == b'\n').count() > MAX_ROW_LINES {
-        return Err(SourceError::RowTooLong { row });
-    }
-    Ok(more)
 }
 
 /// The decoded names of the columns.

@@ -154,7 +154,8 @@ pub enum LinkError {
     },
     /// The recall of a pair of databases is not what was asked for, as far as the sample shows.
     #[error(
-        "{left} – {right}: the recall is NOT CERTIFIED: {demand} was asked for, and the sample shows {lower:.4} to {upper:.4} after {bands} bands\nhint: compare all pairs, or ask for less; with `matching.uncertified = \"mark\"` such runs end and say so"
+        "{left} – {right}: the recall is NOT CERTIFIED: {demand} was asked for, and the sample shows {lower:.4} to {upper:.4} after {bands} bands; {}\nhint: compare all pairs, or ask for less; with `matching.uncertified = \"mark\"` such runs end and say so",
+        if upper >= demand { "it has too few pairs to show more" } else { "bands do not find more in these tokens" }
     )]
     Uncertified {
         /// The left database.

@@ -37,7 +37,7 @@ pub(super) struct Drive {
 pub(super) fn spawn(drive: Drive) {
     let (unit, run) = (Arc::clone(&drive.unit), drive.progress.borrow().clone());
     tokio::spawn(async move {
-        if let Err(panic) = tokio::spawn(drive.to_its_end()).await {
+        if let Err(panic) = tokio::spawn(drive.complete()).await {
             tracing::error!(run = run.id, %panic, "a run broke off");
             let mut failed = run.clone();
             failed.state = RunState::Failed;
@@ -68,7 +68,7 @@ impl Asked {
 }
 
 impl Drive {
-    async fn to_its_end(self) {
+    async fn complete(self) {
         let Self { unit, asked, submissions, progress, mut stopped } = self;
         let id = progress.borrow().id.clone();
         let started = Instant::now();
@@ -115,6 +115,9 @@ impl Drive {
                 // At the next start it is found as one that was left behind.
                 tracing::error!(run = id, %error, "the end of a run could not be stored");
             }
+        }
+        if record.certified() == Some(false) {
+            tracing::warn!(run = id, state = %record.state, "the recall of a run is NOT CERTIFIED");
         }
         tracing::info!(run = id, state = %record.state, elapsed_ms = record.elapsed_ms, "run ended");
         unit.runs().lock().remove(&id);
