@@ -17,7 +17,7 @@ use linkage_core::dice::Kernel;
 use crate::cluster::Cluster;
 #[cfg(feature = "distributed")]
 use crate::codec::{self, PlanForm};
-use crate::dice_join::{DiceJoinRule, LinkQueryPlanner, declined};
+use crate::dice_join::{BestPairsRule, DiceJoinRule, LinkQueryPlanner, declined};
 use crate::error::PlanError;
 use crate::link::{self, Choice, LinkOptions, LinkStream, Strategy, choose};
 use crate::table::TokenTable;
@@ -49,6 +49,7 @@ pub(crate) fn state_builder(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> 
         .with_config(config)
         .with_runtime_env(runtime)
         .with_optimizer_rule(Arc::new(DiceJoinRule))
+        .with_optimizer_rule(Arc::new(BestPairsRule))
         .with_query_planner(Arc::new(LinkQueryPlanner))
 }
 
@@ -126,7 +127,7 @@ impl LinkSession {
             return cluster.link(&self.context, left, right, options).await;
         }
         let plan = link::plan(&self.context, left, right, options).await?;
-        LinkStream::start(&self.context, plan, options.threshold).await
+        LinkStream::start(&self.context, plan, options).await
     }
 
     /// Starts to link two tables as [`link`](Self::link) does, by another [`Strategy`] for the Dice stage.
@@ -141,7 +142,7 @@ impl LinkSession {
         strategy: Strategy,
     ) -> Result<LinkStream, PlanError> {
         let choice = choose(&self.context, left, right, options, strategy).await?;
-        LinkStream::start(&self.context, choice.plan, options.threshold).await
+        LinkStream::start(&self.context, choice.plan, options).await
     }
 
     /// How two tables are linked by a strategy, and why by this one, as text: as [`explain`](Self::explain) does.
@@ -209,6 +210,24 @@ impl LinkSession {
     #[cfg(feature = "distributed")]
     pub async fn plan_to_bytes(&self, query: &str, form: PlanForm) -> Result<Vec<u8>, PlanError> {
         codec::to_bytes(self.query(query).await?, &self.context, form).await
+    }
+
+    /// The optimised plan of a link by a strategy as bytes: its rows are left row, right row, score, and whether an exact
+    /// token agrees.
+    ///
+    /// # Errors
+    /// As [`link_by`](Self::link_by), and when the plan cannot be written.
+    #[cfg(feature = "distributed")]
+    pub async fn link_to_bytes(
+        &self,
+        left: &str,
+        right: &str,
+        options: &LinkOptions,
+        strategy: Strategy,
+        form: PlanForm,
+    ) -> Result<Vec<u8>, PlanError> {
+        let Choice { plan, .. } = choose(&self.context, left, right, options, strategy).await?;
+        codec::to_bytes(DataFrame::new(self.context.state(), plan), &self.context, form).await
     }
 
     /// Runs a plan that [`plan_to_bytes`](Self::plan_to_bytes) has written, and returns its rows.

@@ -86,7 +86,7 @@ fn a_patient_of_one_facility_has_one_exact_token_in_all_its_systems() {
     site.write("receipts-dpc.uke", golden("receipts-dpc.uke"));
     site.write(
         "receipts.uke",
-        "IR,1,13,1,1234567,,A,202404,00,\r\nRE,1,1112,202404,A B,2,19911121,,,,,,,00886,\r\nHO,06132013,12,345,1,10\r\n",
+        "IR,1,13,1,1234567,,A,202404,00,\r\nRE,1,1112,202404,A B,2,19911121,,,,,,,00886,\r\nHO,06132013,12,345,1,10\r\nGO,1,10,99\r\n",
     );
     let patient = |facility: &str, id: &str, birth: &str| {
         format!(

@@ -3,6 +3,7 @@
 mod clkhash;
 mod damage;
 mod exact;
+mod foreign;
 mod formats;
 mod mapping;
 mod memory;

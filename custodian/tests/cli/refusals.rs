@@ -91,7 +91,7 @@ fn every_refusal_says_what_to_do_and_leaves_nothing_behind() {
         hint: the header has `id`, `family_kana`, `given_kana`, `family_kanji`, `given_kanji`, `birth_date`, `sex`, `postal_code`, `insurer_number`, `insured_symbol`, `insured_number`, `insured_branch`
         error: `there.tokens`: there is a file of this name
         hint: --force replaces it
-        error: `people.csv`: this is the extract itself
+        error: `people.csv`: the command itself reads this file
         hint: write the output to another file
         error: `no/such/folder`: no such folder
         hint: make it, or write the output elsewhere
@@ -123,6 +123,69 @@ fn every_refusal_says_what_to_do_and_leaves_nothing_behind() {
         hint: token files are made by `custodian tokenise` and sent as they are
         error: `nowhere.tokens`: No such file or directory (os error 2)
     "#]].assert_eq(&all);
+}
+
+#[test]
+fn no_output_replaces_a_file_that_the_command_reads_even_by_force() {
+    let site = Site::new();
+    site.write("people.csv", people(3));
+    site.write("out.txt", "p1\n");
+    site.write("gold.csv", "left_id,right_id\n");
+    site.write("ledger.csv", "a register\n");
+    site.run("map --schema person-ja --guess people.csv -o mapping.toml");
+    let mapping = fs::read_to_string(site.path("mapping.toml")).unwrap();
+    site.write("mapping.toml", mapping.replace("confirmed = false", "confirmed = true"));
+    site.write("schema.json", include_str!("../../../linkage-core/schemas/person-ja.json"));
+    site.write("taken.toml", "a mapping\n");
+    fs::create_dir(site.path("receipts")).unwrap();
+    site.write("receipts/jan.uke", "IR,1,13,1,1234567\n");
+    fs::copy(site.path("site.key"), site.path("ours.site-key")).unwrap();
+    let files = [
+        "people.csv",
+        "out.txt",
+        "gold.csv",
+        "ledger.csv",
+        "mapping.toml",
+        "schema.json",
+        "taken.toml",
+        "receipts/jan.uke",
+        "linkage.secret",
+        "unit.pub",
+        "site.key",
+        "ours.site-key",
+    ];
+    let contents = || files.map(|name| fs::read(site.path(name)).unwrap());
+    let (before, names) = (contents(), site.files());
+    let tokenise = "tokenise --force --database ndb --secret linkage.secret --to unit.pub --site-key site.key";
+    let ja = "--schema person-ja";
+    for line in [
+        format!("{tokenise} {ja} people.csv -o ./people.csv"),
+        format!("{tokenise} {ja} people.csv -o linkage.secret"),
+        format!("{tokenise} {ja} people.csv -o unit.pub"),
+        format!("{tokenise} {ja} people.csv -o site.key"),
+        format!("{tokenise} {ja} --id-column id --opt-out out.txt people.csv -o out.txt"),
+        format!("{tokenise} {ja} --mapping mapping.toml people.csv -o mapping.toml"),
+        format!("{tokenise} --schema schema.json people.csv -o schema.json"),
+        format!("{tokenise} {ja} --format uke -o receipts/jan.uke receipts"),
+        format!("{tokenise} {ja} --format kaigo --names ledger.csv -o ledger.csv people.csv"),
+        format!("{} {ja} people.csv -o ours.site-key", tokenise.replace(" --site-key site.key", "")),
+        format!("{} {ja} people.csv -o new.site-key", tokenise.replace(" --site-key site.key", "")),
+        format!("report {ja} --force --html people.csv people.csv"),
+        format!("report {ja} --force --secret linkage.secret --html linkage.secret people.csv"),
+        format!("tune {ja} --force --id-column id --left people.csv --right people.csv --gold gold.csv -o gold.csv"),
+        format!("tune {ja} --force --id-column id --left people.csv --right people.csv --gold gold.csv -o people.csv"),
+        format!("map {ja} --guess people.csv -o taken.toml"),
+    ] {
+        let run = site.run(&line);
+        assert!(run.code() == 1 && run.stderr().contains("hint: "), "{line}: {}", run.stderr());
+        let why = match &line {
+            line if line.contains(".site-key") => "the site key would have the same name",
+            line if line.contains("taken.toml") => "there is a file of this name",
+            _ => "the command itself reads this file",
+        };
+        assert!(run.stderr().contains(why), "{line}: {}", run.stderr());
+        assert!(contents() == before && site.files() == names, "{line}");
+    }
 }
 
 #[test]

@@ -191,13 +191,13 @@ pub fn changes(kind: FieldKind, raw: &str) -> Changes {
     }
     raw.chars().for_each(|c| common(c, &mut changes));
     match kind {
-        FieldKind::Kana => text::for_each(raw, |c| in_kana(c, &mut changes)),
+        FieldKind::Kana | FieldKind::KanaSorted => text::for_each(raw, |c| in_kana(c, &mut changes)),
         FieldKind::KanaUnlengthened | FieldKind::KanaUnvoiced => {
             text::for_each(raw, |c| in_kana(c, &mut changes));
             in_form(kind, raw, &canonical, &mut changes);
         }
         FieldKind::Kanji => text::for_each(raw, |c| in_kanji(c, &mut changes)),
-        FieldKind::Latin => in_latin(raw, &mut changes),
+        FieldKind::Latin | FieldKind::LatinSorted => in_latin(raw, &mut changes),
         FieldKind::Date => changes.one_if(folded(raw) != canonical, Change::DateForm),
         FieldKind::Sex => changes.one_if(folded(raw) != canonical, Change::Code),
         FieldKind::InsuredSymbol | FieldKind::InsuredNumber => in_symbol(raw, &mut changes),
@@ -392,8 +392,8 @@ mod tests {
         #[test]
         fn a_value_has_changes_when_and_only_when_it_comes_out_as_another(
             kind in prop::sample::select(vec![
-                FieldKind::Kana, FieldKind::KanaUnlengthened, FieldKind::KanaUnvoiced, FieldKind::Kanji, FieldKind::Latin,
-                FieldKind::Date, FieldKind::Sex,
+                FieldKind::Kana, FieldKind::KanaUnlengthened, FieldKind::KanaUnvoiced, FieldKind::KanaSorted,
+                FieldKind::Kanji, FieldKind::Latin, FieldKind::LatinSorted, FieldKind::Date, FieldKind::Sex,
                 FieldKind::PostalCode, FieldKind::Digits, FieldKind::InsurerNumber, FieldKind::InsuredSymbol,
                 FieldKind::InsuredNumber, FieldKind::InsuredBranch, FieldKind::FacilityCode, FieldKind::ChartNumber,
             ]),

@@ -17,6 +17,7 @@ mod script;
 mod sex;
 mod text;
 mod variants;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -90,8 +91,10 @@ fn dispatch(kind: FieldKind, raw: &str, out: &mut String) -> Result<Outcome, Rul
         FieldKind::Kana => kana::normalise(raw, out),
         FieldKind::KanaUnlengthened => kana::normalise_unlengthened(raw, out),
         FieldKind::KanaUnvoiced => kana::normalise_unvoiced(raw, out),
+        FieldKind::KanaSorted => words::normalise_kana(raw, out),
         FieldKind::Kanji => kanji::normalise(raw, out),
         FieldKind::Latin => latin::normalise(raw, out),
+        FieldKind::LatinSorted => words::normalise_latin(raw, out),
         FieldKind::Date => date::normalise(raw, out),
         FieldKind::Sex => sex::normalise(raw, out),
         FieldKind::PostalCode => numbers::postal_code(raw, out),

@@ -83,10 +83,14 @@ pub enum FieldKind {
     KanaUnlengthened,
     /// The same without the marks of voiced sounds (form C of the specification).
     KanaUnvoiced,
+    /// A whole name in kana, its words in an order of their own.
+    KanaSorted,
     /// A name or part of a name in kanji.
     Kanji,
     /// A name or other text in Latin letters.
     Latin,
+    /// A whole name in Latin letters, its words in an order of their own.
+    LatinSorted,
     /// A calendar date; normalised to `YYYYMMDD`.
     Date,
     /// The administrative sex; normalised to `1` or `2`.
@@ -425,8 +429,10 @@ impl fmt::Display for FieldKind {
             Self::Kana => "kana",
             Self::KanaUnlengthened => "kana-unlengthened",
             Self::KanaUnvoiced => "kana-unvoiced",
+            Self::KanaSorted => "kana-sorted",
             Self::Kanji => "kanji",
             Self::Latin => "latin",
+            Self::LatinSorted => "latin-sorted",
             Self::Date => "date",
             Self::Sex => "sex",
             Self::PostalCode => "postal-code",

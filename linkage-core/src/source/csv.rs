@@ -5,20 +5,14 @@
 
 use std::io::Read;
 
-use csv::{ByteRecord, ReaderBuilder};
+use csv::ByteRecord;
 
 use super::column_names::is_header;
-use super::limited::Limited;
 use super::person::check_map;
-use super::shape::Shaped;
+use super::rows::CsvRows;
+use super::shape::Shaping;
 use super::{Encoding, RawBatch, Source, ValueShape};
 use crate::error::SourceError;
-
-/// The longest row in bytes. A longer one is a quotation mark that was never closed, which would swallow the file.
-const MAX_ROW_BYTES: usize = 1 << 20;
-
-/// The most line ends inside one row, for the same reason.
-const MAX_ROW_LINES: usize = 64;
 
 /// Which columns of a file hold which fields of a schema.
 #[derive(Debug, Clone, Default)]
@@ -57,7 +51,7 @@ impl Default for CsvShape {
 
 /// A CSV file, read row by row. The header is row 1, the first record row 2; empty lines are not counted.
 pub struct CsvSource<R> {
-    reader: csv::Reader<Limited<R>>,
+    rows: CsvRows<R>,
     encoding: Encoding,
     id: Option<usize>,
     columns: Vec<Option<usize>>,
@@ -66,9 +60,7 @@ pub struct CsvSource<R> {
     row: u64,
     /// The first record of a file without a header has been read to learn its width, and is still to be used.
     held: bool,
-    /// Per field; `None` when all values are taken as they are, which is quicker.
-    shapes: Option<Vec<ValueShape>>,
-    missing: Vec<Vec<u8>>,
+    shaping: Option<Shaping>,
 }
 
 impl<R: Read> CsvSource<R> {
@@ -85,12 +77,10 @@ impl<R: Read> CsvSource<R> {
     /// # Errors
     /// As [`CsvSource::open`].
     pub fn open_shaped(reader: R, layout: &CsvLayout, shape: &CsvShape) -> Result<Self, SourceError> {
-        let mut reader = rows(reader, shape.delimiter);
+        let mut rows = CsvRows::new(reader, shape.delimiter);
         let mut record = ByteRecord::new();
-        let mut row = 0;
-        while row <= shape.skip_rows {
-            row += 1;
-            if !read(&mut reader, &mut record, row)? {
+        for _ in 0..=shape.skip_rows {
+            if !rows.read(&mut record)? {
                 return Err(SourceError::Empty);
             }
         }
@@ -99,36 +89,17 @@ impl<R: Read> CsvSource<R> {
             false => Header::new((1..=record.len()).map(|position| position.to_string()).collect()),
         };
         let (id, columns) = header.find(layout)?;
-        let shape_of = |field: &String| {
-            shape.values.iter().find(|(named, _)| named == field).map_or(ValueShape::default(), |(_, shape)| *shape)
-        };
-        let plain = shape.values.is_empty() && shape.missing.is_empty();
         Ok(Self {
-            reader,
+            row: if shape.header { rows.row() } else { rows.row() - 1 },
+            rows,
             encoding: layout.encoding,
             id,
             columns,
             width: record.len(),
             record,
-            row: if shape.header { row } else { row - 1 },
             held: !shape.header,
-            shapes: (!plain).then(|| layout.fields.iter().map(shape_of).collect()),
-            missing: shape.missing.iter().map(|mark| layout.encoding.encode(mark.trim())).collect(),
+            shaping: Shaping::new(layout, shape),
         })
-    }
-
-    /// Adds the current record to a batch, shaped.
-    fn push_shaped(&self, shapes: &[ValueShape], batch: &mut RawBatch) {
-        let (record, missing) = (&self.record, &self.missing);
-        let is_missing = |value: &[u8]| missing.iter().any(|mark| mark == value.trim_ascii());
-        let values: Vec<Shaped<'_>> = (self.columns.iter().zip(shapes))
-            .map(|(column, shape)| match column.map_or(&[][..], |column| &record[column]) {
-                value if is_missing(value) => Shaped::Piece(&[]),
-                value => shape.apply(self.encoding, value),
-            })
-            .collect();
-        let id = self.id.map(|column| &record[column]);
-        batch.push(self.row, id.into_iter().chain(values.iter().map(AsRef::as_ref)));
     }
 }
 
@@ -144,7 +115,7 @@ impl<R: Read> Source for CsvSource<R> {
     fn fill_batch(&mut self, batch: &mut RawBatch, rows: usize) -> Result<bool, SourceError> {
         let mut read_any = false;
         while batch.len() + batch.malformed_rows().len() < rows {
-            if !std::mem::take(&mut self.held) && !read(&mut self.reader, &mut self.record, self.row + 1)? {
+            if !std::mem::take(&mut self.held) && !self.rows.read(&mut self.record)? {
                 break;
             }
             read_any = true;
@@ -153,43 +124,16 @@ impl<R: Read> Source for CsvSource<R> {
                 batch.push_malformed(self.row);
                 continue;
             }
-            if let Some(shapes) = &self.shapes {
-                self.push_shaped(shapes, batch);
-                continue;
-            }
             let record = &self.record;
-            let id = self.id.map(|column| &record[column]);
+            let id = self.id.map(|column| &record[column]).into_iter();
             let values = self.columns.iter().map(|column| column.map_or(&[][..], |column| &record[column]));
-            batch.push(self.row, id.into_iter().chain(values));
+            match &self.shaping {
+                None => batch.push(self.row, id.chain(values)),
+                Some(shaping) => batch.push(self.row, id.chain(shaping.apply(values).iter().map(AsRef::as_ref))),
+            }
         }
         Ok(read_any)
     }
-}
-
-/// A reader of records of any width.
-pub(super) fn rows<R: Read>(reader: R, delimiter: u8) -> csv::Reader<Limited<R>> {
-    let limited = Limited { inner: reader, budget: MAX_ROW_BYTES };
-    let mut builder = ReaderBuilder::new();
-    builder.has_headers(false).flexible(true).delimiter(delimiter).buffer_capacity(1 << 16).from_reader(limited)
-}
-
-/// Reads one record, which may not be longer than a row can be.
-pub(super) fn read<R: Read>(
-    reader: &mut csv::Reader<Limited<R>>,
-    record: &mut ByteRecord,
-    row: u64,
-) -> Result<bool, SourceError> {
-    reader.get_mut().budget = MAX_ROW_BYTES;
-    let more = reader.read_byte_record(record).map_err(|error| match error.into_kind() {
-        csv::ErrorKind::Io(source) if reader.get_ref().budget > 0 => SourceError::Io { row, source },
-        // The other kinds come from options that are not used here: UTF-8 checks, equal lengths, serde.
-        _ => SourceError::RowTooLong { row },
-    })?;
-    let row_bytes = record.as_slice();
-    if row_bytes.len() > MAX_ROW_LINES && row_bytes.iter().filter(|&&byte| byte == b'\n').count() > MAX_ROW_LINES {
-        return Err(SourceError::RowTooLong { row });
-    }
-    Ok(more)
 }
 
 /// The decoded names of the columns.

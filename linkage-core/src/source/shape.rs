@@ -2,7 +2,7 @@
 //!
 //! All of it works on bytes that are not decoded yet, so that decoding stays part of the parallel work.
 
-use super::Encoding;
+use super::{CsvLayout, CsvShape, Encoding};
 
 /// Which part of a column's value a field takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -66,6 +66,38 @@ impl ValueShape {
             Some(date) => Shaped::Date(date),
             None => Shaped::Piece(value),
         }
+    }
+}
+
+/// What a mapping does to the values of every row.
+pub(super) struct Shaping {
+    encoding: Encoding,
+    shapes: Vec<ValueShape>,
+    missing: Vec<Vec<u8>>,
+}
+
+impl Shaping {
+    /// What is to be done; `None` when all values are taken as they are, which is quicker.
+    pub(super) fn new(layout: &CsvLayout, shape: &CsvShape) -> Option<Self> {
+        let of = |field: &String| {
+            shape.values.iter().find(|(named, _)| named == field).map_or(ValueShape::default(), |(_, shape)| *shape)
+        };
+        let plain = shape.values.is_empty() && shape.missing.is_empty();
+        (!plain).then(|| Self {
+            encoding: layout.encoding,
+            shapes: layout.fields.iter().map(of).collect(),
+            missing: shape.missing.iter().map(|mark| layout.encoding.encode(mark.trim())).collect(),
+        })
+    }
+
+    /// The values of a row, in the order of the fields.
+    pub(super) fn apply<'a>(&self, values: impl Iterator<Item = &'a [u8]>) -> Vec<Shaped<'a>> {
+        let is_missing = |value: &[u8]| self.missing.iter().any(|mark| mark == value.trim_ascii());
+        let shaped = values.zip(&self.shapes).map(|(value, shape)| match value {
+            value if is_missing(value) => Shaped::Piece(&[]),
+            value => shape.apply(self.encoding, value),
+        });
+        shaped.collect()
     }
 }
 

@@ -97,6 +97,11 @@ impl BlockedDiceJoinExec {
         })
     }
 
+    /// Segments of each CLK, over which pairs are scored; 1 when CLKs are composite.
+    pub fn segments(&self) -> usize {
+        self.layout.segments
+    }
+
     /// The CLK columns of the left and the right input.
     pub fn clks(&self) -> (usize, usize) {
         self.clks

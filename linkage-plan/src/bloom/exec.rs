@@ -63,6 +63,11 @@ impl BloomSemiExec {
         let metrics = ExecutionPlanMetricsSet::new();
         Ok(Self { keys, key, probe, probe_key, built: Arc::default(), metrics })
     }
+
+    /// The key's column of either input: of the keys, and of the rows that are probed.
+    pub fn columns(&self) -> [usize; 2] {
+        [self.key, self.probe_key]
+    }
 }
 
 impl fmt::Debug for BloomSemiExec {

@@ -40,6 +40,13 @@ pub struct RowOrder {
     pub left_first: bool,
 }
 
+impl RowOrder {
+    /// The same order when the inputs have changed places.
+    pub(super) fn turned(self) -> Self {
+        Self { left: self.right, right: self.left, left_first: !self.left_first }
+    }
+}
+
 /// The left side, collected once and awaited by every partition.
 ///
 /// A shared future and not a cell that the first partition fills: when the partition that polls it is dropped, another
@@ -70,7 +77,7 @@ struct BuildSlot {
 ///
 /// **Order and cancelling.** Pairs come in no particular order. About every millisecond a partition yields to the
 /// runtime, so a dropped stream stops within a few milliseconds. A batch that is not full is handed on when it is 50 ms
-/// old or its right batch is done.
+/// old or its right batch is done; one of best pairs when its right batch is done.
 pub struct DiceJoinExec {
     left: Arc<dyn ExecutionPlan>,
     right: Arc<dyn ExecutionPlan>,
@@ -80,6 +87,7 @@ pub struct DiceJoinExec {
     threshold: DiceThreshold,
     output: Arc<[OutputColumn]>,
     order: Option<RowOrder>,
+    best: Option<u32>,
     kernel: Kernel,
     build: Mutex<BuildSlot>,
     metrics: ExecutionPlanMetricsSet,
@@ -118,6 +126,7 @@ impl DiceJoinExec {
             threshold,
             output: output.into(),
             order: None,
+            best: None,
             kernel,
             build: Mutex::default(),
             metrics: ExecutionPlanMetricsSet::new(),
@@ -137,6 +146,17 @@ impl DiceJoinExec {
             }
         }
         Ok(Self { order: Some(order), ..self })
+    }
+
+    /// The same join, of which each right row's best pairs alone are wanted, and all that are as good as the last of them.
+    #[must_use]
+    pub fn with_best(self, best: Option<u32>) -> Self {
+        Self { best, ..self }
+    }
+
+    /// How many pairs of each right row are wanted; none when all are.
+    pub fn best(&self) -> Option<u32> {
+        self.best
     }
 
     /// Which of two rows must come first; none when it does not matter.
@@ -172,7 +192,8 @@ impl DiceJoinExec {
         output: Vec<OutputColumn>,
     ) -> Result<Self> {
         let clks = (self.left_clk, self.right_clk);
-        Ok(Self { order: self.order, ..Self::try_new(left, right, clks, self.threshold, output, self.kernel)? })
+        let same = Self::try_new(left, right, clks, self.threshold, output, self.kernel)?;
+        Ok(Self { order: self.order, best: self.best, ..same })
     }
 
     /// The future that collects the left side, made by the first partition that asks.
@@ -228,9 +249,10 @@ impl DisplayAs for DiceJoinExec {
             let (left, right) = (left.field(order.left).name(), right.field(order.right).name());
             format!(", left.{left} {} right.{right}", if order.left_first { '<' } else { '>' })
         });
+        let best = self.best.map_or_else(String::new, |best| format!(", best {best} of each right row"));
         write!(
             f,
-            "DiceJoinExec: dice({left_clk}, {right_clk}){} >= {}{order}, kernel={}, output=[{}]",
+            "DiceJoinExec: dice({left_clk}, {right_clk}){} >= {}{order}{best}, kernel={}, output=[{}]",
             self.layout,
             self.threshold,
             self.kernel.name(),
@@ -294,6 +316,7 @@ impl ExecutionPlan for DiceJoinExec {
             writer: Writer::new(&self.output, self.schema()),
             clk: (self.right_clk, self.layout),
             order: self.order,
+            best: self.best,
             threshold: self.threshold,
             kernel: self.kernel,
             batch_size: context.session_config().batch_size(),

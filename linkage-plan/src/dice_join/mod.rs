@@ -2,10 +2,13 @@
 //!
 //! [`DiceJoinRule`] recognises an inner join on `dice(l.clk, r.clk) >= t` in the optimised logical plan and puts a
 //! [`DiceJoinNode`] in its place; [`DiceJoinPlanner`] plans the node as a [`DiceJoinExec`]. What the rule does not
-//! handle stays as it is, and the plain function runs; [`Declined`] says why.
+//! handle stays as it is, and the plain function runs; [`Declined`] says why. [`BestPairsRule`] lets the join keep each
+//! row's best pairs when a window above wants no others.
 
+mod best;
 mod blocks;
 mod build;
+mod cut;
 mod exec;
 pub(crate) mod metrics;
 mod node;
@@ -14,9 +17,10 @@ mod planner;
 mod rule;
 mod stream;
 
+pub use best::BestPairsRule;
 pub(crate) use build::slice_bytes;
 pub use exec::{DiceJoinExec, RowOrder};
-pub use node::{DiceJoinNode, NodeOrder};
+pub use node::{BestOf, DiceJoinNode, NodeOrder};
 pub use output::{OutputColumn, Source};
 pub use planner::DiceJoinPlanner;
 pub(crate) use planner::LinkQueryPlanner;

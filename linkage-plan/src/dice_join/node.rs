@@ -23,6 +23,15 @@ pub struct NodeOrder {
     pub left_first: bool,
 }
 
+/// How many pairs of each row are asked for: the best, and all that are as good as the last of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BestOf {
+    /// How many.
+    pub pairs: u32,
+    /// Whether of each left row; if not, of each right row.
+    pub left: bool,
+}
+
 /// All pairs of `left` and `right` whose CLKs reach the threshold.
 ///
 /// Output: the left columns, the right columns, and the score (Float64, declared nullable as `dice()` is).
@@ -36,6 +45,7 @@ pub struct DiceJoinNode {
     pub(super) order: Option<NodeOrder>,
     /// Columns of the left and of the right input that must be equal, and not null.
     pub(super) keys: Vec<(Column, Column)>,
+    pub(super) best: Option<BestOf>,
     schema: DFSchemaRef,
 }
 
@@ -54,7 +64,7 @@ impl DiceJoinNode {
         let score = Field::new(SCORE, DataType::Float64, true);
         let score = DFSchema::from_unqualified_fields(vec![score].into(), HashMap::new())?;
         let schema = Arc::new(left.schema().join(right.schema())?.join(&score)?);
-        Ok(Self { left, right, left_clk, right_clk, threshold, order: None, keys: Vec::new(), schema })
+        Ok(Self { left, right, left_clk, right_clk, threshold, order: None, keys: Vec::new(), best: None, schema })
     }
 
     /// The same join, of rows in this order alone.
@@ -67,6 +77,17 @@ impl DiceJoinNode {
     #[must_use]
     pub fn with_keys(self, keys: Vec<(Column, Column)>) -> Self {
         Self { keys, ..self }
+    }
+
+    /// The same join, of which no more than the best pairs of each row are asked for. Not together with keys.
+    #[must_use]
+    pub fn with_best(self, best: Option<BestOf>) -> Self {
+        Self { best, ..self }
+    }
+
+    /// How many pairs of each row are asked for; none when all are.
+    pub fn best(&self) -> Option<BestOf> {
+        self.best
     }
 
     /// The columns in which rows must be equal.
@@ -122,8 +143,11 @@ impl UserDefinedLogicalNodeCore for DiceJoinNode {
         for (left, right) in &self.keys {
             write!(f, ", {left} = {right}")?;
         }
-        match &self.order {
-            Some(order) => write!(f, ", {} {} {}", order.left, if order.left_first { '<' } else { '>' }, order.right),
+        if let Some(order) = &self.order {
+            write!(f, ", {} {} {}", order.left, if order.left_first { '<' } else { '>' }, order.right)?;
+        }
+        match self.best {
+            Some(best) => write!(f, ", best {} of each {} row", best.pairs, if best.left { "left" } else { "right" }),
             None => Ok(()),
         }
     }
@@ -143,7 +167,7 @@ impl UserDefinedLogicalNodeCore for DiceJoinNode {
             return internal_err!("a Dice join keeps its columns");
         }
         let node = Self::try_new(left.clone(), right.clone(), left_clk, right_clk, self.threshold)?;
-        Ok(node.with_order(order).with_keys(keys))
+        Ok(node.with_order(order).with_keys(keys).with_best(self.best))
     }
 
     /// Which columns each side must bring, so that the others are never read.

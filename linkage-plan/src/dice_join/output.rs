@@ -27,6 +27,15 @@ pub enum Source {
 }
 
 impl Source {
+    /// The same column when the inputs have changed places.
+    pub(super) fn turned(self) -> Self {
+        match self {
+            Self::Left(at) => Self::Right(at),
+            Self::Right(at) => Self::Left(at),
+            Self::Score => Self::Score,
+        }
+    }
+
     fn left(self) -> Option<usize> {
         match self {
             Self::Left(at) => Some(at),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::catalog::Session;
-use datafusion::common::{Result, internal_err};
+use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::execution::context::QueryPlanner;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
@@ -45,7 +45,7 @@ impl ExtensionPlanner for DiceJoinPlanner {
         let left_columns = left_schema.fields().iter().enumerate().map(|(at, field)| (Source::Left(at), field.name()));
         let right_columns =
             right_schema.fields().iter().enumerate().map(|(at, field)| (Source::Right(at), field.name()));
-        let output = left_columns
+        let mut output: Vec<OutputColumn> = left_columns
             .chain(right_columns)
             .map(|(source, name)| OutputColumn { source, name: name.clone() })
             .chain([OutputColumn { source: Source::Score, name: SCORE.to_owned() }])
@@ -67,16 +67,25 @@ impl ExtensionPlanner for DiceJoinPlanner {
             let exec = BlockedDiceJoinExec::try_new(left, right, clks, keys, node.threshold, output, kernel)?;
             return Ok(Some(Arc::new(exec)));
         }
-        let exec = DiceJoinExec::try_new(left, right, clks, node.threshold, output, kernel)?;
-        let exec = match &node.order {
-            Some(order) => exec.with_order(RowOrder {
-                left: left_schema.index_of_column(&order.left)?,
-                right: right_schema.index_of_column(&order.right)?,
-                left_first: order.left_first,
-            })?,
-            None => exec,
+        let order = node.order.as_ref().map(|order| {
+            let (left, right) =
+                (left_schema.index_of_column(&order.left)?, right_schema.index_of_column(&order.right)?);
+            Ok::<_, DataFusionError>(RowOrder { left, right, left_first: order.left_first })
+        });
+        let order = order.transpose()?;
+        // The best pairs of a row are known when it was compared with all rows of the other side: it must stream.
+        let turned = node.best.is_some_and(|best| best.left);
+        let (left, right, clks, order) = if turned {
+            output.iter_mut().for_each(|column| column.source = column.source.turned());
+            (right, left, (clks.1, clks.0), order.map(RowOrder::turned))
+        } else {
+            (left, right, clks, order)
         };
-        Ok(Some(Arc::new(exec)))
+        let mut exec = DiceJoinExec::try_new(left, right, clks, node.threshold, output, kernel)?;
+        if let Some(order) = order {
+            exec = exec.with_order(order)?;
+        }
+        Ok(Some(Arc::new(exec.with_best(node.best.map(|best| best.pairs)))))
     }
 }
 

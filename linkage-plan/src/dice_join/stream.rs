@@ -15,6 +15,7 @@ use linkage_core::dice::{ClkBlock, DiceThreshold, Kernel, Match, search};
 
 use super::blocks::BLOCK_ROWS;
 use super::build::{BuildSide, ORDER_TILE, row_numbers};
+use super::cut::Cut;
 use super::exec::{RowOrder, SharedBuild};
 use super::metrics::DiceJoinMetrics;
 use super::output::Writer;
@@ -35,6 +36,8 @@ pub(super) struct Probing {
     /// The CLK's column in the right input, and its layout.
     pub(super) clk: (usize, ClkLayout),
     pub(super) order: Option<RowOrder>,
+    /// How many pairs of each right row are wanted, and all that are as good; none when all are.
+    pub(super) best: Option<u32>,
     pub(super) threshold: DiceThreshold,
     pub(super) kernel: Kernel,
     pub(super) batch_size: usize,
@@ -79,6 +82,8 @@ struct Current {
     row: usize,
     /// Pairs found and not yet handed on; `left` counts from the start of the left side.
     pending: Vec<Match>,
+    /// What is kept of these; none when all are.
+    cut: Option<Cut>,
     since: Instant,
 }
 
@@ -94,13 +99,19 @@ impl Probe {
             };
             let done = loop {
                 let done = current.left_block == self.build.blocks.len();
-                let waited = !current.pending.is_empty() && current.since.elapsed() >= PATIENCE;
-                if done || waited || current.pending.len() >= self.probing.batch_size {
+                // Which pairs are the best is known when the batch is done.
+                let waited = current.cut.is_none()
+                    && !current.pending.is_empty()
+                    && (current.since.elapsed() >= PATIENCE || current.pending.len() >= self.probing.batch_size);
+                if done || waited {
                     break done;
                 }
                 self.step(&mut current)?;
                 tokio::task::yield_now().await;
             };
+            if done && let Some(cut) = current.cut.take() {
+                cut.all(&mut current.pending);
+            }
             let batch = if current.pending.is_empty() { None } else { Some(self.hand_on(&mut current)?) };
             if !done || !current.pending.is_empty() {
                 self.current = Some(current);
@@ -127,7 +138,9 @@ impl Probe {
             }
             None => None,
         };
-        Ok(Current { batch, block, numbers, left_block: 0, row: 0, pending: Vec::new(), since: Instant::now() })
+        let cut = self.probing.best.map(|pairs| Cut::new(pairs, batch.num_rows()));
+        let (pending, since) = (Vec::new(), Instant::now());
+        Ok(Current { batch, block, numbers, left_block: 0, row: 0, pending, cut, since })
     }
 
     /// Compares some left rows of one block with the whole right batch.
@@ -176,6 +189,9 @@ impl Probe {
             current.pending.truncate(kept);
         }
         metrics.pairs_kept.add(current.pending.len() - found);
+        if let Some(cut) = &mut current.cut {
+            cut.when_many(&mut current.pending);
+        }
         if found == 0 {
             current.since = began;
         }

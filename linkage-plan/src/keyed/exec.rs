@@ -145,6 +145,21 @@ impl KeyedJoinExec {
         })
     }
 
+    /// The pairs' columns of left and right row numbers.
+    pub fn pairs(&self) -> [usize; 2] {
+        self.pairs
+    }
+
+    /// The columns of the left and the right side.
+    pub fn columns(&self) -> [SideColumns; 2] {
+        self.columns
+    }
+
+    /// What is asked for.
+    pub fn settings(&self) -> KeyedSettings {
+        self.settings
+    }
+
     /// What was done so far; `None` before the sample is drawn.
     pub fn report(&self) -> Option<KeyedReport> {
         let sides = self.sides.get()?;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use datafusion::common::stats::Precision;
 use datafusion::common::{Column, TableReference};
 use datafusion::execution::memory_pool::MemoryLimit;
-use datafusion::logical_expr::{Extension, LogicalPlan, col, lit};
+use datafusion::logical_expr::{Extension, LogicalPlan, col};
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::prelude::{DataFrame, SessionContext};
 
 use super::LinkOptions;
 use super::keyed;
-use super::plan::{Stages, plan, stages};
+use super::plan::{Stages, plan, stages, whole};
 use crate::dice_join::SCORE;
 use crate::error::PlanError;
 use crate::layout::ClkLayout;
@@ -97,7 +97,7 @@ pub(crate) async fn choose(
         return Ok(Choice { plan, why: format!("{ALL_PAIRS}\nstrategy: {why}") });
     };
     let names = (left, right);
-    let Stages { exact, left, right } = stages(context, left, right, options).await?;
+    let Stages { exact, rivals, left, right } = stages(context, left, right, options).await?;
     let layout = ClkLayout::of(left.schema().field_with_unqualified_name(CLK)?)?;
     if layout.segments > 1 {
         return Err(PlanError::Link {
@@ -118,13 +118,10 @@ pub(crate) async fn choose(
     )?;
     let similar = DataFrame::new(context.state(), LogicalPlan::Extension(Extension { node: Arc::new(node) }));
     let columns = ["left_row", "right_row"].map(col);
-    let similar = similar.select(columns.into_iter().chain([col(SCORE).alias("score"), lit(false).alias("exact")]))?;
-    let all = match exact {
-        Some(exact) => exact.union(similar)?,
-        None => similar,
-    };
+    let similar = similar.select(columns.into_iter().chain([col(SCORE).alias("score")]))?;
+    let plan = whole(exact, rivals, similar, options)?;
     let stage = "Dice stage: pairs that agree in a band, of the rows that the exact stage did not match";
-    Ok(Choice { plan: all.into_unoptimized_plan(), why: format!("{stage}\nstrategy: {why}") })
+    Ok(Choice { plan, why: format!("{stage}\nstrategy: {why}") })
 }
 
 /// What speaks for one strategy or the other.

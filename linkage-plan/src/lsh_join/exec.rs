@@ -113,6 +113,16 @@ impl LshJoinExec {
         })
     }
 
+    /// The columns of the left and the right input.
+    pub fn columns(&self) -> [SideColumns; 2] {
+        self.columns
+    }
+
+    /// What is asked for.
+    pub fn settings(&self) -> LshSettings {
+        self.settings
+    }
+
     /// What was done so far; `None` before the first band is through.
     pub fn report(&self) -> Option<LshReport> {
         *self.report.lock().unwrap_or_else(PoisonError::into_inner)

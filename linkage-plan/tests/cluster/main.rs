@@ -55,10 +55,7 @@ fn small_units() -> ClusterOptions {
 }
 
 fn options(threshold: &str, exact: &[&str]) -> LinkOptions {
-    LinkOptions {
-        threshold: threshold.parse().unwrap(),
-        exact_tokens: exact.iter().map(|name| (*name).into()).collect(),
-    }
+    LinkOptions::new(threshold.parse().unwrap(), exact.iter().map(|name| (*name).into()).collect())
 }
 
 fn sorted(candidates: Vec<Candidate>) -> Vec<(u32, u32, u64, bool)> {

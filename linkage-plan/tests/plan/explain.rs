@@ -70,7 +70,7 @@ fn an_equality_beside_it_is_a_dice_join_within_blocks() {
 
 #[test]
 fn a_link_shows_both_stages() {
-    let options = LinkOptions { threshold: "0.85".parse().unwrap(), exact_tokens: vec!["a".into(), "b".into()] };
+    let options = LinkOptions::new("0.85".parse().unwrap(), vec!["a".into(), "b".into()]);
     let text = runtime().block_on(tables().explain("ndb", "dpc", &options, false)).unwrap();
     expect![[r#"
         Link ndb with dpc: dice(clk, clk) >= 0.85, kernel …
@@ -114,7 +114,7 @@ fn a_link_shows_both_stages() {
 
 #[test]
 fn a_link_that_was_run_shows_the_counts_of_both_stages_and_no_token() {
-    let options = LinkOptions { threshold: "0.85".parse().unwrap(), exact_tokens: vec!["a".into()] };
+    let options = LinkOptions::new("0.85".parse().unwrap(), vec!["a".into()]);
     let text = runtime().block_on(tables().explain("ndb", "dpc", &options, true)).unwrap();
     let head: Vec<&str> = text.lines().take(3).collect();
     expect![[r#"

@@ -74,7 +74,7 @@ fn keyed(keys: Vec<String>) -> Strategy {
 
 fn options(exact: &[&str]) -> LinkOptions {
     let exact_tokens = exact.iter().map(|name| (*name).to_owned()).collect();
-    LinkOptions { threshold: "0.8".parse().unwrap(), exact_tokens }
+    LinkOptions::new("0.8".parse().unwrap(), exact_tokens)
 }
 
 fn agree(a: Option<u8>, b: Option<u8>) -> bool {

@@ -10,10 +10,7 @@ use proptest::prelude::*;
 use crate::support::{Draws, LONG, PLENTY, Row, drain, runtime, session, table};
 
 fn options(threshold: &str, exact: &[&str]) -> LinkOptions {
-    LinkOptions {
-        threshold: threshold.parse().unwrap(),
-        exact_tokens: exact.iter().map(|name| (*name).to_owned()).collect(),
-    }
+    LinkOptions::new(threshold.parse().unwrap(), exact.iter().map(|name| (*name).to_owned()).collect())
 }
 
 /// Pair → (score, exact).

@@ -39,10 +39,7 @@ fn tables(count: usize, memory_bytes: usize) -> LinkSession {
 }
 
 fn options(exact: &[&str]) -> LinkOptions {
-    LinkOptions {
-        threshold: "0.8".parse().unwrap(),
-        exact_tokens: exact.iter().map(|name| (*name).to_owned()).collect(),
-    }
+    LinkOptions::new("0.8".parse().unwrap(), exact.iter().map(|name| (*name).to_owned()).collect())
 }
 
 fn key(candidates: Vec<Candidate>) -> BTreeSet<(u32, u32, u64, bool)> {

@@ -49,7 +49,7 @@ fn tables(left: &[Row], right: &[Row], batch: usize, partitions: usize) -> LinkS
 
 fn options(threshold: &str, exact: &[&str]) -> LinkOptions {
     let exact_tokens = exact.iter().map(|name| (*name).to_owned()).collect();
-    LinkOptions { threshold: threshold.parse().unwrap(), exact_tokens }
+    LinkOptions::new(threshold.parse().unwrap(), exact_tokens)
 }
 
 proptest! {

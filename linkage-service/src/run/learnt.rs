@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use arrow::array::{Array, FixedSizeBinaryArray, RecordBatch};
+use arrow::array::{Array, FixedSizeBinaryArray, RecordBatch, UInt16Array};
 use linkage_core::classify::{
     self, CANDIDATES_PER_RECORD, Decision, Estimate, Link, Options, SegmentTable, Tables, count_frequencies, learn,
     search_floor,
@@ -33,7 +33,8 @@ impl Learner {
         let mut words = Vec::new();
         for batch in batches {
             let clks = batch.column_by_name("clk").and_then(|c| c.as_any().downcast_ref::<FixedSizeBinaryArray>());
-            let clks = clks.ok_or(LinkError::Internal)?;
+            let presence = batch.column_by_name("presence").and_then(|c| c.as_any().downcast_ref::<UInt16Array>());
+            let (clks, presence) = clks.zip(presence).ok_or(LinkError::Internal)?;
             if table.is_none() {
                 table = SegmentTable::new(clks.value_length() as usize, segments);
             }
@@ -41,7 +42,7 @@ impl Learner {
             for row in 0..clks.len() {
                 words.clear();
                 words.extend(clks.value(row).as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)));
-                table.push(&words);
+                table.push(&words, presence.value(row));
             }
         }
         self.tables.push(table.ok_or(LinkError::Internal)?);

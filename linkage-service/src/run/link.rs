@@ -176,7 +176,7 @@ impl Run<'_> {
         most: usize,
     ) -> Result<PairRecord, LinkError> {
         let (left, right) = (&left.database, &right.database);
-        let options = LinkOptions { threshold, exact_tokens: self.exact_tokens.clone() };
+        let options = LinkOptions::new(threshold, self.exact_tokens.clone());
         let (l, r) = (left.as_str(), right.as_str());
         let (plan, mut stream) = match &self.strategy {
             None => (self.session.explain(l, r, &options, false).await?, self.session.link(l, r, &options).await?),

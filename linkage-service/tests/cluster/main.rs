@@ -95,7 +95,7 @@ fn local(left: &[Row], right: &[Row]) -> LinkSession {
 }
 
 fn options() -> LinkOptions {
-    LinkOptions { threshold: "0.9".parse().unwrap(), exact_tokens: Vec::new() }
+    LinkOptions::new("0.9".parse().unwrap(), Vec::new())
 }
 
 fn sorted(candidates: Vec<Candidate>) -> Vec<(u32, u32, u64)> {
