@@ -16,7 +16,7 @@ use rayon::iter::{IntoParallelRefIterator, IntoParallelRefMutIterator, ParallelI
 use spill::Nameless;
 pub(crate) use spill::{Run, SpillKey, write_run};
 
-use crate::findings::Findings;
+use crate::findings::{Findings, Rows};
 use crate::work::WorkFolder;
 
 /// The record ref, then how old the row is, then its number: of the rows of one ref the newest comes first, and the
@@ -247,8 +247,8 @@ pub(crate) struct Remaining {
     pub(crate) records: u64,
     /// Bits set in their CLKs.
     pub(crate) bits_set: u64,
-    /// The numbers of the rows that went, for a newer or an earlier one of the same record ref.
-    pub(crate) duplicates: Vec<u64>,
+    /// The rows that went, for a newer or an earlier one of the same record ref: counted, for there may be as many as rows.
+    pub(crate) duplicates: Rows,
 }
 
 impl Remaining {
@@ -257,7 +257,7 @@ impl Remaining {
             self.records += 1;
             self.bits_set += u64::from(row.clk_ones());
         } else {
-            self.duplicates.push(row.row());
+            self.duplicates.add(row.row());
         }
     }
 }
@@ -294,10 +294,10 @@ impl<'a> Sorted<'a> {
             }
             remaining
         });
-        Ok(counted.reduce(Remaining::default, |mut all, mut more| {
+        Ok(counted.reduce(Remaining::default, |mut all, more| {
             all.records += more.records;
             all.bits_set += more.bits_set;
-            all.duplicates.append(&mut more.duplicates);
+            all.duplicates.append(&more.duplicates);
             all
         }))
     }
