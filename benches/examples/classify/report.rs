@@ -128,9 +128,9 @@ fn pairs(study: &Study, judged: &[Vec<Judged>], model: &Model) -> Pairs {
             }
         }
         if let Some(gold) = &gold {
-            let chances =
-                candidates().map(|c| (c, gold.probability(&run, number, c))).filter(|(c, p)| c.exact || *p >= 0.5);
-            gold_links.extend(chances.map(linked));
+            let judged = gold.judge(&run, number);
+            let chances = candidates().zip(judged.iter().map(|j| f64::from(j.probability)));
+            gold_links.extend(chances.filter(|(c, p)| c.exact || *p >= model.cut()).map(linked));
         }
         truth.extend(matched.into_iter().map(|(a, b)| (a + from[0], b + from[1])));
         from = [from[0] + study.cut[found.left].rows() as u32, from[1] + study.cut[found.right].rows() as u32];

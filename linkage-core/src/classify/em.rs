@@ -113,13 +113,6 @@ pub(super) fn learn(observed: &Observed, background: &Background, frequencies: &
     (weights, matches)
 }
 
-/// Counts weights among pairs that are known to be true: all that were observed.
-pub(super) fn count(observed: &Observed, background: &Background, frequencies: &Frequencies) -> Weights {
-    let certain = vec![1.0; observed.patterns.len()];
-    let m = agreement(observed, &certain, background.levels.len());
-    weigh(&m, observed, &certain, background, frequencies)
-}
-
 fn expect(observed: &Observed, weights: &Weights, matches: &[f64]) -> Vec<f64> {
     observed
         .patterns

@@ -1,18 +1,22 @@
 //! Learning from a gold sample: pairs that somebody has looked at.
 
-use super::background::{self, Draw};
-use super::em::{self, Observed, Weights};
+use std::collections::HashMap;
+
+use super::background::Draw;
 use super::estimate::Estimate;
-use super::measure::Measure;
-use super::model::Options;
+use super::model::{Judged, Model, Options, learn};
 use super::segments::Frequencies;
 use super::{Candidate, Tables};
 
 /// Samples drawn again, for the interval of the threshold.
 const SAMPLES: u64 = 200;
 const ROUNDS: usize = 50;
-/// What the slope of the chance is drawn towards nothing by, so that a sample without overlap has a finite one.
-const SLOPE_VARIANCE: f64 = 100.0;
+/// How far the sample may easily move the log-odds up or down: a factor of e in the odds.
+const SHIFT_VARIANCE: f64 = 1.0;
+/// How far it may easily stretch them.
+const STRETCH_VARIANCE: f64 = 0.25;
+/// Chances nearer to 0 or 1 are taken to be as near as this, on the logit scale: one label must not weigh more than all.
+const MOST: f64 = 12.0;
 
 /// A candidate, and whether it is one person.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,27 +29,32 @@ pub struct GoldPair {
     pub matched: bool,
 }
 
-/// What a gold sample taught.
-#[derive(Debug, Clone, PartialEq)]
+/// What was learnt without truth, corrected by a gold sample.
+#[derive(Debug, Clone)]
 pub struct GoldModel {
-    measure: Measure,
+    model: Model,
     line: Line,
-    /// The value from which a pair is more likely one person than not, with the interval over samples drawn again.
+    /// The chance without the sample from which a pair is more likely one person than not, with the interval over samples
+    /// drawn again: 0.5 when the sample agrees.
     pub threshold: Estimate,
 }
 
-/// log-odds = a + b·value.
+/// What log-odds become: a + b·log-odds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Line {
     a: f64,
     b: f64,
 }
 
-/// Learns from a gold sample: m is counted among its matches, u by chance as without a sample; a logistic regression of
-/// the labels on the value gives the chance. The sample must be drawn from the candidates at random, or its chances are
-/// those of another population.
+/// Learns without truth, and then lets a gold sample correct the chances: log-odds = a + b·log-odds, by logistic
+/// regression with a and b drawn towards 0 and 1.
 ///
-/// `None` when it lacks matches, or pairs that are none.
+/// Of a few hundred candidates drawn at random a handful are matches. Weights counted from those are worse than weights
+/// from all pairs that are each other's best; but the labels tell whether the chances are right. So a sample that is small
+/// changes little, and a larger one as much as it must. It must be drawn from the candidates at random, or its chances are
+/// those of another population. Pairs that are no candidates are passed over.
+///
+/// `None` when the sample lacks matches, or pairs that are none.
 #[must_use]
 pub fn learn_from_gold(
     tables: &Tables<'_>,
@@ -53,23 +62,20 @@ pub fn learn_from_gold(
     gold: &[GoldPair],
     options: &Options,
 ) -> Option<GoldModel> {
-    if gold.iter().all(|pair| pair.matched) || gold.iter().all(|pair| !pair.matched) {
+    let labels: HashMap<(usize, u32, u32), bool> =
+        gold.iter().map(|pair| ((pair.link, pair.candidate.left, pair.candidate.right), pair.matched)).collect();
+    if labels.values().all(|matched| *matched) || labels.values().all(|matched| !*matched) {
         return None;
     }
-    let measure = if tables.segments() < 2 {
-        Measure::composite(tables)
-    } else {
-        let mut likely: Vec<Vec<u32>> = tables.links.iter().map(|link| vec![u32::MAX; tables.rows(link)[0]]).collect();
-        for pair in gold.iter().filter(|pair| pair.matched) {
-            likely[pair.link][pair.candidate.left as usize] = pair.candidate.right;
-        }
-        let background = background::measure(tables, frequencies, &likely, options.seed);
-        let matches = gold.iter().filter(|pair| pair.matched).map(|pair| (pair.link, pair.candidate.pattern, true));
-        let comparisons = tables.links.iter().map(|link| tables.comparisons(link)).collect();
-        Measure::Segments(em::count(&Observed::count(matches, comparisons), &background, frequencies))
-    };
-    let points: Vec<(f64, bool)> =
-        gold.iter().map(|pair| (measure.value(tables, pair.link, &pair.candidate), pair.matched)).collect();
+    let model = learn(tables, frequencies, options);
+    let mut points = Vec::new();
+    for (number, link) in tables.links.iter().enumerate() {
+        let judged = model.judge(tables, number);
+        points.extend(link.candidates.iter().zip(&judged).filter_map(|(candidate, judged)| {
+            let matched = labels.get(&(number, candidate.left, candidate.right))?;
+            Some((logit(judged.probability.into()), *matched))
+        }));
+    }
     let line = Line::fit(&points);
     let mut thresholds: Vec<f64> = (0..SAMPLES)
         .map(|sample| {
@@ -77,58 +83,48 @@ pub fn learn_from_gold(
             let again: Vec<(f64, bool)> = points.iter().map(|_| points[draw.below(points.len()) as usize]).collect();
             Line::fit(&again).threshold()
         })
-        .filter(|threshold| threshold.is_finite())
         .collect();
     thresholds.sort_unstable_by(f64::total_cmp);
-    let at = |share: f64| thresholds.get((share * thresholds.len() as f64) as usize).copied();
+    let at = |share: f64| thresholds[((share * thresholds.len() as f64) as usize).min(thresholds.len() - 1)];
     let threshold = line.threshold();
-    let (low, high) = (at(0.025).unwrap_or(threshold).min(threshold), at(0.975).unwrap_or(threshold).max(threshold));
-    Some(GoldModel { measure, line, threshold: Estimate { value: threshold, low, high } })
+    let threshold = Estimate { value: threshold, low: at(0.025).min(threshold), high: at(0.975).max(threshold) };
+    Some(GoldModel { model, line, threshold })
 }
 
 impl GoldModel {
-    /// The match weights; none when tokens are composite.
+    /// What was learnt without the sample.
     #[must_use]
-    pub fn weights(&self) -> Option<&Weights> {
-        self.measure.weights()
+    pub fn without_gold(&self) -> &Model {
+        &self.model
     }
 
-    /// The value by which a candidate of a link is judged, as [`super::Model::value`].
+    /// Judges every candidate of one link, as [`Model::judge`] does, with corrected chances.
     #[must_use]
-    pub fn value(&self, tables: &Tables<'_>, link: usize, candidate: &Candidate) -> f64 {
-        self.measure.value(tables, link, candidate)
-    }
-
-    /// The chance that a candidate of a link is one person.
-    #[must_use]
-    pub fn probability(&self, tables: &Tables<'_>, link: usize, candidate: &Candidate) -> f64 {
-        1.0 / (1.0 + (-(self.line.a + self.line.b * self.value(tables, link, candidate))).exp())
+    pub fn judge(&self, tables: &Tables<'_>, link: usize) -> Vec<Judged> {
+        let mut judged = self.model.judge(tables, link);
+        for judged in &mut judged {
+            judged.probability = self.line.corrected(judged.probability.into()) as f32;
+        }
+        judged
     }
 }
 
 impl Line {
-    /// Logistic regression by Newton's method, on values brought to mean 0 and spread 1.
+    /// The most likely line, by Newton's method.
     fn fit(points: &[(f64, bool)]) -> Self {
-        let n = points.len().max(1) as f64;
-        let mean = points.iter().map(|p| p.0).sum::<f64>() / n;
-        let spread = (points.iter().map(|p| (p.0 - mean).powi(2)).sum::<f64>() / n).sqrt().max(1e-9);
         let likelihood = |a: f64, b: f64| -> f64 {
-            let sum: f64 = points
-                .iter()
-                .map(|&(value, matched)| {
-                    let eta = a + b * (value - mean) / spread;
-                    (if matched { eta } else { 0.0 }) - eta.max(0.0) - (-eta.abs()).exp().ln_1p()
-                })
-                .sum();
-            sum - b * b / (2.0 * SLOPE_VARIANCE)
+            let terms = points.iter().map(|&(x, matched)| {
+                let eta = a + b * x;
+                (if matched { eta } else { 0.0 }) - eta.max(0.0) - (-eta.abs()).exp().ln_1p()
+            });
+            terms.sum::<f64>() - a * a / (2.0 * SHIFT_VARIANCE) - (b - 1.0).powi(2) / (2.0 * STRETCH_VARIANCE)
         };
         let (mut a, mut b) = (0.0, 1.0);
         let mut best = likelihood(a, b);
         for _ in 0..ROUNDS {
-            let (mut g0, mut g1, mut h00, mut h01, mut h11) =
-                (0.0, -b / SLOPE_VARIANCE, 1e-6, 0.0, 1.0 / SLOPE_VARIANCE);
-            for &(value, matched) in points {
-                let x = (value - mean) / spread;
+            let (mut g0, mut g1) = (-a / SHIFT_VARIANCE, (1.0 - b) / STRETCH_VARIANCE);
+            let (mut h00, mut h01, mut h11) = (1.0 / SHIFT_VARIANCE, 0.0, 1.0 / STRETCH_VARIANCE);
+            for &(x, matched) in points {
                 let p = 1.0 / (1.0 + (-(a + b * x)).exp());
                 let (residual, weight) = (f64::from(u8::from(matched)) - p, p * (1.0 - p));
                 (g0, g1) = (g0 + residual, g1 + residual * x);
@@ -137,15 +133,26 @@ impl Line {
             let determinant = h00 * h11 - h01 * h01;
             let (da, db) = ((h11 * g0 - h01 * g1) / determinant, (h00 * g1 - h01 * g0) / determinant);
             let steps = (0..30).map(|halvings| 0.5_f64.powi(halvings));
-            let better =
-                steps.map(|s| (s, likelihood(a + s * da, b + s * db))).find(|&(_, value)| value > best + 1e-12);
+            // Chances rise with chances, whatever a sample says.
+            let better = steps
+                .map(|s| (s, likelihood(a + s * da, (b + s * db).max(0.05))))
+                .find(|&(_, value)| value > best + 1e-12);
             let Some((step, value)) = better else { break };
-            (a, b, best) = (a + step * da, b + step * db, value);
+            (a, b, best) = (a + step * da, (b + step * db).max(0.05), value);
         }
-        Self { a: a - b * mean / spread, b: b / spread }
+        Self { a, b }
     }
 
-    fn threshold(&self) -> f64 {
-        -self.a / self.b
+    fn corrected(self, chance: f64) -> f64 {
+        1.0 / (1.0 + (-(self.a + self.b * logit(chance))).exp())
     }
+
+    /// The chance that is corrected to one half.
+    fn threshold(self) -> f64 {
+        1.0 / (1.0 + (self.a / self.b).exp())
+    }
+}
+
+fn logit(chance: f64) -> f64 {
+    (chance / (1.0 - chance)).ln().clamp(-MOST, MOST)
 }

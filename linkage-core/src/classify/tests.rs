@@ -227,20 +227,34 @@ fn two_records_that_are_alike_share_the_chance() {
 }
 
 #[test]
-fn a_gold_sample_teaches_weights_and_a_threshold() {
-    let world = world(500, 7);
-    let run = world.run();
-    let gold: Vec<GoldPair> = world
-        .candidates
-        .iter()
-        .step_by(5)
-        .map(|candidate| GoldPair { link: 0, candidate: *candidate, matched: world.is_true(candidate) })
-        .collect();
-    let model = learn_from_gold(&run, &world.frequencies, &gold, &Options::default()).unwrap();
-    assert!(model.threshold.low <= model.threshold.value && model.threshold.value <= model.threshold.high);
-    let wrong = world.candidates.iter().filter(|c| (model.probability(&run, 0, c) > 0.5) != world.is_true(c)).count();
-    assert!(wrong * 25 < world.candidates.len(), "{wrong} of {}", world.candidates.len());
-    assert!(learn_from_gold(&run, &world.frequencies, &gold[..0], &Options::default()).is_none());
+fn a_gold_sample_does_not_harm_and_corrects_chances_that_are_wrong() {
+    for seed in [7, 8, 9] {
+        let world = world(500, seed);
+        let run = world.run();
+        let sample = |matched: &dyn Fn(&Candidate) -> bool| -> Vec<GoldPair> {
+            let drawn = world.candidates.iter().step_by(world.candidates.len() / 150);
+            drawn.map(|candidate| GoldPair { link: 0, candidate: *candidate, matched: matched(candidate) }).collect()
+        };
+        let f1 = |model: &Model, judged: &[Judged]| {
+            let linked = world.candidates.iter().zip(judged).filter(|(_, j)| f64::from(j.probability) >= model.cut());
+            let right: Vec<bool> = linked.map(|(candidate, _)| world.is_true(candidate)).collect();
+            2.0 * right.iter().filter(|right| **right).count() as f64 / (right.len() as f64 + f64::from(world.people))
+        };
+        let gold = sample(&|candidate| world.is_true(candidate));
+        let model = learn_from_gold(&run, &world.frequencies, &gold, &Options::default()).unwrap();
+        let (with, without) = (model.judge(&run, 0), model.without_gold().judge(&run, 0));
+        let [with_f1, without_f1] = [&with, &without].map(|judged| f1(model.without_gold(), judged));
+        assert!(with_f1 >= without_f1 - 0.01, "seed {seed}: {with_f1} with gold, {without_f1} without");
+        assert!(model.threshold.low <= model.threshold.value && model.threshold.value <= model.threshold.high);
+
+        // A sample in which every other match was found to be wrong says that links are surer than they should be.
+        let doubted = sample(&|candidate| world.is_true(candidate) && candidate.left % 2 == 0);
+        let doubtful = learn_from_gold(&run, &world.frequencies, &doubted, &Options::default()).unwrap();
+        assert!(doubtful.threshold.value > model.threshold.value, "seed {seed}");
+        let mean = |judged: &[Judged]| judged.iter().map(|j| f64::from(j.probability)).sum::<f64>();
+        assert!(mean(&doubtful.judge(&run, 0)) < mean(&with), "seed {seed}");
+        assert!(learn_from_gold(&run, &world.frequencies, &gold[..0], &Options::default()).is_none());
+    }
 }
 
 #[test]
