@@ -93,7 +93,7 @@ proptest! {
         let mut draws = Draws(seed);
         let (left, right) = (draws.rows(left, 32), draws.rows(right, 32));
         let session = tables(&left, &right, 50, partitions);
-        let all = LinkOptions { ..options("0.6", &["a"]) };
+        let all = options("0.6", &["a"]);
         let (all, found, plan) = runtime().block_on(async {
             let few = LinkOptions { top_k: Some(k), ..all.clone() };
             let plan = session.explain("ndb", "dpc", &few, false).await.unwrap();
