@@ -19,3 +19,9 @@ ci:
 # benchmarks of the hot parts, recorded under benches/record
 bench:
     cargo bench -p linkage-benches
+
+# time and memory against the number of records, all pairs and bands, and five databases of two million: hours; rows go to FILE
+scale FILE:
+    cargo run -p linkage-benches --example lsh_scale -- curve 0.85 1 100000 200000 500000 1000000 2000000 --record {{FILE}}
+    cargo run -p linkage-benches --example lsh_scale -- curve 0.85 0.99 100000 1000000 2000000 5000000 10000000 --record {{FILE}}
+    cargo run -p linkage-benches --example lsh_scale -- databases 5 2000000 0.85 0.99 --record {{FILE}}

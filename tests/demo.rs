@@ -55,6 +55,21 @@ fn the_refusal_says_why() {
 }
 
 #[test]
+fn a_demo_by_bands_shows_their_certificate_and_one_that_fails_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = linkage(folder.path(), &["demo", "--people", "2000", "--candidates", "bands", "--json"]);
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let run = &summary["run"];
+    assert_eq!((run["candidates"].as_str(), run["certified"].as_bool()), (Some("bands"), Some(true)), "{run}");
+    let certificates = run["certificates"].as_array().unwrap();
+    assert!(!certificates.is_empty() && certificates.iter().all(|one| one["lower"].as_f64() >= Some(0.99)), "{run}");
+    // What a run learns from begins far below the threshold, where bands cannot find nearly all pairs.
+    let output = linkage(folder.path(), &["demo", "--people", "2000", "--candidates", "bands", "--learnt", "--json"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && told.contains("bands cannot find 99.0 %"), "{told}");
+}
+
+#[test]
 fn a_demo_never_writes_into_a_folder_in_use() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("precious"), "mine").unwrap();

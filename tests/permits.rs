@@ -67,6 +67,8 @@ struct Case {
     step: Step,
 }
 
+/// How long the permit of the case `outlived` is valid: long enough for a slow machine to submit it meanwhile.
+const OUTLIVED: Duration = Duration::from_secs(8);
 const FINE: fn(&mut Value) = |_| {};
 const SIGNED: fn(&World, &[u8]) -> Vec<u8> = |world, payload| world.envelope(payload, &["one", "two"]);
 
@@ -172,7 +174,7 @@ const CASES: &[Case] = &[
         ..step("not-yet-valid", "not-yet-valid", Step::Start(Caller::Project))
     },
     Case {
-        change: |p| p["valid_until"] = json!(rfc3339(OffsetDateTime::now_utc() + Duration::from_secs(3))),
+        change: |p| p["valid_until"] = json!(rfc3339(OffsetDateTime::now_utc() + OUTLIVED)),
         ..step("outlived", "expired", Step::OutliveThenStart)
     },
     step("amended-without-a-higher-version", "not-newer", Step::Amend(|p| databases(p, &["ndb", "dpc", "kaigo"]))),
@@ -317,7 +319,7 @@ impl World {
                 self.start(Caller::Project, id)
             }
             Step::OutliveThenStart => {
-                std::thread::sleep(Duration::from_secs(4));
+                std::thread::sleep(OUTLIVED + Duration::from_secs(1));
                 self.start(Caller::Project, id)
             }
             Step::Amend(change) => {

@@ -20,12 +20,14 @@ pub(crate) enum SetAside {
 }
 
 impl SetAside {
-    const ALL: [Self; 6] = [
+    // One more variant is one more entry here: the length is that of the last one.
+    const ALL: [Self; Self::DuplicateRecordId as usize + 1] = [
         Self::WrongFieldCount,
         Self::Malformed,
         Self::NoRecordId,
         Self::UnreadableRecordId,
         Self::NothingPresent,
+        Self::NoName,
         Self::DuplicateRecordId,
     ];
 
@@ -55,7 +57,7 @@ impl SetAside {
 }
 
 /// A count and the first rows that it counts.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Rows {
     pub(crate) count: u64,
     first: Vec<u64>,
@@ -65,12 +67,12 @@ impl Rows {
     /// How many row numbers are kept: enough to find the cause, few enough to hold for every rule.
     const KEPT: usize = 100;
 
-    fn add(&mut self, row: u64) {
+    pub(crate) fn add(&mut self, row: u64) {
         self.count += 1;
         self.keep(row);
     }
 
-    fn append(&mut self, other: &Self) {
+    pub(crate) fn append(&mut self, other: &Self) {
         self.count += other.count;
         other.first.iter().for_each(|&row| self.keep(row));
     }
@@ -126,6 +128,13 @@ impl Findings {
 
     pub(crate) fn set_aside(&mut self, why: SetAside, row: u64) {
         self.set_aside.entry(why).or_default().add(row);
+    }
+
+    /// Sets aside all of these rows, if there are any.
+    pub(crate) fn set_aside_all(&mut self, why: SetAside, rows: &Rows) {
+        if rows.count > 0 {
+            self.set_aside.entry(why).or_default().append(rows);
+        }
     }
 
     pub(crate) fn break_rule(&mut self, field: usize, rule: Rule, row: u64) {
@@ -247,3 +256,6 @@ impl Findings {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

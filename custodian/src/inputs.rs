@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use linkage_core::schema::LinkageSchema;
+#[cfg(feature = "submit")]
+use linkage_core::source::Mapping;
 #[cfg(feature = "parquet")]
 use linkage_core::source::ParquetSource;
 use linkage_core::source::{
@@ -146,7 +148,7 @@ enum Layout {
     Dpc(UkeLayout, Roster),
     Ssmix2(Ssmix2Layout),
     #[cfg(feature = "parquet")]
-    Parquet(CsvLayout),
+    Parquet(CsvLayout, CsvShape),
 }
 
 impl Inputs {
@@ -155,16 +157,28 @@ impl Inputs {
     /// # Errors
     /// When there is none, one of them cannot be had, or the first cannot be opened as what it should be.
     pub(crate) fn open(args: &InputArgs, schema: &LinkageSchema) -> anyhow::Result<Self> {
-        let layout = Layout::new(args, schema)?;
-        let mut paths = Vec::new();
+        let fields = schema.fields().iter().map(|field| field.name().to_owned()).collect();
+        let mapping = args.load_mapping(schema)?;
+        let table = mapping.map(|mapping| (mapping.csv_layout(), mapping.csv_shape().clone()));
+        Self::list(args, Layout::new(args, fields, table)?)
+    }
+
+    /// The same for the record ids alone: rows have no fields.
+    ///
+    /// # Errors
+    /// As [`Inputs::open`].
+    #[cfg(feature = "submit")]
+    pub(crate) fn open_ids(args: &InputArgs, mapping: Option<&Mapping>) -> anyhow::Result<Self> {
+        let table = mapping.map(|mapping| {
+            let layout = CsvLayout { fields: Vec::new(), map: Vec::new(), ..mapping.csv_layout() };
+            (layout, CsvShape { missing: Vec::new(), values: Vec::new(), ..mapping.csv_shape().clone() })
+        });
+        Self::list(args, Layout::new(args, Vec::new(), table)?)
+    }
+
+    fn list(args: &InputArgs, layout: Layout) -> anyhow::Result<Self> {
         let mut total_bytes = Some(0);
-        for input in expand(&args.inputs)? {
-            list(&input, args.format, &mut paths, &mut total_bytes)?;
-        }
-        let mut names = Vec::new();
-        for input in expand(&args.names)? {
-            list(&input, args.format.of_names().unwrap_or(args.format), &mut names, &mut total_bytes)?;
-        }
+        let (paths, names) = list_all(args, &mut total_bytes)?;
         let mut inputs = Self {
             layout,
             paths: paths.into_iter(),
@@ -232,7 +246,7 @@ impl Layout {
             Box::new(source)
         }
         #[cfg(feature = "parquet")]
-        if let Self::Parquet(layout) = self {
+        if let Self::Parquet(layout, shape) = self {
             if path == Path::new("-") {
                 return Err(at(
                     path,
@@ -241,7 +255,7 @@ impl Layout {
             }
             let file = File::open(path).map_err(|error| at(path, error))?;
             read.fetch_add(file.metadata().map_or(0, |metadata| metadata.len()), Ordering::Relaxed);
-            return ParquetSource::open(file, layout).map(boxed).map_err(|error| at(path, error));
+            return ParquetSource::open_shaped(file, layout, shape).map(boxed).map_err(|error| at(path, error));
         }
         let reader = open(path, Arc::clone(read))?;
         let source = match self {
@@ -257,16 +271,15 @@ impl Layout {
             Self::Dpc(layout, roster) => UkeSource::open_beside(reader, layout, Some(roster.clone())).map(boxed),
             Self::Ssmix2(layout) => Ssmix2Source::open(reader, layout).map(boxed),
             #[cfg(feature = "parquet")]
-            Self::Parquet(_) => unreachable!("Parquet has been opened above"),
+            Self::Parquet(..) => unreachable!("Parquet has been opened above"),
         };
         source.map_err(|error| at(path, error))
     }
 
-    fn new(args: &InputArgs, schema: &LinkageSchema) -> anyhow::Result<Self> {
-        let fields: Vec<String> = schema.fields().iter().map(|field| field.name().to_owned()).collect();
+    /// The layout of files of these fields; `table` is what a mapping says of a table.
+    fn new(args: &InputArgs, fields: Vec<String>, table: Option<(CsvLayout, CsvShape)>) -> anyhow::Result<Self> {
         let (map, id_column) = (args.map.clone(), args.id_column.clone());
         args.refuse_options_of_other_formats()?;
-        let mapping = args.load_mapping(schema)?;
         let utf8 = matches!(args.format, Format::Kenshin | Format::Fhir);
         #[cfg(feature = "parquet")]
         let utf8 = utf8 || args.format == Format::Parquet;
@@ -281,10 +294,9 @@ impl Layout {
             }),
             Format::Csv => {
                 let encoding = args.encoding.unwrap_or(Encoding::Utf8);
-                match mapping {
-                    Some(mapping) => Self::Csv(mapping.csv_layout(), mapping.csv_shape().clone()),
-                    None => Self::Csv(CsvLayout { encoding, fields, map, id_column }, CsvShape::default()),
-                }
+                let plain = || (CsvLayout { encoding, fields, map, id_column }, CsvShape::default());
+                let (layout, shape) = table.unwrap_or_else(plain);
+                Self::Csv(layout, shape)
             }
             Format::Uke | Format::Dpc => {
                 let person = PersonLayout { fields, map, id_column };
@@ -310,7 +322,11 @@ impl Layout {
                 Self::Ssmix2(Ssmix2Layout { encoding: args.encoding, person })
             }
             #[cfg(feature = "parquet")]
-            Format::Parquet => Self::Parquet(CsvLayout { encoding: Encoding::Utf8, fields, map, id_column }),
+            Format::Parquet => {
+                let plain = || (CsvLayout { encoding: Encoding::Utf8, fields, map, id_column }, CsvShape::default());
+                let (layout, shape) = table.unwrap_or_else(plain);
+                Self::Parquet(layout, shape)
+            }
         })
     }
 }
@@ -320,9 +336,28 @@ pub(crate) fn parse_encoding(text: &str) -> Result<Encoding, String> {
     text.parse().map_err(|error| format!("{error}"))
 }
 
+/// The files of an extract, and those that have its names.
+///
+/// # Errors
+/// When one of them is not there, or a pattern or folder stands for none.
+pub(crate) fn listed(args: &InputArgs) -> anyhow::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    list_all(args, &mut None)
+}
+
+fn list_all(args: &InputArgs, total: &mut Option<u64>) -> anyhow::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let (mut paths, mut names) = (Vec::new(), Vec::new());
+    for input in expand(&args.inputs)? {
+        list(&input, args.format, &mut paths, total)?;
+    }
+    for input in expand(&args.names)? {
+        list(&input, args.format.of_names().unwrap_or(args.format), &mut names, total)?;
+    }
+    Ok((paths, names))
+}
+
 /// Replaces each pattern by the files that fit it, in the order of their names: a quoted one reaches the program, and
 /// on some systems no shell expands it. What exists under its own name is no pattern.
-pub(crate) fn expand(inputs: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+fn expand(inputs: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut expanded = Vec::with_capacity(inputs.len());
     for input in inputs {
         let pattern = input.to_str().filter(|text| text.contains(['*', '?', '[']) && !input.exists());

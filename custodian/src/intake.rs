@@ -1,6 +1,8 @@
 //! From an extract to sorted token rows: what `check` and `tokenise` have in common.
 
 mod pieces;
+#[cfg(feature = "submit")]
+mod reread;
 
 use std::collections::HashSet;
 use std::io;
@@ -18,13 +20,15 @@ use linkage_core::types::RecordRef;
 
 use crate::allocator::keep_freed_memory;
 use crate::findings::{Findings, SetAside};
-use crate::inputs::{Format, Inputs, Register, parse_encoding};
+use crate::inputs::{Format, Inputs, Register, listed, parse_encoding};
 use crate::output::{at, grouped, progress, rate, talk};
 use crate::refs::{RecordId, RecordRefs, record_ref, trim_id};
 use crate::report::survey::Survey;
 use crate::sort::{Remaining, RowCodec, Sorted, Sorter};
 use crate::work::{self, WorkFolder};
 use pieces::{Piece, Pieces};
+#[cfg(feature = "submit")]
+pub(crate) use reread::RereadArgs;
 
 /// Rows per batch: enough for every core to have several pieces of it.
 const BATCH_ROWS: usize = 16_384;
@@ -48,7 +52,7 @@ pub(crate) struct InputArgs {
     /// Read a field from a column of another name; FIELD= says that there is none
     #[arg(long, value_name = "FIELD=COLUMN", value_parser = parse_mapping)]
     pub(crate) map: Vec<(String, String)>,
-    /// Which column is which field, how they are written and encoded: a file that `custodian map` proposes (csv)
+    /// Which column is which field, how they are written and encoded: a file that `custodian map` proposes (csv, parquet)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["map", "id_column", "encoding"])]
     pub(crate) mapping: Option<PathBuf>,
     /// Where receipts of a kind have the reading of the name, such as dpc=38, dpc=detect or dpc=none (uke)
@@ -174,11 +178,20 @@ impl InputArgs {
     /// When it cannot be read, does not fit the schema, or belongs to another format.
     pub(crate) fn load_mapping(&self, schema: &LinkageSchema) -> anyhow::Result<Option<Mapping>> {
         let Some(path) = &self.mapping else { return Ok(None) };
-        if self.format != Format::Csv {
-            bail!("--mapping is for csv\nhint: the other formats have columns of fixed names; use --map for them");
+        if !self.format.is_table() {
+            bail!(
+                "--mapping is for csv and parquet\nhint: the other formats have columns of fixed names; use --map for them"
+            );
         }
         let text = std::fs::read_to_string(path).map_err(|error| at(path, error))?;
-        Mapping::parse(&text, schema).map(Some).map_err(|error| at(path, error))
+        let mapping = Mapping::parse(&text, schema).map_err(|error| at(path, error))?;
+        if self.format != Format::Csv && !mapping.is_of_named_columns() {
+            return Err(at(
+                path,
+                "Parquet says itself where its columns are and how text is encoded\nhint: leave delimiter, header, skip_rows and encoding out of the mapping",
+            ));
+        }
+        Ok(Some(mapping))
     }
 
     /// Refuses a mapping that no person has confirmed: a wrong column makes tokens that nobody can tell from right ones.
@@ -199,6 +212,19 @@ impl InputArgs {
     pub(crate) fn first(&self) -> &Path {
         // The command line asks for at least one.
         self.inputs.first().map_or(Path::new("-"), PathBuf::as_path)
+    }
+
+    /// Every file that these options name or stand for.
+    ///
+    /// # Errors
+    /// When one of the extract is not there.
+    pub(crate) fn read_files(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let (mut files, names) = listed(self)?;
+        files.extend(names);
+        files.extend(self.mapping.iter().chain(&self.opt_out).cloned());
+        // The name of a shipped schema is none of a file, and does no harm here.
+        files.push(PathBuf::from(&self.schema));
+        Ok(files)
     }
 
     /// Reads, normalises, encodes and sorts the whole extract.
@@ -344,10 +370,10 @@ impl InputArgs {
         let sorted = sorter.finish().map_err(|error| at(spill_folder, error))?;
         let Remaining { records, bits_set, duplicates } = sorted.count()?;
         if self.format.is_table() {
-            duplicates.iter().for_each(|&row| findings.set_aside(SetAside::DuplicateRecordId, row));
+            findings.set_aside_all(SetAside::DuplicateRecordId, &duplicates);
         } else {
             // The other formats have a record per visit or month: older ones are no fault.
-            findings.superseded += duplicates.len() as u64;
+            findings.superseded += duplicates.count;
         }
         Ok(Intake { findings, sorted, records, bits_set })
     }

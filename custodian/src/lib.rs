@@ -13,5 +13,6 @@ mod intake;
 mod output;
 pub mod refs;
 mod report;
+mod rows;
 mod sort;
 mod work;

@@ -1,7 +1,7 @@
 //! Where the program speaks: data on stdout, talk on stderr.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -35,6 +35,34 @@ pub(crate) fn data(text: &str) -> anyhow::Result<()> {
 /// An error about a file, with its path before it.
 pub(crate) fn at(path: &Path, error: impl std::fmt::Display) -> anyhow::Error {
     anyhow!("`{}`: {error}", path.display())
+}
+
+/// Refuses an output that must not be written, before any work is done. `reads` lists the files that the command reads: they
+/// stay as they are, whatever --force says.
+///
+/// # Errors
+/// When there is no such folder, there is a file of this name already, or the command reads that file.
+pub(crate) fn refuse_output(
+    output: &Path,
+    force: bool,
+    reads: impl FnOnce() -> anyhow::Result<Vec<PathBuf>>,
+) -> anyhow::Result<()> {
+    let folder = folder_of(output)?;
+    if !folder.is_dir() {
+        return Err(at(folder, "no such folder\nhint: make it, or write the output elsewhere"));
+    }
+    if !output.try_exists().map_err(|error| at(output, error))? {
+        return Ok(());
+    }
+    if !force {
+        return Err(at(output, "there is a file of this name\nhint: --force replaces it"));
+    }
+    let real = |path: &Path| path.canonicalize().ok();
+    let replaced = real(output);
+    if replaced.is_some() && reads()?.iter().any(|path| real(path) == replaced) {
+        return Err(at(output, "the command itself reads this file\nhint: write the output to another file"));
+    }
+    Ok(())
 }
 
 /// A file that gets its name only when it is whole; until then nobody but its owner can read it.

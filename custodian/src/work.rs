@@ -20,6 +20,8 @@ use crate::sort::{Run, write_run};
 
 const FORMAT: &str = "custodian-work/1";
 const MANIFEST: &str = "manifest.json";
+/// The manifest before it is whole.
+const NEW_MANIFEST: &str = "manifest.new";
 const LOCK: &str = "lock";
 
 /// How far a work had come: everything up to a batch of the extract is in the runs.
@@ -63,7 +65,12 @@ impl<'a> WorkFolder<'a> {
         fields: usize,
     ) -> anyhow::Result<(Self, Vec<Run>, Option<Checkpoint>)> {
         make_folder(folder).map_err(|error| at(folder, error))?;
-        let lock = File::create(folder.join(LOCK)).map_err(|error| at(folder, error))?;
+        let lock = folder.join(LOCK);
+        // Ours is empty. Another program's must not be emptied, let alone removed when the work is done.
+        let lock = private().write(true).create(true).truncate(false).open(&lock).map_err(|error| at(&lock, error))?;
+        if lock.metadata().map_err(|error| at(folder, error))?.len() > 0 {
+            return Err(at(folder, format!("its file `{LOCK}` is not ours\nhint: name a folder that is empty or new")));
+        }
         lock.try_lock()
             .map_err(|_| at(folder, "another process is at work here\nhint: wait for it, or name another folder"))?;
         let mut work = Self { folder: folder.to_owned(), job, refs, runs: Vec::new(), _lock: lock };
@@ -103,14 +110,15 @@ impl<'a> WorkFolder<'a> {
         Ok(Some(checkpoint))
     }
 
-    /// Removes what no manifest names: the run at which an earlier process was killed.
+    /// Removes what no manifest names: the run or manifest at which an earlier process was killed, and nothing else that
+    /// somebody may keep here.
     fn sweep(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
             let name = entry.file_name();
             let unnamed = self.runs.iter().all(|run| *run.name() != *name);
-            let ours = Path::new(&name).extension().is_some_and(|ending| ending == "run" || ending == "new");
-            if ours && unnamed {
+            let is_run = |name: &str| name.strip_suffix(".run").and_then(unhex::<16>).is_some();
+            if unnamed && name.to_str().is_some_and(|name| name == NEW_MANIFEST || is_run(name)) {
                 fs::remove_file(entry.path())?;
             }
         }
@@ -149,7 +157,7 @@ impl<'a> WorkFolder<'a> {
             "runs": self.runs.iter().map(|run| json!({ "nonce": hex(&run.nonce), "bytes": run.bytes })).collect::<Vec<_>>(),
             "findings": findings.state(),
         });
-        let new = self.folder.join("manifest.new");
+        let new = self.folder.join(NEW_MANIFEST);
         let mut file = private().write(true).create(true).truncate(true).open(&new)?;
         file.write_all(manifest.to_string().as_bytes())?;
         file.sync_all()?;
@@ -210,5 +218,9 @@ fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     for (at, byte) in bytes.iter_mut().enumerate() {
         *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
     }
-    Some(bytes)
+    // No sign, no capital letter: one spelling alone.
+    (hex(&bytes) == text).then_some(bytes)
 }
+
+#[cfg(test)]
+mod tests;

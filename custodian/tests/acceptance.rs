@@ -9,7 +9,7 @@
 //! insurer number, symbol and number. (A checkup has no kanji, a receipt no postal code, and no root of the branch number
 //! is known: those fields are mapped to nothing on both sides.) A person's underlying values are equal when the
 //! generator gave both sides the same values, before any side wrote them in its own manner. A token is identical when
-//! CLK, presence mask and exact token are, byte for byte.
+//! CLK, presence mask and the exact token by insurance and name are, byte for byte.
 
 use std::collections::HashMap;
 use std::fs;
@@ -159,6 +159,7 @@ fn receipts(people: &[Person]) -> Vec<u8> {
         text += &format!("HO,{insurer},{},{},1,100\r\n", full_width(person.symbol), full_width(person.number));
         text += "SY,1,20091001,1,,,,\r\n";
     }
+    text += "GO,1,100,99\r\n";
     let (cp932, _, lossy) = encoding_rs::SHIFT_JIS.encode(&text);
     assert!(!lossy);
     cp932.into_owned()
@@ -200,7 +201,7 @@ fn tokenise(folder: &Path, database: &str, options: &[&str]) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// CLK, presence mask and exact token.
+/// CLK, presence mask and the exact token by insurance and name: without a branch number there is no other.
 type Bytes = (Vec<u8>, u16, Option<Vec<u8>>);
 
 fn tokens(folder: &Path, database: &str, unit: &SiteKey) -> HashMap<[u8; 16], Bytes> {
@@ -211,7 +212,7 @@ fn tokens(folder: &Path, database: &str, unit: &SiteKey) -> HashMap<[u8; 16], By
         let column = |index: usize| batch.column(index).as_fixed_size_binary();
         let presence = batch.column(2).as_primitive::<arrow::datatypes::UInt16Type>();
         for row in 0..batch.num_rows() {
-            let exact = batch.column(3).is_valid(row).then(|| column(3).value(row).to_vec());
+            let exact = batch.column(4).is_valid(row).then(|| column(4).value(row).to_vec());
             let bytes = (column(1).value(row).to_vec(), presence.value(row), exact);
             tokens.insert(column(0).value(row).try_into().unwrap(), bytes);
         }
@@ -229,7 +230,7 @@ fn unnormalised(source: &mut dyn Source, encoder: &Encoder) -> Vec<(linkage_core
                 .map(|value| Some(value).filter(|value| !value.is_empty()))
                 .collect();
             let token = encoder.encode(&values);
-            tokens.push((token.clk, token.exact[0]));
+            tokens.push((token.clk, token.exact[1]));
         }
     }
     tokens

@@ -75,7 +75,7 @@ pub(crate) fn misdated(random: &mut Random, birth: Date, errors: &ErrorModel) ->
         match kinds.draw(random) {
             0 => date.day = random.between(1, 31) as u8,
             1 => date.month = random.between(1, 12) as u8,
-            2 => date.year = if random.chance(0.5) { date.year + 1 } else { date.year - 1 },
+            2 => date.year = if random.chance(0.5) { date.year + 1 } else { date.year.saturating_sub(1) },
             // The right year of the wrong era: Shōwa for Heisei, or the other way round.
             3 => date.year = if date.year >= 1989 { date.year - 63 } else { date.year + 63 },
             _ => (date.month, date.day) = (1, 1),

@@ -1,7 +1,6 @@
 //! The fuzz targets on a stable toolchain: the golden files and some hundred changed copies of each, drawn from fixed seeds.
 //!
 //! fuzz/README.md says how to run them for hours.
-#![cfg(feature = "parquet")]
 
 #[path = "../../fuzz/src/lib.rs"]
 mod targets;

@@ -9,7 +9,7 @@ use linkage_core::source::{
 };
 
 /// Every column that a format of persons can have.
-const COLUMNS: [&str; 20] = [
+const COLUMNS: [&str; 22] = [
     "family_kana",
     "given_kana",
     "name_kana",
@@ -30,6 +30,8 @@ const COLUMNS: [&str; 20] = [
     "insured_branch",
     "care_insurer_number",
     "care_insured_number",
+    "facility_code",
+    "chart_number",
 ];
 
 fn file(name: &str) -> Vec<u8> {

@@ -1,6 +1,7 @@
 //! What can go wrong between a table and its pairs.
 
 use datafusion::common::DataFusionError;
+use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool};
 use linkage_core::block::lsh::LshError;
 use linkage_core::dice::KernelError;
 use thiserror::Error;
@@ -101,6 +102,21 @@ pub enum PlanError {
 }
 
 impl PlanError {
+    /// That `what` needs more than `pool` has left.
+    pub(crate) fn memory(
+        pool: &dyn MemoryPool,
+        what: &'static str,
+        rows: usize,
+        needed_bytes: usize,
+        hint: &'static str,
+    ) -> Self {
+        let free = match pool.memory_limit() {
+            MemoryLimit::Finite(limit) => limit.saturating_sub(pool.reserved()),
+            MemoryLimit::Infinite | MemoryLimit::Unknown => 0,
+        };
+        Self::Memory { what, rows: rows as u64, needed_bytes: needed_bytes as u64, free_bytes: free as u64, hint }
+    }
+
     /// Carries the error through DataFusion; [`From`] unpacks it again.
     pub(crate) fn into_datafusion(self) -> DataFusionError {
         DataFusionError::External(Box::new(self))

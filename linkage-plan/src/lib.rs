@@ -8,6 +8,7 @@
 //! This crate knows nothing of persons, files, permits or the network: it gets record batches and returns row numbers. Only
 //! with the feature `distributed` it sends parts of plans to workers, over connections that its caller makes (`cluster`).
 
+pub mod blocked_join;
 pub mod bloom;
 #[cfg(feature = "distributed")]
 pub mod cluster;
@@ -16,6 +17,7 @@ pub mod codec;
 pub mod dice_join;
 mod error;
 pub mod keyed;
+mod layout;
 mod link;
 pub mod lsh_join;
 mod session;

@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use datafusion::common::DataFusionError;
 use datafusion::datasource::MemTable;
 use datafusion::execution::SessionStateBuilder;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::physical_plan::displayable;
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
@@ -17,7 +17,7 @@ use linkage_core::dice::Kernel;
 use crate::cluster::Cluster;
 #[cfg(feature = "distributed")]
 use crate::codec::{self, PlanForm};
-use crate::dice_join::{DiceJoinRule, LinkQueryPlanner, declined};
+use crate::dice_join::{BestPairsRule, DiceJoinRule, LinkQueryPlanner, declined};
 use crate::error::PlanError;
 use crate::link::{self, Choice, LinkOptions, LinkStream, Strategy, choose};
 use crate::table::TokenTable;
@@ -36,16 +36,10 @@ pub struct PlanOptions {
 pub struct LinkSession {
     context: SessionContext,
     partitions: usize,
-    tables: Mutex<HashMap<String, Registered>>,
+    /// What each table holds of the memory pool.
+    tables: Mutex<HashMap<String, MemoryReservation>>,
     #[cfg(feature = "distributed")]
     cluster: Option<Cluster>,
-}
-
-/// What the session keeps of a table beside its rows.
-struct Registered {
-    segments: u32,
-    /// What the table holds of the memory pool.
-    _memory: MemoryReservation,
 }
 
 /// A session's state with the rule and the planner of the Dice join.
@@ -55,6 +49,7 @@ pub(crate) fn state_builder(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> 
         .with_config(config)
         .with_runtime_env(runtime)
         .with_optimizer_rule(Arc::new(DiceJoinRule))
+        .with_optimizer_rule(Arc::new(BestPairsRule))
         .with_query_planner(Arc::new(LinkQueryPlanner))
 }
 
@@ -102,23 +97,13 @@ impl LinkSession {
         let pool = &self.context.runtime_env().memory_pool;
         let memory = MemoryConsumer::new(format!("table {name}")).register(pool);
         if memory.try_grow(table.bytes()).is_err() {
-            let free = match pool.memory_limit() {
-                MemoryLimit::Finite(limit) => limit.saturating_sub(pool.reserved()),
-                MemoryLimit::Infinite | MemoryLimit::Unknown => 0,
-            };
-            return Err(PlanError::Memory {
-                what: "the table",
-                rows: table.rows() as u64,
-                needed_bytes: table.bytes() as u64,
-                free_bytes: free as u64,
-                hint: "grant the session more memory; linking takes about as much again as its left table",
-            });
+            let hint = "grant the session more memory; linking takes about as much again as its left table";
+            return Err(PlanError::memory(pool.as_ref(), "the table", table.rows(), table.bytes(), hint));
         }
         let provider = MemTable::try_new(table.schema(), table.partitions(self.partitions))?;
         self.deregister(name)?;
         self.context.register_table(datafusion::common::TableReference::bare(name), Arc::new(provider))?;
-        let registered = Registered { segments: table.segments(), _memory: memory };
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), registered);
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), memory);
         Ok(())
     }
 
@@ -142,7 +127,7 @@ impl LinkSession {
             return cluster.link(&self.context, left, right, options).await;
         }
         let plan = link::plan(&self.context, left, right, options).await?;
-        LinkStream::start(&self.context, plan, options.threshold).await
+        LinkStream::start(&self.context, plan, options).await
     }
 
     /// Starts to link two tables as [`link`](Self::link) does, by another [`Strategy`] for the Dice stage.
@@ -156,9 +141,8 @@ impl LinkSession {
         options: &LinkOptions,
         strategy: Strategy,
     ) -> Result<LinkStream, PlanError> {
-        self.refuse_segments((left, right), &strategy)?;
         let choice = choose(&self.context, left, right, options, strategy).await?;
-        LinkStream::start(&self.context, choice.plan, options.threshold).await
+        LinkStream::start(&self.context, choice.plan, options).await
     }
 
     /// How two tables are linked by a strategy, and why by this one, as text: as [`explain`](Self::explain) does.
@@ -173,7 +157,6 @@ impl LinkSession {
         strategy: Strategy,
         analyze: bool,
     ) -> Result<String, PlanError> {
-        self.refuse_segments((left, right), &strategy)?;
         let Choice { plan, why } = choose(&self.context, left, right, options, strategy).await?;
         link::explain(&self.context, plan, (left, right), options, &why, analyze).await
     }
@@ -229,6 +212,24 @@ impl LinkSession {
         codec::to_bytes(self.query(query).await?, &self.context, form).await
     }
 
+    /// The optimised plan of a link by a strategy as bytes: its rows are left row, right row, score, and whether an exact
+    /// token agrees.
+    ///
+    /// # Errors
+    /// As [`link_by`](Self::link_by), and when the plan cannot be written.
+    #[cfg(feature = "distributed")]
+    pub async fn link_to_bytes(
+        &self,
+        left: &str,
+        right: &str,
+        options: &LinkOptions,
+        strategy: Strategy,
+        form: PlanForm,
+    ) -> Result<Vec<u8>, PlanError> {
+        let Choice { plan, .. } = choose(&self.context, left, right, options, strategy).await?;
+        codec::to_bytes(DataFrame::new(self.context.state(), plan), &self.context, form).await
+    }
+
     /// Runs a plan that [`plan_to_bytes`](Self::plan_to_bytes) has written, and returns its rows.
     ///
     /// # Errors
@@ -241,24 +242,6 @@ impl LinkSession {
     /// The most memory that tables and plans hold at this moment.
     pub fn reserved_bytes(&self) -> usize {
         self.context.runtime_env().memory_pool.reserved()
-    }
-
-    /// Bands sample bits of the whole CLK, and the score of segmented CLKs counts the segments that both have.
-    fn refuse_segments(&self, (left, right): (&str, &str), strategy: &Strategy) -> Result<(), PlanError> {
-        if !matches!(strategy, Strategy::Lsh { .. } | Strategy::Auto { .. }) {
-            return Ok(());
-        }
-        let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        let segments = [left, right].iter().filter_map(|name| tables.get(*name)).map(|table| table.segments).max();
-        match segments {
-            Some(segments @ 2..) => Err(PlanError::Link {
-                left: left.into(),
-                right: right.into(),
-                problem: format!("bands need composite CLKs, and these have {segments} segments"),
-                hint: "compare all pairs, or use blocking keys made at the custodian",
-            }),
-            _ => Ok(()),
-        }
     }
 
     async fn query(&self, query: &str) -> Result<DataFrame, DataFusionError> {

@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::DataFusionError;
 
 use crate::error::PlanError;
+use crate::layout::ClkLayout;
 
 /// The CLK's column.
 pub(crate) const CLK: &str = "clk";
@@ -87,10 +88,29 @@ impl TokenTable {
     }
 
     /// The same table, of CLKs of so many segments, as its token file's header says; 1, which a new table has, is a
-    /// composite CLK. Strategies that do not go with segments are then refused.
-    #[must_use]
-    pub fn with_segments(self, segments: u32) -> Self {
-        Self { segments, ..self }
+    /// composite CLK.
+    ///
+    /// Segmented CLKs are scored over the segments that both rows have, in SQL and in every link; a row has the segments
+    /// in which it has bits. The metadata of the column `clk` say so to every plan. Bands do not go with segments.
+    ///
+    /// # Errors
+    /// When the CLKs do not divide into 1 to 16 segments of whole 64-bit words.
+    pub fn with_segments(self, segments: u32) -> Result<Self, PlanError> {
+        let mut fields = self.schema.fields().to_vec();
+        for field in fields.iter_mut().filter(|field| field.name() == CLK) {
+            let layout = ClkLayout { segments: segments as usize, ..ClkLayout::of(field)? };
+            if !layout.fits() {
+                let problem = format!("CLKs of {} bytes do not divide into {segments} segments", layout.bytes);
+                return Err(PlanError::Table { problem });
+            }
+            *field = Arc::new(layout.mark(field));
+        }
+        let schema = Arc::new(Schema::new(fields));
+        let batches = self.batches.iter().map(|batch| {
+            RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec())
+                .map_err(|e| PlanError::from(DataFusionError::from(e)))
+        });
+        Ok(Self { batches: batches.collect::<Result<_, _>>()?, schema: Arc::clone(&schema), segments, ..self })
     }
 
     /// Segments of each CLK.

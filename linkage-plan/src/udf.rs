@@ -3,18 +3,21 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, Float64Builder};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Column, Result, exec_err, plan_err};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
-use linkage_core::dice;
+
+use crate::layout::ClkLayout;
 
 /// The function's name.
 pub(crate) const NAME: &str = "dice";
 
 /// Takes two `FixedSizeBinary` of one length and returns a nullable `Float64`: null when either argument is.
+///
+/// How many segments the CLKs have, the arguments' fields say: segmented CLKs are scored over the segments that both have.
 ///
 /// This is the function as it runs anywhere in a query. As the condition of a join it is replaced by the Dice join.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -51,7 +54,16 @@ impl ScalarUDFImpl for DiceUdf {
         Ok(DataType::Float64)
     }
 
+    /// Refuses CLKs of two layouts, whose similarity would mean nothing.
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        let [a, b] = args.arg_fields else { return plan_err!("dice() takes two CLKs") };
+        ClkLayout::of_both(a, b)?;
+        Ok(Arc::new(Field::new(NAME, DataType::Float64, true)))
+    }
+
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [a, b] = args.arg_fields.as_slice() else { return exec_err!("dice() takes two arguments") };
+        let layout = ClkLayout::of_both(a, b)?;
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
         let [a, b] = arrays.as_slice() else { return exec_err!("dice() takes two arguments") };
         let (Some(a), Some(b)) = (a.as_fixed_size_binary_opt(), b.as_fixed_size_binary_opt()) else {
@@ -63,7 +75,7 @@ impl ScalarUDFImpl for DiceUdf {
         let mut scores = Float64Builder::with_capacity(a.len());
         for row in 0..a.len() {
             scores.append_option(
-                (a.is_valid(row) && b.is_valid(row)).then(|| dice::similarity(a.value(row), b.value(row))),
+                (a.is_valid(row) && b.is_valid(row)).then(|| layout.similarity(a.value(row), b.value(row))),
             );
         }
         Ok(ColumnarValue::Array(Arc::new(scores.finish())))

@@ -13,9 +13,11 @@ use rcgen::{
     SanType,
 };
 use time::{Duration, OffsetDateTime};
+use zeroize::Zeroizing;
 
 use crate::error::SetupError;
 use crate::role::Role;
+use crate::signing::refuse_exposed;
 
 /// How long a credential is good for.
 const CREDENTIAL_DAYS: i64 = 398;
@@ -61,7 +63,7 @@ impl Authority {
     /// When its files are missing or damaged.
     pub fn open(unit: &Path) -> Result<Self, SetupError> {
         let certificate_pem = read(&unit.join("ca.pem"))?;
-        let key = KeyPair::from_pem(&read(&unit.join("ca.key"))?)?;
+        let key = KeyPair::from_pem(&read_private(&unit.join("ca.key"))?)?;
         let issuer = Issuer::from_ca_cert_pem(&certificate_pem, key)?;
         Ok(Self { issuer, certificate_pem })
     }
@@ -182,6 +184,15 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), SetupError> {
 /// When it cannot be read.
 pub fn read(path: &Path) -> Result<String, SetupError> {
     fs::read_to_string(path).map_err(|source| SetupError::File { path: path.to_owned(), source })
+}
+
+/// Reads a secret file of the unit, which nobody but its owner may be able to read.
+///
+/// # Errors
+/// When it cannot be read, or others can read it too.
+pub fn read_private(path: &Path) -> Result<Zeroizing<String>, SetupError> {
+    refuse_exposed(path)?;
+    read(path).map(Zeroizing::new)
 }
 
 fn host_names(hosts: &[String]) -> Result<Vec<SanType>, SetupError> {

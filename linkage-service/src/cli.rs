@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use tracing_subscriber::EnvFilter;
 
 use crate::authority::Authority;
-use crate::config::{Config, Matching, Policy, Server};
+use crate::config::{Candidates, Config, Matching, Policy, Server, Uncertified};
 use crate::error::SetupError;
 use crate::role::{Caller, ProjectId, Role};
 use crate::server;
@@ -77,6 +77,15 @@ struct InitArgs {
     /// Least Dice similarity of a match; agree it with the custodians.
     #[arg(long, default_value = "0.80")]
     threshold: String,
+    /// Which pairs of records are compared: all-pairs, bands, keyed or auto.
+    #[arg(long, default_value = "all-pairs")]
+    candidates: Candidates,
+    /// The share of the pairs above the threshold that bands must be shown to find.
+    #[arg(long, default_value_t = 0.99)]
+    recall: f64,
+    /// What becomes of a run whose recall is not shown: refuse or mark.
+    #[arg(long, default_value = "refuse")]
+    uncertified: Uncertified,
     /// Digest of the agreed linkage schema. Without it the first submission decides.
     #[arg(long, value_name = "HEX")]
     schema_digest: Option<SchemaDigest>,
@@ -150,7 +159,13 @@ pub fn run(cli: Cli) -> ExitCode {
 async fn init(args: InitArgs) -> anyhow::Result<()> {
     let config = Config {
         server: Server { listen: args.listen, ..Server::default() },
-        matching: Matching { threshold: args.threshold, schema_digest: args.schema_digest },
+        matching: Matching {
+            threshold: args.threshold,
+            candidates: args.candidates,
+            recall: args.recall,
+            uncertified: args.uncertified,
+            schema_digest: args.schema_digest,
+        },
         policy: Policy { file: args.policy, ..Policy::default() },
         ..Config::default()
     };

@@ -22,11 +22,11 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Server, ServerTlsConfig};
 use tonic::{Request, Status};
 
-use crate::authority::{Authority, read};
+use crate::authority::{Authority, read, read_private};
 use crate::config;
 use crate::error::SetupError;
 use crate::role::{Caller, Role};
-use crate::server::write_ready;
+use crate::server::{HANDSHAKE, write_ready};
 
 /// How often an idle connection is tried, and how long the other end may take to answer.
 const KEEPALIVE: Duration = Duration::from_secs(5);
@@ -107,7 +107,8 @@ pub struct NewWorker {
 pub async fn serve_worker(worker: &NewWorker, stop: impl Future<Output = ()> + Send) -> Result<(), SetupError> {
     let file = |name: &str| read(&worker.credential.join(name));
     let tls = ServerTlsConfig::new()
-        .identity(Identity::from_pem(file("cert.pem")?, file("key.pem")?))
+        .identity(Identity::from_pem(file("cert.pem")?, read_private(&worker.credential.join("key.pem"))?))
+        .timeout(HANDSHAKE)
         .client_ca_root(Certificate::from_pem(file("ca.pem")?))
         .client_auth_optional(false);
     let service = worker_service(worker.memory_bytes, shared(&worker.objects)?)?;

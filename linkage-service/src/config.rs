@@ -1,6 +1,8 @@
 //! `config.toml`: how one linkage unit is set up. Unknown keys are refused, so that a misspelt limit is no missing limit.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use linkage_core::dice::DiceThreshold;
 use linkage_core::types::SchemaDigest;
@@ -59,6 +61,12 @@ pub struct Matching {
     /// recommends one, and the service never sees the schema. Or `"learnt"`: every run then learns from its tokens, without
     /// truth, what a match is (docs/spec/classification.md); for thousands of records and more.
     pub threshold: String,
+    /// Which pairs of records are compared at all (docs/guides/candidates.md).
+    pub candidates: Candidates,
+    /// The share of the pairs above the threshold that bands must be shown to find, above 0 and below 1; with `auto` 1 is allowed.
+    pub recall: f64,
+    /// What becomes of a run whose recall is not shown.
+    pub uncertified: Uncertified,
     /// Digest of the agreed linkage schema. Without it the first submission decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema_digest: Option<SchemaDigest>,
@@ -66,7 +74,13 @@ pub struct Matching {
 
 impl Default for Matching {
     fn default() -> Self {
-        Self { threshold: "0.80".to_owned(), schema_digest: None }
+        Self {
+            threshold: "0.80".to_owned(),
+            candidates: Candidates::AllPairs,
+            recall: 0.99,
+            uncertified: Uncertified::Refuse,
+            schema_digest: None,
+        }
     }
 }
 
@@ -77,6 +91,74 @@ impl Matching {
     /// When it is neither a decimal in (0, 1] with at most six places nor `learnt`.
     pub fn threshold(&self) -> Result<MatchRule, ConfigError> {
         MatchRule::parse(&self.threshold).ok_or(ConfigError::Threshold)
+    }
+
+    /// The recall that runs are asked for; `None` when all pairs are compared or nothing is promised.
+    pub fn demand(&self) -> Option<f64> {
+        matches!(self.candidates, Candidates::Bands | Candidates::Auto).then_some(self.recall)
+    }
+}
+
+/// Which pairs of records are compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Candidates {
+    /// All of them: nothing above the threshold is missed.
+    #[default]
+    AllPairs,
+    /// Those that agree in a band of bits, with a certified recall: for populations of millions.
+    Bands,
+    /// Those that agree in a blocking key of the linkage schema; how complete that is, is estimated.
+    Keyed,
+    /// All pairs while that takes a minute, and else bands.
+    Auto,
+}
+
+impl Candidates {
+    const NAMES: [(Self, &str); 4] =
+        [(Self::AllPairs, "all-pairs"), (Self::Bands, "bands"), (Self::Keyed, "keyed"), (Self::Auto, "auto")];
+
+    /// The name, as in `config.toml`.
+    pub fn as_str(self) -> &'static str {
+        Self::NAMES.into_iter().find(|(candidates, _)| *candidates == self).map_or("", |(_, name)| name)
+    }
+}
+
+impl fmt::Display for Candidates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Candidates {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        let named = Self::NAMES.into_iter().find(|(_, name)| *name == text);
+        named.map(|(candidates, _)| candidates).ok_or(ConfigError::Candidates)
+    }
+}
+
+/// What becomes of a run by bands whose recall is not shown to be what was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Uncertified {
+    /// It fails, and nothing is linked.
+    #[default]
+    Refuse,
+    /// It goes on, and its record says that the recall is not certified.
+    Mark,
+}
+
+impl FromStr for Uncertified {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        match text {
+            "refuse" => Ok(Self::Refuse),
+            "mark" => Ok(Self::Mark),
+            _ => Err(ConfigError::Uncertified),
+        }
     }
 }
 
@@ -180,8 +262,28 @@ impl Config {
         let text = std::fs::read_to_string(&path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
         let config: Self =
             toml::from_str(&text).map_err(|source| ConfigError::Toml { path, source: Box::new(source) })?;
-        config.matching.threshold()?;
+        config.check()?;
         Ok(config)
+    }
+
+    /// Looks at what the types do not say by themselves.
+    ///
+    /// # Errors
+    /// When the threshold or the recall is out of range, or workers are to do what they cannot.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.matching.threshold()?;
+        let recall = self.matching.recall;
+        let possible = match self.matching.candidates {
+            Candidates::Auto => recall > 0.0 && recall <= 1.0,
+            _ => recall > 0.0 && recall < 1.0,
+        };
+        if !possible {
+            return Err(ConfigError::Recall);
+        }
+        if self.matching.candidates != Candidates::AllPairs && !self.cluster.workers.is_empty() {
+            return Err(ConfigError::CandidatesOnWorkers { candidates: self.matching.candidates });
+        }
+        Ok(())
     }
 
     /// The file's text, as `init` writes it.
@@ -205,5 +307,24 @@ mod tests {
         assert_eq!(toml::from_str::<Config>(&written).unwrap().to_toml().unwrap(), written);
         assert!(toml::from_str::<Config>("[limits]\nmemory = 3").is_err());
         assert!(toml::from_str::<Config>("[limit]").is_err());
+    }
+
+    #[test]
+    fn candidates_and_their_recall_are_checked() {
+        let check = |text: &str| toml::from_str::<Config>(text).map(|config| config.check().map_err(|e| e.to_string()));
+        let matching = |rest: &str| check(&format!("[matching]\n{rest}"));
+        assert_eq!(matching("candidates = \"bands\"\nrecall = 0.995\nuncertified = \"mark\"").unwrap(), Ok(()));
+        assert_eq!(matching("candidates = \"auto\"\nrecall = 1.0").unwrap(), Ok(()));
+        assert!(matching("candidates = \"some\"").is_err() && matching("uncertified = \"hide\"").is_err());
+        for wrong in ["recall = 0.0", "recall = nan", "candidates = \"bands\"\nrecall = 1.0", "recall = 99.0"] {
+            assert!(matching(wrong).unwrap().unwrap_err().contains("`matching.recall`"), "{wrong}");
+        }
+        let workers = "[matching]\ncandidates = \"keyed\"\n[cluster]\nworkers = [\"https://worker:7444\"]";
+        let refused = check(workers).unwrap().unwrap_err();
+        assert!(refused.contains("workers compare all pairs") && refused.contains("\nhint: "), "{refused}");
+        for (candidates, name) in Candidates::NAMES {
+            assert_eq!(toml::Value::try_from(candidates).unwrap().as_str(), Some(name));
+            assert!(name.parse::<Candidates>().unwrap() == candidates && candidates.as_str() == name);
+        }
     }
 }

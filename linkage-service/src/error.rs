@@ -1,6 +1,10 @@
 //! The errors of this crate: one enum per activity. What the service refuses by rule is a [`Refusal`](crate::permit::Refusal).
 
+mod run;
+
 use std::path::PathBuf;
+
+pub use run::{DecisionError, LinkError, RunError};
 
 /// Why a key file or a key's text was not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -143,6 +147,29 @@ pub enum ConfigError {
     /// The threshold is neither a decimal in (0, 1] nor `learnt`.
     #[error("config.toml: `matching.threshold` is neither a decimal in (0, 1] nor `learnt`\nhint: such as \"0.80\"")]
     Threshold,
+    /// No name of a way to find candidates.
+    #[error(
+        "`matching.candidates` is none of all-pairs, bands, keyed and auto\nhint: all-pairs misses nothing; bands are for millions of records"
+    )]
+    Candidates,
+    /// The recall is no share.
+    #[error(
+        "config.toml: `matching.recall` is not above 0 and below 1\nhint: such as 0.99; a recall of 1 is `matching.candidates = \"all-pairs\"`"
+    )]
+    Recall,
+    /// Neither `refuse` nor `mark`.
+    #[error(
+        "`matching.uncertified` is neither refuse nor mark\nhint: refuse fails a run whose recall is not shown, mark lets it end and says so"
+    )]
+    Uncertified,
+    /// Workers have no part in anything but all pairs.
+    #[error(
+        "config.toml: workers compare all pairs, and `matching.candidates` is {candidates}\nhint: leave `cluster.workers` empty, so that this machine does it, or take all-pairs"
+    )]
+    CandidatesOnWorkers {
+        /// What is asked for.
+        candidates: crate::config::Candidates,
+    },
     /// The configuration has no TOML form.
     #[error("the configuration cannot be written as TOML")]
     Unwritable,
@@ -190,6 +217,12 @@ pub enum SetupError {
         path: PathBuf,
         /// The rule that it breaks.
         source: DocumentError,
+    },
+    /// Another process has it open.
+    #[error("{}: another process serves this linkage unit\nhint: stop it first; one folder has one audit log", folder.display())]
+    Served {
+        /// The unit's folder.
+        folder: PathBuf,
     },
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}\nhint: `--listen 127.0.0.1:0` takes a free port")]
@@ -350,58 +383,6 @@ impl SubmissionError {
     }
 }
 
-/// Why a run was not started, or not answered for.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RunError {
-    /// A database of the permit has submitted nothing.
-    #[error("no token file of {database} is here\nhint: its custodian submits it with `custodian submit`")]
-    NoSubmission {
-        /// The database.
-        database: linkage_core::types::DatabaseId,
-    },
-    /// The tokens of a database need a declaration that the permit does not have.
-    #[error(
-        "the tokens of {database} are of the profile max-quality, and the permit does not accept their risk\nhint: the committee declares `max-quality-risk` in the permit, or the custodians use another linkage schema"
-    )]
-    RiskNotAccepted {
-        /// The database.
-        database: linkage_core::types::DatabaseId,
-    },
-    /// One run at a time per project.
-    #[error("run {run} of this project is under way\nhint: `linkage run watch` or `linkage run cancel` it")]
-    UnderWay {
-        /// The other run.
-        run: String,
-    },
-    /// No such run, or another project's.
-    #[error("there is no such run of this project\nhint: `linkage run list` shows them")]
-    NoRun,
-    /// The run has ended.
-    #[error("the run has ended already")]
-    Ended,
-    /// The operating system gave no randomness.
-    #[error("no randomness from the operating system")]
-    Randomness,
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl RunError {
-    /// The code that clients and the audit log see; `None` when the service is at fault.
-    pub fn code(&self) -> Option<&'static str> {
-        match self {
-            Self::NoSubmission { .. } => Some("no-submission"),
-            Self::RiskNotAccepted { .. } => Some("risk-not-accepted"),
-            Self::UnderWay { .. } => Some("run-under-way"),
-            Self::NoRun => Some("no-run"),
-            Self::Ended => Some("run-ended"),
-            Self::Randomness | Self::Store(_) => None,
-        }
-    }
-}
-
 /// Why nothing was released.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -451,36 +432,9 @@ pub enum JournalError {
         "audit log: {0}\nhint: the database was altered by something else; `linkage audit verify` names the first broken entry"
     )]
     Chain(#[from] ChainError),
-}
-
-/// Why a run failed. The message becomes part of the run's record, so it names databases and rules only.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LinkError {
-    /// A stored token file is not what was accepted.
-    #[error("the stored token file of {database} is damaged\nhint: its custodian submits it again")]
-    DamagedTokenFile {
-        /// The database.
-        database: linkage_core::types::DatabaseId,
-    },
-    /// More candidates than memory for them.
-    #[error("too many candidate pairs for the run's memory\nhint: raise `matching.threshold`, or `limits.memory_mib`")]
-    TooManyCandidates,
-    /// The tokens cannot be learnt from.
+    /// Its checkpoints are signed with another key, or it has another name.
     #[error(
-        "tokens of {segments} segments cannot be learnt from\nhint: `matching.threshold` takes a decimal instead of `learnt`"
+        "the audit log of this unit was begun with another `audit.key` or another `audit.origin`\nhint: put the old ones back; a log whose checkpoints two keys sign verifies with neither"
     )]
-    Segments {
-        /// How many there are.
-        segments: usize,
-    },
-    /// The plan.
-    #[error("matching: {0}")]
-    Plan(#[from] linkage_plan::PlanError),
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A bug.
-    #[error("an internal error; the service's log has the details")]
-    Internal,
+    OtherLog,
 }

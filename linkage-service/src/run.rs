@@ -1,25 +1,33 @@
 //! Runs: from a permitted request to clusters in the store.
 //!
-//! A run takes a [`Permitted`] request, so none can start without a permit. Runs wait for one another: each may use all
-//! the memory and cores that the unit grants. Results are stored in one transaction, so a run is done or it left nothing.
+//! A run takes a [`Permitted`] request, so none can start without a permit, and the permit is asked again before linking
+//! begins and before anything is stored. Runs wait for one another: each may use all the memory and cores that the unit
+//! grants. A run is done or it left nothing: what it stores is seen from the moment on at which it is done.
 
+mod candidates;
+mod drive;
 mod learnt;
 mod link;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use linkage_core::harden::Profile;
 use time::OffsetDateTime;
 use tokio::sync::{Semaphore, watch};
 
-use crate::audit::{Actor, Entry, Label, Outcome};
-use crate::error::{LinkError, RunError, SetupError};
+use crate::audit::Entry;
+use crate::config::Candidates;
+use crate::error::{RunError, StoreError};
 use crate::permit::{Permitted, RunRequest};
 use crate::policy::Need;
-use crate::store::{RunInput, RunRecord, RunState, Submission, instant_text};
+use crate::role::Caller;
+use crate::store::run::write;
+use crate::store::{RunInput, RunRecord, RunState, instant_text};
 use crate::unit::{Unit, random_hex};
+
+pub use drive::fail_left_over;
+use drive::{Asked, Drive};
 
 /// Why a run is ended from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +43,7 @@ pub enum Stop {
 /// The runs under way.
 pub struct Runs {
     active: Mutex<HashMap<String, Active>>,
-    turn: Semaphore,
+    turn: Arc<Semaphore>,
 }
 
 struct Active {
@@ -45,7 +53,7 @@ struct Active {
 
 impl Runs {
     pub(crate) fn new() -> Self {
-        Self { active: Mutex::default(), turn: Semaphore::new(1) }
+        Self { active: Mutex::default(), turn: Arc::new(Semaphore::new(1)) }
     }
 
     /// Follows a run that is under way; `None` when it is not.
@@ -85,11 +93,18 @@ impl Runs {
     }
 }
 
-/// Starts a run over the latest submissions of the permitted databases.
+/// Starts a run over the latest submissions of the permitted databases. `entry` makes the audit log's entry of the start,
+/// which is stored together with the run.
 ///
 /// # Errors
 /// When a database has submitted nothing, the project has a run under way, or the store fails.
-pub async fn start(unit: &Arc<Unit>, run: Permitted<RunRequest>, now: OffsetDateTime) -> Result<RunRecord, RunError> {
+pub async fn start(
+    unit: &Arc<Unit>,
+    caller: &Caller,
+    run: Permitted<RunRequest>,
+    now: OffsetDateTime,
+    entry: impl FnOnce(&RunRecord) -> Entry,
+) -> Result<RunRecord, RunError> {
     let request = run.request();
     let mut submissions = Vec::with_capacity(request.databases.len());
     for database in &request.databases {
@@ -100,6 +115,12 @@ pub async fn start(unit: &Arc<Unit>, run: Permitted<RunRequest>, now: OffsetDate
     if let Some(risky) = submissions.iter().find(|s| s.profile == Profile::MaxQuality && !accepted) {
         return Err(RunError::RiskNotAccepted { database: risky.database.clone() });
     }
+    let matching = &unit.config().matching;
+    if matching.candidates == Candidates::Bands
+        && let Some(segmented) = submissions.iter().find(|s| s.profile == Profile::MaxQuality)
+    {
+        return Err(RunError::SegmentsInBands { database: segmented.database.clone() });
+    }
     // The order of the databases decides ties between clusters, so it must not depend on the order in the permit.
     submissions.sort_by(|a, b| a.database.cmp(&b.database));
     let databases = submissions.len() as u32;
@@ -109,7 +130,9 @@ pub async fn start(unit: &Arc<Unit>, run: Permitted<RunRequest>, now: OffsetDate
         project: request.project.clone(),
         class: request.class,
         state: RunState::Queued,
-        threshold: unit.config().matching.threshold.clone(),
+        threshold: matching.threshold.clone(),
+        candidates: matching.candidates,
+        recall: matching.demand(),
         created_at: instant_text(now),
         finished_at: None,
         elapsed_ms: 0,
@@ -121,6 +144,8 @@ pub async fn start(unit: &Arc<Unit>, run: Permitted<RunRequest>, now: OffsetDate
         clusters: None,
         failure: None,
         findings: None,
+        certificates: Vec::new(),
+        bands: None,
     };
     let (progress, follow) = watch::channel(record.clone());
     let (stop, stopped) = watch::channel(None);
@@ -134,90 +159,20 @@ pub async fn start(unit: &Arc<Unit>, run: Permitted<RunRequest>, now: OffsetDate
     }
     let inputs: Vec<RunInput> =
         submissions.iter().map(|s| RunInput { database: s.database.clone(), submission: s.id }).collect();
-    if let Err(error) = unit.store().insert_run(&record, &inputs).await {
+    if let Err(error) = insert(unit, &record, &inputs, entry(&record)).await {
         unit.runs().lock().remove(&record.id);
         return Err(error.into());
     }
-    tokio::spawn(drive(Arc::clone(unit), submissions, progress, stopped));
+    let until = run.permit().statement().valid_until;
+    let asked =
+        Asked { caller: caller.clone(), permit_id: record.permit_id.clone(), request: run.into_request(), until };
+    drive::spawn(Drive { unit: Arc::clone(unit), asked, submissions, progress, stopped });
     Ok(record)
 }
 
-/// Marks runs that a crash has left behind as failed, and says so in the audit log.
-///
-/// # Errors
-/// When the store fails.
-pub async fn fail_left_over(unit: &Unit, now: OffsetDateTime) -> Result<(), SetupError> {
-    for run in unit.store().fail_left_over_runs(now).await? {
-        record_end(unit, &run, "service-stopped").await?;
-    }
-    Ok(())
-}
-
-/// Sees a run through to its end, whatever that is.
-async fn drive(
-    unit: Arc<Unit>,
-    submissions: Vec<Submission>,
-    progress: watch::Sender<RunRecord>,
-    mut stopped: watch::Receiver<Option<Stop>>,
-) {
-    let id = progress.borrow().id.clone();
-    let started = Instant::now();
-    // Dropping the linking future drops its plan, and with it everything that runs below.
-    let outcome = tokio::select! {
-        biased;
-        _ = stopped.wait_for(Option::is_some) => Err(None),
-        linked = link::link(&unit, &submissions, &progress) => linked.map_err(Some),
-    };
-    let stop = *stopped.borrow();
-    let mut record = progress.borrow().clone();
-    record.elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    record.finished_at = Some(instant_text(OffsetDateTime::now_utc()));
-    let (code, stored) = match outcome {
-        Ok(linked) => {
-            record.state = RunState::Done;
-            record.exact_pairs = Some(linked.pairs.iter().map(|pair| pair.exact_pairs).sum());
-            record.dice_pairs = Some(linked.pairs.iter().map(|pair| pair.dice_pairs).sum());
-            record.clusters = Some(linked.clusters.len() as u64);
-            record.findings = linked.findings;
-            ("done", unit.store().finish_run(&record, &linked.pairs, linked.clusters).await)
-        }
-        Err(error) => {
-            let code = fail(&mut record, stop, error);
-            (code, unit.store().update_run(&record).await)
-        }
-    };
-    if let Err(error) = stored {
-        tracing::error!(run = id, %error, "the end of a run could not be stored");
-        record.state = RunState::Failed;
-        record.clusters = None;
-        record.failure = Some("the results could not be stored".to_owned());
-    }
-    if let Err(error) = record_end(&unit, &id, code).await {
-        tracing::error!(run = id, %error, "the end of a run could not be written to the audit log");
-    }
-    tracing::info!(run = id, state = %record.state, elapsed_ms = record.elapsed_ms, "run ended");
-    unit.runs().lock().remove(&id);
-    progress.send_replace(record);
-}
-
-fn fail(record: &mut RunRecord, stop: Option<Stop>, error: Option<LinkError>) -> &'static str {
-    record.state = RunState::Failed;
-    let (code, failure) = match (stop, error) {
-        (_, Some(error)) => ("failed", error.to_string()),
-        (Some(Stop::Revoked), None) => ("revoked", "its permit was revoked".to_owned()),
-        (Some(Stop::Shutdown), None) => ("service-stopped", "the service was shut down during the run".to_owned()),
-        (Some(Stop::Cancelled) | None, None) => {
-            record.state = RunState::Cancelled;
-            return "cancelled";
-        }
-    };
-    record.failure = Some(failure);
-    code
-}
-
-async fn record_end(unit: &Unit, run: &str, code: &'static str) -> Result<(), crate::error::StoreError> {
-    let object = Label::object("run", run).unwrap_or(Label::fixed("run"));
-    let entry = Entry::new(Actor::service(), Label::fixed("run.end"), object, Outcome::Allowed)
-        .with(Label::fixed("state"), Label::fixed(code));
-    unit.journal().record(entry).await
+async fn insert(unit: &Unit, run: &RunRecord, inputs: &[RunInput], entry: Entry) -> Result<(), StoreError> {
+    let mut writing = unit.journal().begin().await?;
+    write::insert(writing.connection(), run, inputs).await?;
+    writing.record(entry).await?;
+    writing.commit().await
 }

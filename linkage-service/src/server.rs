@@ -12,11 +12,13 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 
 use crate::audit::{Actor, Entry, Label, Outcome};
-use crate::authority::read;
+use crate::authority::{read, read_private};
 use crate::error::SetupError;
 use crate::rpc;
 use crate::unit::Unit;
 
+/// How long a caller may take to show its certificate.
+pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long calls under way may take to end after the signal to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -34,7 +36,8 @@ pub async fn serve(
 ) -> Result<(), SetupError> {
     let unit = Arc::new(Unit::open(folder).await?);
     let tls = ServerTlsConfig::new()
-        .identity(Identity::from_pem(read(&folder.join("server.pem"))?, read(&folder.join("server.key"))?))
+        .identity(Identity::from_pem(read(&folder.join("server.pem"))?, read_private(&folder.join("server.key"))?))
+        .timeout(HANDSHAKE)
         .client_ca_root(Certificate::from_pem(read(&folder.join("ca.pem"))?))
         // A caller without a certificate of this unit's authority does not get past the handshake.
         .client_auth_optional(false);
@@ -96,7 +99,7 @@ pub async fn serve(
     };
     record(&unit, "service.stop").await?;
     unit.journal().checkpoint().await?;
-    unit.store().close().await;
+    unit.close().await;
     Ok(served?)
 }
 

@@ -212,7 +212,7 @@ pub(crate) fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result
 }
 
 #[cfg(unix)]
-fn refuse_exposed(path: &Path) -> Result<(), KeyError> {
+pub(crate) fn refuse_exposed(path: &Path) -> Result<(), KeyError> {
     use std::os::unix::fs::PermissionsExt;
     let metadata = std::fs::metadata(path).map_err(|cause| KeyError::Read { path: path.into(), cause })?;
     let mode = metadata.permissions().mode() & 0o777;
@@ -220,7 +220,7 @@ fn refuse_exposed(path: &Path) -> Result<(), KeyError> {
 }
 
 #[cfg(not(unix))]
-fn refuse_exposed(_path: &Path) -> Result<(), KeyError> {
+pub(crate) fn refuse_exposed(_path: &Path) -> Result<(), KeyError> {
     Ok(())
 }
 

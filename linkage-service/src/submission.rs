@@ -15,8 +15,9 @@ use linkage_core::types::DatabaseId;
 use time::OffsetDateTime;
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
+use crate::audit::Entry;
 use crate::error::SubmissionError;
-use crate::store::{Encoding, Submission, instant_text};
+use crate::store::{Encoding, Submission, instant_text, submission};
 use crate::unit::Unit;
 
 /// What a custodian says it is about to send.
@@ -98,22 +99,31 @@ impl Upload {
         Ok(self.file.write_all(chunk).await?)
     }
 
-    /// Ends the upload. When all bytes are here, they are verified, and the file is accepted or discarded.
+    /// Ends the upload. When all bytes are here, they are verified, and the file is accepted or discarded. The audit log
+    /// gets its entry together with the submission.
     ///
     /// # Errors
     /// When the file is damaged, is another database's, or was made with another linkage schema or secret.
-    pub async fn finish(mut self, now: OffsetDateTime) -> Result<Progress, SubmissionError> {
+    pub async fn finish(
+        mut self,
+        now: OffsetDateTime,
+        entry: impl FnOnce(&Submission) -> Entry,
+    ) -> Result<Progress, SubmissionError> {
         self.file.flush().await?;
         if self.received_bytes < self.announcement.file_bytes {
             return Ok(Progress::Received(self.received_bytes));
         }
-        let accepted = self.accept(now).await;
+        let accepted = self.accept(now, entry).await;
         // Also when it was refused: the sealed bytes would only be refused again.
         discard(&self.path).await;
         accepted.map(|submission| Progress::Accepted(Box::new(submission)))
     }
 
-    async fn accept(&self, now: OffsetDateTime) -> Result<Submission, SubmissionError> {
+    async fn accept(
+        &self,
+        now: OffsetDateTime,
+        entry: impl FnOnce(&Submission) -> Entry,
+    ) -> Result<Submission, SubmissionError> {
         let Announcement { database, file_blake3, file_bytes } = &self.announcement;
         let (unit, path, expected) = (Arc::clone(&self.unit), self.path.clone(), *file_blake3);
         let verified = tokio::task::spawn_blocking(move || verify(&path, &expected, &unit)).await;
@@ -130,7 +140,7 @@ impl Upload {
         if let Some(in_force) = self.unit.store().encoding().await? {
             check_encoding(&in_force, &encoding)?;
         }
-        let submission = Submission {
+        let accepted = Submission {
             id: 0,
             database: database.clone(),
             file_blake3: *file_blake3,
@@ -144,8 +154,12 @@ impl Upload {
         };
         self.unit.store().put_token_file(&self.path, database, file_blake3).await?;
         // Two first submissions may race; the transaction decides which of them sets the encoding.
-        check_encoding(&self.unit.store().accept_submission(&submission, &encoding, now).await?, &encoding)?;
-        Ok(submission)
+        let mut writing = self.unit.journal().begin().await?;
+        let in_force = submission::insert(writing.connection(), &accepted, &encoding, now).await?;
+        check_encoding(&in_force, &encoding)?;
+        writing.record(entry(&accepted)).await?;
+        writing.commit().await?;
+        Ok(accepted)
     }
 }
 

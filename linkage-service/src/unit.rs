@@ -6,12 +6,15 @@ use age::secrecy::ExposeSecret;
 use time::OffsetDateTime;
 
 use crate::audit::Label;
-use crate::authority::{Authority, create_folder, read, write_private, write_public};
+use crate::authority::{Authority, create_folder, read, read_private, write_private, write_public};
 use crate::config::{self, Audit, Config};
-use crate::error::SetupError;
+use crate::error::{DecisionError, SetupError};
 use crate::journal::Journal;
-use crate::permit::Committee;
+use crate::permit::{
+    Committee, PermitState, Permitted, Refusal, RunRequest, VerifiedPermit, authorise, authorise_custodian,
+};
 use crate::policy::Policy;
+use crate::role::{Caller, Role};
 use crate::run::Runs;
 use crate::signing::SigningKey;
 use crate::store::Store;
@@ -40,6 +43,8 @@ pub struct Unit {
     runs: Runs,
     #[cfg(feature = "distributed")]
     cluster: linkage_plan::cluster::Cluster,
+    /// Held as long as the unit is open: two services on one folder would each write their own audit log.
+    lock: std::fs::File,
 }
 
 impl Unit {
@@ -50,7 +55,7 @@ impl Unit {
     pub async fn create(folder: &Path, new: &NewUnit, now: OffsetDateTime) -> Result<(), SetupError> {
         let mut config = new.config.clone();
         config.audit = Audit { origin: format!("linkage-unit/{}", random_hex()?) };
-        config.matching.threshold()?;
+        config.check()?;
         // Both files are read before anything is written, so that a bad one leaves no half-made unit.
         let policy = (Policy::shipped(&config.policy.file).is_none())
             .then(|| read_policy(Path::new(&config.policy.file)))
@@ -87,9 +92,11 @@ impl Unit {
     /// Opens the linkage unit in a folder. Runs that a crash has left behind become failed.
     ///
     /// # Errors
-    /// When the configuration, a key, the policy, the committee or the store is missing or damaged.
+    /// When another process serves the unit, or the configuration, a key, the policy, the committee or the store is
+    /// missing or damaged.
     pub async fn open(folder: &Path) -> Result<Self, SetupError> {
         let config = Config::load(folder)?;
+        let lock = lock(folder)?;
         let policy = match Policy::shipped(&config.policy.file) {
             Some(policy) => policy,
             None => read_policy(&folder.join(&config.policy.file))?.1,
@@ -122,9 +129,19 @@ impl Unit {
             identity,
             store,
             journal,
+            lock,
         };
         crate::run::fail_left_over(&unit, OffsetDateTime::now_utc()).await?;
         Ok(unit)
+    }
+
+    /// Closes the store and lets another process serve the unit.
+    pub async fn close(&self) {
+        self.store.close().await;
+        if let Err(error) = self.lock.unlock() {
+            // The end of the process unlocks it as well.
+            tracing::warn!(%error, "the unit's lock could not be given back");
+        }
     }
 
     /// The workers that do parts of runs; there may be none.
@@ -146,6 +163,30 @@ impl Unit {
     /// Whose signatures count; without a committee there are no permits.
     pub fn committee(&self) -> Option<&Committee> {
         self.committee.as_ref()
+    }
+
+    /// Decides by the permit of `permit_id` whether the caller may have what `request` makes of it; asked anew at every
+    /// use.
+    ///
+    /// # Errors
+    /// The refusal, or that there is no committee, or that the store cannot answer.
+    pub async fn permitted(
+        &self,
+        caller: &Caller,
+        permit_id: &str,
+        request: impl FnOnce(Option<&VerifiedPermit>) -> Result<RunRequest, Refusal>,
+    ) -> Result<Permitted<RunRequest>, DecisionError> {
+        let committee = self.committee().ok_or(DecisionError::NoCommittee)?;
+        let document = self.store.permit(permit_id).await?;
+        let revocations = self.store.revocations(permit_id).await?;
+        let verified = document.as_deref().map(|document| VerifiedPermit::verify(document, committee)).transpose()?;
+        let request = request(verified.as_ref())?;
+        let state = PermitState { committee, permit: document.as_deref(), revocations: &revocations };
+        let decide = match caller.role {
+            Role::Custodian(_) => authorise_custodian,
+            _ => authorise,
+        };
+        Ok(decide(request, caller, state, &self.policy, OffsetDateTime::now_utc())?)
     }
 
     /// What opens the seal of token files.
@@ -184,6 +225,17 @@ pub fn random_hex() -> Result<String, SetupError> {
     Ok(format!("{:016x}", u64::from_le_bytes(bytes)))
 }
 
+fn lock(folder: &Path) -> Result<std::fs::File, SetupError> {
+    let path = folder.join("unit.lock");
+    let failed = |source| SetupError::File { path: path.clone(), source };
+    let file = std::fs::OpenOptions::new().append(true).create(true).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(SetupError::Served { folder: folder.to_owned() }),
+        Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
 fn read_policy(path: &Path) -> Result<(String, Policy), SetupError> {
     let text = read(path)?;
     let policy = Policy::parse(&text).map_err(|source| SetupError::Policy { path: path.to_owned(), source })?;
@@ -196,6 +248,6 @@ fn read_committee(path: &Path) -> Result<Committee, SetupError> {
 }
 
 fn read_identity(path: &Path) -> Result<age::x25519::Identity, SetupError> {
-    let text = zeroize::Zeroizing::new(read(path)?);
+    let text = read_private(path)?;
     text.trim().parse().map_err(|_| SetupError::UnitIdentity { path: path.to_owned() })
 }

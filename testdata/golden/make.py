@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the golden files of the readers, each in the encoding and with the line ends of its format.
 
-Made-up people only. `python3 testdata/golden/make.py`; the Parquet file needs pyarrow and is left alone without it.
+Made-up people only; checkup.xml is written by hand. `python3 testdata/golden/make.py`; the Parquet file needs pyarrow and is left alone without it.
 What the readers make of them stands in expected.txt, which `UPDATE_EXPECT=1 cargo test -p linkage-core --test golden` writes.
 """
 import pathlib
@@ -37,6 +37,7 @@ HO,06132013,１２,３４６,1,14321,,,,,,,,,
 RE,3,1111,202404,外来　次郎,1,19950505,,,,,,,999,,,ガイライジロウ,
 BU,040080xx99x0xx,20240401,20240410,1
 HO,06132013,１２,３４７,1,14321,,,,,,,,,
+GO,3,3000,99
 """, "cp932")
 
 # 様式1 beside those receipts.
@@ -49,7 +50,6 @@ for patient, payload in [("0000000886", ["19911121", "2", "0600001"]), ("0000000
 rows.append(["131234567", "0000000889", "20240401", "0", "0", "A000010"])
 write("ff1.txt", "\n".join("\t".join(row) for row in rows) + "\n", "cp932")
 
-write("checkup.xml", (SOURCE / "kenshin/golden.xml").read_text(encoding="utf-8"), "utf-8", "\n")
 write("patients.ndjson", (SOURCE / "fhir/golden.ndjson").read_text(encoding="utf-8") + """\
 {"resourceType":"Patient","identifier":[{"system":"urn:oid:1.2.392.100495.20.3.51.11311234567","value":"7"}],"name":[{"use":"official","family":"NGUYEN","given":["THI","MAI"]},{"use":"usual","text":"グエン ティ マイ"}],"gender":"female","birthDate":"1995-05-05"}
 {"resourceType":"Patient","identifier":[{"system":"urn:oid:1.2.392.100495.20.3.51.11311234567","value":"8"}],"name":[{"use":"official","family":"山田","given":["花子"]},{"use":"maiden","family":"佐藤"},{"use":"old","text":"サトウ ハナコ"}],"gender":"female","birthDate":"1983-03"}

@@ -34,8 +34,13 @@ pub fn febrl(folder: &Path, schema: &LinkageSchema, seed: u64) -> Result<Vec<Tab
         .collect()
 }
 
-/// The synthetic population.
+/// The synthetic population, under a secret of the same seed.
 pub fn population(people: u64, schema: &LinkageSchema, seed: u64) -> Result<Vec<Table>> {
+    population_under(people, seed, schema, seed)
+}
+
+/// The synthetic population of a seed, under a secret of another.
+pub fn population_under(people: u64, seed: u64, schema: &LinkageSchema, secret: u64) -> Result<Vec<Table>> {
     let folder = tempfile::tempdir()?;
     let manifest = write_demo(folder.path(), people, seed, &ErrorModel::default())?;
     let mut owner: HashMap<(String, String), u64> = HashMap::new();
@@ -43,7 +48,7 @@ pub fn population(people: u64, schema: &LinkageSchema, seed: u64) -> Result<Vec<
         let row = row?;
         owner.insert((row[0].to_owned(), row[1].to_owned()), row[2].parse()?);
     }
-    let encoder = encoder(schema, seed);
+    let encoder = encoder(schema, secret);
     manifest
         .databases
         .iter()

@@ -102,8 +102,8 @@ fn pairs(study: &Study, judged: &[Vec<Judged>], model: &Model) -> Pairs {
     let (mut truth, mut by_value, mut accepted, mut raw) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut review, mut review_true) = (0, 0);
     let (mut from, mut gold_links) = ([0_u32; 2], Vec::new());
-    let gold = gold(study);
-    for (found, judged) in study.found.iter().zip(judged) {
+    let (run, gold) = (study.run(), gold(study));
+    for (number, (found, judged)) in study.found.iter().zip(judged).enumerate() {
         let matched = true_pairs(study, found);
         let linked = |(c, score): (&classify::Candidate, f64)| LinkedPair {
             left: c.left + from[0],
@@ -128,7 +128,8 @@ fn pairs(study: &Study, judged: &[Vec<Judged>], model: &Model) -> Pairs {
             }
         }
         if let Some(gold) = &gold {
-            let chances = candidates().map(|c| (c, gold.probability(c))).filter(|(c, p)| c.exact || *p >= 0.5);
+            let chances =
+                candidates().map(|c| (c, gold.probability(&run, number, c))).filter(|(c, p)| c.exact || *p >= 0.5);
             gold_links.extend(chances.map(linked));
         }
         truth.extend(matched.into_iter().map(|(a, b)| (a + from[0], b + from[1])));

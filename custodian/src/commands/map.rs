@@ -1,7 +1,7 @@
 //! `custodian map`: propose which column of an extract is which field.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use linkage_core::schema::LinkageSchema;
@@ -45,6 +45,11 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
     let schema = LinkageSchema::load(&args.schema)?;
+    if let Some(path) = &args.output
+        && path.try_exists().map_err(|error| at(path, error))?
+    {
+        return Err(at(path, "there is a file of this name\nhint: choose another one"));
+    }
     let failed = |error: io::Error| at(&args.guess, error);
     let extract: Box<dyn Read> = match args.guess == Path::new("-") {
         true => Box::new(io::stdin()),
@@ -57,11 +62,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
         output::data(&proposal.text)?;
         return Ok(Done::Clean);
     };
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => at(path, "there is a file of this name\nhint: choose another one"),
-        _ => at(path, error),
-    })?;
-    file.write_all(proposal.text.as_bytes()).map_err(|error| at(path, error))?;
+    output::write_whole(path, &proposal.text, false)?;
     for (field, confidence) in &proposal.fields {
         let confidence = confidence.map_or("no column found", |confidence| confidence.name());
         output::talk(&format!("{field}: {confidence}"));

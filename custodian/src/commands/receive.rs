@@ -1,13 +1,12 @@
 //! `custodian receive`: the crosswalk of one's own records comes back and is joined to one's own ids.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{anyhow, bail};
 use linkage_core::linkage_key::LinkageKey;
-use linkage_core::source::{CsvLayout, CsvSource, Encoding, RawBatch, Source};
+use linkage_core::source::RawBatch;
 use linkage_core::types::{DatabaseId, RecordRef};
 use linkage_proto::v1::CrosswalkRequest;
 use linkage_proto::v1::release_service_client::ReleaseServiceClient;
@@ -15,7 +14,7 @@ use serde_json::json;
 
 use super::service::{ServiceArgs, block_on, refused};
 use crate::cli::Done;
-use crate::intake::folder_of;
+use crate::intake::{RereadArgs, folder_of};
 use crate::output::{self, WholeFile, at, grouped};
 use crate::refs::{RecordId, RecordRefs, SiteKey, record_ref, trim_id};
 
@@ -26,9 +25,11 @@ Examples:
   custodian receive --service https://unit.example:7443 --credential ndb-credential --project heart-2026 \\
       --site-key ndb.site-key --input people.csv --id-column id -o crosswalk.csv
   custodian receive --service https://unit.example:7443 --credential ndb-credential --project heart-2026 \\
+      --site-key ndb.site-key --format uke --input receipts/ -o crosswalk.csv
+  custodian receive --service https://unit.example:7443 --credential ndb-credential --project heart-2026 \\
       --refs -o refs.csv
 
-Give the options that `tokenise` was given: the site key, the extract, its encoding and its id column.";
+Give the options that `tokenise` was given: the site key, the extract, its format and encoding, its id column or mapping.";
 
 /// Fetch the linkage keys of your own records in one project
 ///
@@ -47,17 +48,10 @@ pub(crate) struct Args {
     /// Your site key, as `tokenise` used it
     #[arg(long, value_name = "FILE", required_unless_present = "refs")]
     site_key: Option<PathBuf>,
-    /// The extract that was tokenised
-    #[arg(long, value_name = "IN.csv", required_unless_present = "refs")]
-    input: Option<PathBuf>,
-    /// How the extract is encoded: utf-8 or cp932
-    #[arg(long, default_value = "utf-8", value_parser = parse_encoding)]
-    encoding: Encoding,
-    /// The column that identifies a row; without it, its row number does
-    #[arg(long, value_name = "COLUMN")]
-    id_column: Option<String>,
+    #[command(flatten)]
+    extract: RereadArgs,
     /// Write record refs instead of record ids; needs neither extract nor site key
-    #[arg(long, conflicts_with_all = ["site_key", "input", "id_column"])]
+    #[arg(long, conflicts_with_all = ["site_key", "input", "id_column", "mapping"])]
     refs: bool,
     /// Replace the output if it is there already
     #[arg(long)]
@@ -68,10 +62,6 @@ pub(crate) struct Args {
     /// The crosswalk to write
     #[arg(short, long, value_name = "FILE.csv")]
     output: PathBuf,
-}
-
-fn parse_encoding(text: &str) -> Result<Encoding, String> {
-    text.parse().map_err(|error| format!("{error}"))
 }
 
 /// What the service released.
@@ -90,11 +80,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
     let crosswalk = block_on(fetch(args))?;
     // Only its owner can read the file: it ties people of the extract to a project.
     let mut out = WholeFile::create(&args.output, args.force)?;
-    let rows = match (&site_key, &args.input) {
-        (Some(site_key), Some(input)) => {
-            write_ids(args, input, &site_key.refs(&crosswalk.database), &crosswalk, &mut out)?
-        }
-        _ => write_refs(&crosswalk, &mut out).map_err(|error| at(&args.output, error))?,
+    let rows = match &site_key {
+        Some(site_key) => write_ids(args, &site_key.refs(&crosswalk.database), &crosswalk, &mut out)?,
+        None => write_refs(&crosswalk, &mut out).map_err(|error| at(&args.output, error))?,
     };
     out.finish()?;
     report(args, &crosswalk, rows)
@@ -123,24 +111,15 @@ async fn fetch(args: &Args) -> anyhow::Result<Crosswalk> {
     crosswalk.ok_or_else(malformed)
 }
 
-/// Writes a line for every row of the extract that has a linkage key, in the order of the extract.
-fn write_ids(
-    args: &Args,
-    input: &Path,
-    refs: &RecordRefs,
-    crosswalk: &Crosswalk,
-    out: &mut impl Write,
-) -> anyhow::Result<usize> {
+/// Writes a line for every row of the extract that has a linkage key, in the order of the extract; of records with the same
+/// id one line.
+fn write_ids(args: &Args, refs: &RecordRefs, crosswalk: &Crosswalk, out: &mut impl Write) -> anyhow::Result<usize> {
     let failed = |error| at(&args.output, error);
-    // No field is read: the record ids are all that is needed of the extract.
-    let layout =
-        CsvLayout { encoding: args.encoding, fields: Vec::new(), map: Vec::new(), id_column: args.id_column.clone() };
-    let file = File::open(input).map_err(|error| at(input, error))?;
-    let mut source = CsvSource::open(file, &layout).map_err(|error| at(input, error))?;
-    writeln!(out, "{},linkage_key", quoted(args.id_column.as_deref().unwrap_or("row"))).map_err(failed)?;
+    let (mut source, name) = args.extract.open()?;
+    writeln!(out, "{},linkage_key", quoted(&name)).map_err(failed)?;
     let (mut batch, mut decoded) = (RawBatch::new(), String::new());
     let mut written = HashSet::new();
-    while source.read_batch(&mut batch, BATCH_ROWS).map_err(|error| at(input, error))? {
+    while source.read_batch(&mut batch, BATCH_ROWS)? {
         for record in batch.records() {
             let (reference, id) = match record.id() {
                 None => (record_ref(refs, RecordId::Row(record.row())), record.row().to_string()),
@@ -157,11 +136,11 @@ fn write_ids(
         }
     }
     if written.is_empty() && !crosswalk.keys.is_empty() {
-        let advice = "hint: give the site key, the extract and the id column that `tokenise` was given; nothing has been written";
+        let advice =
+            "hint: give the site key, the extract and the options that `tokenise` was given; nothing has been written";
         bail!(
-            "none of the {} records that have a linkage key is in `{}`\n{advice}",
-            grouped(crosswalk.keys.len() as u64),
-            input.display()
+            "none of the {} records that have a linkage key is in the extract\n{advice}",
+            grouped(crosswalk.keys.len() as u64)
         );
     }
     Ok(written.len())
@@ -209,6 +188,8 @@ fn quoted(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use linkage_core::schema::LinkageSchema;
+
     use super::*;
 
     #[test]
@@ -216,25 +197,26 @@ mod tests {
         assert_eq!(["1", "a,b", "a\"b", "a\nb"].map(quoted), ["1", "\"a,b\"", "\"a\"\"b\"", "\"a\nb\""]);
     }
 
-    /// What `write_ids` makes of an extract in which the records of these ids are linked.
-    fn ids(extract: &str, options: &[&str], linked: &[RecordId<'_>]) -> anyhow::Result<String> {
+    /// What `write_ids` makes of files in which the records of these ids are linked. In the options `@` is their folder.
+    fn ids(files: &[(&str, &[u8])], options: &str, linked: &[RecordId<'_>]) -> anyhow::Result<String> {
         #[derive(clap::Parser)]
         struct Line {
             #[command(flatten)]
             args: Args,
         }
         let folder = tempfile::tempdir().unwrap();
-        let input = folder.path().join("in.csv");
-        std::fs::write(&input, extract).unwrap();
-        let always = ["receive", "--service", "u", "--credential", "c", "--project", "p", "--site-key", "k", "-o", "o"];
-        let line = always.into_iter().chain(["--input", input.to_str().unwrap()]).chain(options.iter().copied());
-        let args = <Line as clap::Parser>::parse_from(line).args;
+        for (name, content) in files {
+            std::fs::write(folder.path().join(name), content).unwrap();
+        }
+        let always = "receive --service u --credential c --project p --site-key k -o o";
+        let options = options.replace('@', folder.path().to_str().unwrap());
+        let args = <Line as clap::Parser>::parse_from(always.split(' ').chain(options.split(' '))).args;
         let database: DatabaseId = "ndb".parse().unwrap();
         let refs = SiteKey::generate().refs(&database);
         let keys = linked.iter().map(|id| (record_ref(&refs, *id), LinkageKey::from_bytes([7; 16]))).collect();
         let crosswalk = Crosswalk { run: "run-1".to_owned(), database, keys };
         let mut out = Vec::new();
-        write_ids(&args, &input, &refs, &crosswalk, &mut out)?;
+        write_ids(&args, &refs, &crosswalk, &mut out)?;
         Ok(String::from_utf8(out).unwrap())
     }
 
@@ -242,15 +224,69 @@ mod tests {
     fn own_ids_come_back_in_the_order_of_the_extract_and_unlinked_ones_do_not() {
         let key = LinkageKey::from_bytes([7; 16]);
         let linked = ["c", "a"].map(RecordId::Column);
-        let text = ids("name,no\nx,a\ny,b\nz,c\nz,c\n", &["--id-column", "no"], &linked).unwrap();
+        let people: &[u8] = b"name,no\nx,a\ny,b\nz,c\nz,c\n";
+        let text = ids(&[("in.csv", people)], "--input @/in.csv --id-column no", &linked).unwrap();
         assert_eq!(text, format!("no,linkage_key\na,{key}\nc,{key}\n"));
-        let text = ids("name\nx\ny\n", &[], &[RecordId::Row(3)]).unwrap();
+        let text = ids(&[("in.csv", b"name\nx\ny\n")], "--input @/in.csv", &[RecordId::Row(3)]).unwrap();
         assert_eq!(text, format!("row,linkage_key\n3,{key}\n"));
+        // Row numbers run on from file to file, as they did when the extract was tokenised.
+        let parts: [(&str, &[u8]); 2] = [("part-1.csv", b"name\nx\n"), ("part-2.csv", b"name\ny\n")];
+        let text = ids(&parts, "--input @/part-*.csv", &[RecordId::Row(4)]).unwrap();
+        assert_eq!(text, format!("row,linkage_key\n4,{key}\n"));
+    }
+
+    #[test]
+    fn a_mapping_says_which_column_has_the_ids() {
+        let key = LinkageKey::from_bytes([7; 16]);
+        let fields = LinkageSchema::shipped("person-ja").unwrap();
+        let fields = fields.fields().iter().map(|field| format!("[fields.{}]\nabsent = true\n", field.name()));
+        let mapping = format!(
+            "format = \"linkage-mapping/1\"\nschema = \"person-ja\"\nconfirmed = true\ndelimiter = \";\"\nskip_rows = 1\n\
+             id_column = \"no\"\n{}",
+            fields.collect::<String>()
+        );
+        let people: &[u8] = b"export\nno;name\n1;x\n2;y\n";
+        let options = "--input @/in.csv --mapping @/m.toml --schema person-ja";
+        let files = [("in.csv", people), ("m.toml", mapping.as_bytes())];
+        let text = ids(&files, options, &[RecordId::Column("2")]).unwrap();
+        assert_eq!(text, format!("no,linkage_key\n2,{key}\n"));
+    }
+
+    #[test]
+    fn every_format_gives_the_ids_under_which_it_was_tokenised() {
+        let key = LinkageKey::from_bytes([7; 16]);
+        let golden =
+            |name: &str| std::fs::read(format!("{}/../testdata/golden/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        for (names, options, id) in [
+            (&["receipts.uke"][..], "--format uke --input @/receipts.uke", "1311234567:00886"),
+            (&["patients.ndjson"], "--format fhir --input @/patients.ndjson", "1311234567:7"),
+            (
+                &["ff1.txt", "receipts-dpc.uke"],
+                "--format dpc --input @/ff1.txt --names @/receipts-dpc.uke",
+                "131234567:886",
+            ),
+            (&["adt-00"], "--format ssmix2 --input @/adt-00", "HOSP:9999013"),
+            (
+                &["checkup.xml"],
+                "--format kenshin --input @/checkup.xml",
+                "::06132013:131:456::1:19500504:ケンシンタロウ",
+            ),
+            (&["ledger.csv", "claims.csv"], "--format kaigo --input @/claims.csv --names @/ledger.csv", "00131045:123"),
+            (&["people.parquet"], "--format parquet --input @/people.parquet --id-column id", "2"),
+        ] {
+            let files: Vec<(&str, Vec<u8>)> = names.iter().map(|name| (*name, golden(name))).collect();
+            let files: Vec<(&str, &[u8])> = files.iter().map(|(name, content)| (*name, content.as_slice())).collect();
+            let text =
+                ids(&files, options, &[RecordId::Column(id)]).unwrap_or_else(|error| panic!("{options}: {error}"));
+            let name = if options.contains("--id-column") { "id" } else { "record_id" };
+            assert_eq!(text, format!("{name},linkage_key\n{id},{key}\n"), "{options}");
+        }
     }
 
     #[test]
     fn another_extract_is_noticed_before_anything_is_written() {
-        let refused = ids("no\na\n", &["--id-column", "no"], &[RecordId::Column("b")]).unwrap_err();
+        let options = "--input @/in.csv --id-column no";
+        let refused = ids(&[("in.csv", b"no\na\n")], options, &[RecordId::Column("b")]).unwrap_err();
         assert!(refused.to_string().contains("hint: "), "{refused}");
     }
 

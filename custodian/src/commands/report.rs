@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::cli::Done;
 use crate::intake::InputArgs;
-use crate::output::{self, SMALL_CELL, at};
+use crate::output::{self, SMALL_CELL};
 use crate::refs::SiteKey;
 use crate::report::survey::Survey;
 use crate::report::{Hiding, Report, html, text};
@@ -48,11 +48,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
     let schema = args.input.load_schema()?;
-    if let Some(page) = &args.html
-        && !args.force
-        && page.try_exists().map_err(|error| at(page, error))?
-    {
-        return Err(at(page, "there is a file of this name\nhint: --force replaces it"));
+    if let Some(page) = &args.html {
+        let reads = || Ok(args.input.read_files()?.into_iter().chain(args.secret.clone()).collect());
+        output::refuse_output(page, args.force, reads)?;
     }
     let no_randomness = |error| anyhow!("the operating system gave no randomness: {error}");
     let secret = match &args.secret {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use anyhow::{anyhow, bail};
+use anyhow::anyhow;
 use arrow::array::RecordBatch;
 use linkage_core::harden::Profile;
 use linkage_core::schema::LinkageSchema;
@@ -18,9 +18,8 @@ use serde_json::json;
 
 use crate::cli::Done;
 use crate::findings::Findings;
-use crate::inputs::expand;
 use crate::intake::{InputArgs, Intake, folder_of};
-use crate::output::{self, at, grouped, rate};
+use crate::output::{self, at, grouped, rate, refuse_output};
 use crate::refs::{SiteKey, load_recipient};
 use crate::sort::{Row, Sorted};
 
@@ -85,7 +84,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
     let secret = LinkageSecret::load(&args.secret)?;
     let unit = load_recipient(&args.to)?;
     let folder = folder_of(&args.output)?;
-    refuse_output(&args.output, folder, args.force, &expand(&args.input.inputs)?)?;
+    refuse_output(&args.output, args.force, || {
+        let keys = [&args.secret, &args.to].into_iter().chain(&args.site_key).cloned();
+        Ok(args.input.read_files()?.into_iter().chain(keys).collect())
+    })?;
     let site_key = SiteKeyFile::load_or_make(args.site_key.as_deref(), &args.output)?;
     remove_stale(folder);
     let refs = site_key.key.refs(&args.database);
@@ -133,6 +135,9 @@ impl SiteKeyFile {
     /// The key of this file, or else the one beside the output, which is new when there is none.
     pub(super) fn load_or_make(named: Option<&Path>, output: &Path) -> anyhow::Result<Self> {
         let path = named.map_or_else(|| output.with_extension("site-key"), Path::to_owned);
+        if path == output {
+            return Err(at(output, "the site key would have the same name\nhint: give the output another ending"));
+        }
         let exists = path.try_exists().map_err(|error| at(&path, error))?;
         match (exists, named) {
             (true, _) => Ok(Self { key: SiteKey::load(&path)?, path, is_new: false }),
@@ -219,24 +224,6 @@ impl Args {
         }
         Ok(())
     }
-}
-
-/// Refuses an output that must not be written, before any work is done.
-pub(super) fn refuse_output(output: &Path, folder: &Path, force: bool, inputs: &[PathBuf]) -> anyhow::Result<()> {
-    if !folder.is_dir() {
-        return Err(at(folder, "no such folder\nhint: make it, or write the output elsewhere"));
-    }
-    let exists = output.try_exists().map_err(|error| at(output, error))?;
-    if exists && !force {
-        return Err(at(output, "there is a file of this name\nhint: --force replaces it"));
-    }
-    if exists {
-        let real = |path: &Path| path.canonicalize().ok();
-        if real(output).is_some() && inputs.iter().any(|input| real(input) == real(output)) {
-            bail!("{}", at(output, "this is the extract itself\nhint: write the output to another file"));
-        }
-    }
-    Ok(())
 }
 
 /// Where a token file goes.

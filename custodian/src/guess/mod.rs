@@ -2,7 +2,6 @@
 //!
 //! No value of the extract gets into it: names of columns, shares in steps of ten per cent, and marks of a fixed list.
 
-mod names;
 mod sample;
 #[cfg(test)]
 mod tests;
@@ -11,9 +10,8 @@ use std::fmt::Write as _;
 use std::io::{self, Read};
 
 use linkage_core::schema::{FieldKind, LinkageSchema};
-use linkage_core::source::{Encoding, MAPPING_FORMAT};
+use linkage_core::source::{Encoding, Fit, MAPPING_FORMAT, Role};
 
-use names::{Fit, ROLES, Role};
 use sample::{SAMPLE_BYTES, Sample};
 
 /// How sure a guess is.
@@ -80,8 +78,9 @@ pub(crate) fn propose(
             })
             .max_by(|(_, a), (_, b)| a.score.total_cmp(&b.score));
         let Some((field, guess)) = best else { break };
-        // Both parts of a name come from one column.
-        taken[guess.column] |= guess.part.is_none();
+        // Both parts of a name come from one column, and a chart's number also tells the rows apart.
+        let shared = guess.part.is_some() || schema.fields()[field].kind() == FieldKind::ChartNumber;
+        taken[guess.column] |= !shared;
         guesses[field] = Some(guess);
     }
     let id = id_column(&sample, &taken);
@@ -114,7 +113,7 @@ fn best_for(field: &str, kind: FieldKind, sample: &Sample, taken: &[bool]) -> Op
 /// The role that a field of a schema has, by its name and kind.
 fn role_of(field: &str, kind: FieldKind) -> Option<&'static Role> {
     let fits = |role: &&Role| role.fit(field) == Fit::Is && kind_of(role.name).is_none_or(|of| of == kind);
-    Role::of(field).or_else(|| ROLES.iter().find(fits))
+    Role::of(field).or_else(|| Role::all().iter().find(fits))
 }
 
 /// What the values of a role are; `None` where a name can be in any script or a number of any form.

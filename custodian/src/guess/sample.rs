@@ -4,9 +4,7 @@ use std::collections::HashSet;
 
 use linkage_core::normalise::normalise;
 use linkage_core::schema::FieldKind;
-use linkage_core::source::Encoding;
-
-use super::names::{Fit, ROLES};
+use linkage_core::source::{Encoding, is_header};
 
 /// How much of the extract is looked at.
 pub(super) const SAMPLE_BYTES: usize = 4 << 20;
@@ -53,7 +51,7 @@ impl Sample {
         }
         // A mark at the start of the file is no part of the first name.
         let names: Vec<String> = first.iter().map(|name| name.trim_start_matches('\u{FEFF}').to_owned()).collect();
-        if is_header(&names) {
+        if is_header(&names, |_| false) {
             sample.header = Some(names);
         } else {
             sample.push(first);
@@ -100,16 +98,4 @@ impl Sample {
     pub(super) fn is_empty(&self, column: usize) -> bool {
         self.values(column).next().is_none()
     }
-}
-
-/// Whether a first row names columns. Only then may it be printed; when in doubt it is somebody's data.
-fn is_header(names: &[String]) -> bool {
-    let digits = |name: &String| name.chars().filter(char::is_ascii_digit).count();
-    if names.iter().any(|name| digits(name) >= 4 || name.chars().count() > 40) {
-        return false;
-    }
-    let known = |fit: Fit| names.iter().filter(|name| ROLES.iter().any(|role| role.fit(name) == fit)).count();
-    // One known name can be somebody's (名 alone, or 性): two are a header, as is one long name.
-    let long = names.iter().any(|name| name.chars().count() >= 3 && ROLES.iter().any(|role| role.fit(name) == Fit::Is));
-    long || known(Fit::Is) + known(Fit::Contains) >= 2
 }

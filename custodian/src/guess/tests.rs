@@ -136,6 +136,20 @@ fn a_file_without_a_header_is_mapped_by_position_and_none_of_its_values_is_shown
 }
 
 #[test]
+fn the_number_of_the_chart_also_tells_the_rows_apart() {
+    let mut extract = "患者ID,医療機関コード,カナ氏名,生年月日\n".to_owned();
+    for n in 0..30 {
+        extract += &format!("{n:05},1311234567,サトウ ハナコ,1983-03-{:02}\n", n % 28 + 1);
+    }
+    let text = proposal(extract.as_bytes(), "person-ja-hospital");
+    assert!(text.contains("id_column = \"患者ID\""), "{text}");
+    let fields = fields(&text);
+    for field in ["facility_code: column = \"医療機関コード\"", "chart_number: column = \"患者ID\""] {
+        assert!(fields.iter().any(|found| found == field), "{text}");
+    }
+}
+
+#[test]
 fn a_column_whose_values_contradict_its_name_is_not_taken() {
     let extract = format!("id,生年月日,性別\n{}", "1,サトウ,19830304\n".repeat(20));
     let text = proposal(extract.as_bytes(), "person-ja");

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use linkage_core::encode::{Encoder, Worker};
-use linkage_core::normalise::{self, NameRoutes, Outcome, Rule, is_kana};
+use linkage_core::normalise::{self, NameRoutes, Outcome, Rule};
 use linkage_core::schema::FieldKind;
 use linkage_core::source::{RawBatch, RawRecord};
 use linkage_core::types::RecordRef;
@@ -178,15 +178,8 @@ impl Hand<'_> {
                 Err(rule) => piece.findings.break_rule(field, rule, record.row()),
             }
         }
-        // A name that stands in kana in the column for kanji goes to the column of its reading, where that has none.
-        for &(kanji, kana) in pieces.routes.pairs() {
-            if values.record[kanji].is_none() && values.record[kana].is_none() {
-                let raw = record.decoded_field(kanji, decoded);
-                if is_kana(raw.text) && matches!(values.set(kana, FieldKind::Kana, raw.text), Ok(Outcome::Value)) {
-                    piece.findings.present[kana] += 1;
-                }
-            }
-        }
+        let raw = |field: usize, out: &mut String| out.push_str(record.decoded_field(field, decoded).text);
+        pieces.routes.route(&mut values.record, Option::is_none, raw, |field| piece.findings.present[field] += 1);
         group.push(Known { record_ref, newness: record.newness(), row: record.row() });
         Ok(())
     }

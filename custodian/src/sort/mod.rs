@@ -18,7 +18,7 @@ use bucket::Bucket;
 use spill::Nameless;
 pub(crate) use spill::{Run, SpillKey, write_run};
 
-use crate::findings::Findings;
+use crate::findings::{Findings, Rows};
 use crate::work::WorkFolder;
 
 /// The record ref, then how old the row is, then its number: of the rows of one ref the newest comes first, and the
@@ -244,8 +244,8 @@ pub(crate) struct Remaining {
     pub(crate) records: u64,
     /// Bits set in their CLKs.
     pub(crate) bits_set: u64,
-    /// The numbers of the rows that went, for a newer or an earlier one of the same record ref.
-    pub(crate) duplicates: Vec<u64>,
+    /// The rows that went, for a newer or an earlier one of the same record ref: counted, for there may be as many as rows.
+    pub(crate) duplicates: Rows,
 }
 
 impl Remaining {
@@ -254,7 +254,7 @@ impl Remaining {
             self.records += 1;
             self.bits_set += u64::from(row.clk_ones());
         } else {
-            self.duplicates.push(row.row());
+            self.duplicates.add(row.row());
         }
     }
 }
@@ -285,13 +285,13 @@ impl<'a> Sorted<'a> {
         }
         remaining.bits_set = self.ones;
         for bucket in &self.buckets {
-            let before = remaining.duplicates.len();
+            let before = remaining.duplicates.count;
             for bytes in bucket.later(self.codec.width()) {
                 let row = Row { codec: self.codec, bytes };
                 remaining.bits_set -= u64::from(row.clk_ones());
-                remaining.duplicates.push(row.row());
+                remaining.duplicates.add(row.row());
             }
-            remaining.records += bucket.rows() - (remaining.duplicates.len() - before) as u64;
+            remaining.records += bucket.rows() - (remaining.duplicates.count - before);
         }
         Ok(remaining)
     }

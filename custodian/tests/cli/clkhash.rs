@@ -18,17 +18,9 @@ struct Site {
 
 impl Site {
     fn new() -> Self {
-        let vector: Value = serde_json::from_str(VECTOR).unwrap();
-        let site = Self { folder: tempfile::tempdir().unwrap(), clks: vector["clks"].as_array().unwrap().clone() };
-        site.write("schema.json", vector["schema"].to_string());
-        site.write("secret.txt", format!("{}\n", vector["secret"].as_str().unwrap()));
-        private(&site.path("secret.txt"));
-        let mut csv = "id,given,family,dob,sex,code\n".to_owned();
-        for row in vector["rows"].as_array().unwrap() {
-            let cells: Vec<&str> = row.as_array().unwrap().iter().map(|cell| cell.as_str().unwrap()).collect();
-            csv.push_str(&format!("{}\n", cells.join(",")));
-        }
-        site.write("people.csv", csv);
+        let folder = tempfile::tempdir().unwrap();
+        let clks = write_vector(folder.path(), "people.csv");
+        let site = Self { folder, clks };
         let unit = SiteKey::generate();
         site.write("unit.pub", format!("{}\n", unit.recipient()));
         SiteKey::generate().create_file(&site.path("site.key")).unwrap();
@@ -72,6 +64,21 @@ impl Site {
         let file: Value = serde_json::from_slice(&fs::read(self.path(name)).unwrap()).unwrap();
         file["clks"].as_array().unwrap().clone()
     }
+}
+
+/// Writes the vector's `schema.json`, `secret.txt` and rows into a folder; its CLKs.
+pub fn write_vector(folder: &Path, rows: &str) -> Vec<Value> {
+    let vector: Value = serde_json::from_str(VECTOR).unwrap();
+    fs::write(folder.join("schema.json"), vector["schema"].to_string()).unwrap();
+    fs::write(folder.join("secret.txt"), format!("{}\n", vector["secret"].as_str().unwrap())).unwrap();
+    private(&folder.join("secret.txt"));
+    let mut csv = "id,given,family,dob,sex,code\n".to_owned();
+    for row in vector["rows"].as_array().unwrap() {
+        let cells: Vec<&str> = row.as_array().unwrap().iter().map(|cell| cell.as_str().unwrap()).collect();
+        csv.push_str(&format!("{}\n", cells.join(",")));
+    }
+    fs::write(folder.join(rows), csv).unwrap();
+    vector["clks"].as_array().unwrap().clone()
 }
 
 fn private(path: &Path) {
@@ -123,6 +130,8 @@ fn files_that_do_not_fit_are_refused_with_a_hint() {
     let site = Site::new();
     site.write("swapped.csv", "id,family,given,dob,sex,code\n1,a,b,1979-05-13,F,1\n");
     site.write("short.csv", "id,given\n1,a\n");
+    site.write("endless.csv", format!("id,given,family,dob,sex,code\n1,\"Anna{}", ",Bloggs,x\n".repeat(200)));
+    site.write("ragged.csv", "id,given,family,dob,sex,code\n1,Anna\n");
     site.write("open.txt", "secret");
     site.write("half.json", "{\"clks\": [\"AAAAAAAAAAA=\", \"AA");
     site.write("narrow.json", "{\"clks\": [\"AAAAAAAAAAA=\"]}");
@@ -132,7 +141,12 @@ fn files_that_do_not_fit_are_refused_with_a_hint() {
     let cases = [
         (format!("{HASH} --force swapped.csv"), "column 2 of the header is not \"given\""),
         (format!("{HASH} --force short.csv"), "2 columns, where the schema has 6"),
+        (format!("{HASH} --force endless.csv"), "row 2 does not end"),
+        (format!("{HASH} --force ragged.csv"), "row 2 has another number of values"),
         (format!("{HASH} people.csv"), "--force replaces it"),
+        (format!("{HASH} --force people.csv -o schema.json").replace(" -o clks.json", ""), "the command itself reads"),
+        (format!("{HASH} --force people.csv -o secret.txt").replace(" -o clks.json", ""), "the command itself reads"),
+        (format!("{IMPORT} --secret secret.txt --force clks.json -o site.key"), "the command itself reads"),
         (format!("{} --secret open.txt people.csv -o x.json", HASH.split(" --secret").next().unwrap()), "chmod 600"),
         (format!("{IMPORT} --secret secret.txt half.json -o x.tokens"), "CLK 1: 64 bits"),
         (format!("{IMPORT} --secret secret.txt narrow.json -o x.tokens"), "64 bits, where the schema says 1024"),

@@ -2,6 +2,8 @@
 
 mod clkhash;
 mod damage;
+mod exact;
+mod foreign;
 mod formats;
 mod mapping;
 mod memory;

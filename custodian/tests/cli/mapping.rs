@@ -44,6 +44,49 @@ fn a_confirmed_guess_makes_the_tokens_of_the_plain_extract() {
 }
 
 #[test]
+fn a_mapping_file_serves_parquet_too() {
+    let site = Site::new();
+    site.write(
+        "people.parquet",
+        fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/golden/people.parquet")).unwrap(),
+    );
+    let present = ["family_kana", "given_kana", "birth_date", "sex", "postal_code"];
+    let fields: Vec<&str> = HEADER.split(',').skip(1).collect();
+    let mapping = |head: &str| {
+        let field = |field: &&str| match present.contains(field) {
+            true => format!("[fields.{field}]\ncolumn = \"{field}\"\n"),
+            false => format!("[fields.{field}]\nabsent = true\n"),
+        };
+        let fields: String = fields.iter().map(field).collect();
+        format!(
+            "format = \"linkage-mapping/1\"\nschema = \"person-ja\"\nconfirmed = true\nid_column = \"id\"\n{head}{fields}"
+        )
+    };
+    let payload = |head: &str| {
+        site.write("mapping.toml", mapping(head));
+        site.run(
+            "tokenise --database ndb --schema person-ja --secret linkage.secret --to unit.pub --site-key site.key \
+             --format parquet --mapping mapping.toml --force --json -o mapped.tokens people.parquet",
+        )
+    };
+    let absent: String =
+        fields.iter().filter(|field| !present.contains(field)).map(|field| format!(" --map {field}=")).collect();
+    let plain = site.payload(&format!("--format parquet{absent} people.parquet"));
+    let hash = |head: &str| {
+        let run = payload(head);
+        let summary: serde_json::Value =
+            serde_json::from_str(&run.stdout()).unwrap_or_else(|_| panic!("{}", run.stderr()));
+        summary["payload_blake3"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(hash(""), plain);
+    assert_ne!(hash("missing = [\"サトウ\"]\n"), plain, "a mark for missing values counts");
+    for head in ["skip_rows = 1\n", "delimiter = \";\"\n", "encoding = \"cp932\"\n"] {
+        let run = payload(head);
+        assert!(run.code() == 1 && run.stderr().contains("Parquet says itself"), "{head}: {}", run.stderr());
+    }
+}
+
+#[test]
 fn a_mapping_that_does_not_fit_is_refused_with_its_line() {
     let site = Site::new();
     site.write("people.csv", people(3));

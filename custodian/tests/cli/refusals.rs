@@ -84,14 +84,14 @@ fn every_refusal_says_what_to_do_and_leaves_nothing_behind() {
         error: `people.csv`: not the public key of a linkage unit
         hint: it is one line that begins with `age1`; ask the linkage unit for it
         error: linkage schema "person-xx" cannot be read: No such file or directory (os error 2)
-        hint: give the path of a schema file, or the name of a shipped schema: person-ja, person-ja-blocked, person-ja-hardened, person-ja-max-quality, person-en, person-en-hardened, person-en-max-quality
+        hint: give the path of a schema file, or the name of a shipped schema: person-ja, person-ja-blocked, person-ja-hospital, person-ja-hardened, person-ja-max-quality, person-en, person-en-hardened, person-en-max-quality
         error: not a linkage schema: missing field `format` at line 1 column 2
         hint: docs/spec/linkage-schema.md lists every key; unknown keys are refused
         error: `people.csv`: no column `nr` for the record ids
         hint: the header has `id`, `family_kana`, `given_kana`, `family_kanji`, `given_kanji`, `birth_date`, `sex`, `postal_code`, `insurer_number`, `insured_symbol`, `insured_number`, `insured_branch`
         error: `there.tokens`: there is a file of this name
         hint: --force replaces it
-        error: `people.csv`: this is the extract itself
+        error: `people.csv`: the command itself reads this file
         hint: write the output to another file
         error: `no/such/folder`: no such folder
         hint: make it, or write the output elsewhere
@@ -126,6 +126,69 @@ fn every_refusal_says_what_to_do_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn no_output_replaces_a_file_that_the_command_reads_even_by_force() {
+    let site = Site::new();
+    site.write("people.csv", people(3));
+    site.write("out.txt", "p1\n");
+    site.write("gold.csv", "left_id,right_id\n");
+    site.write("ledger.csv", "a register\n");
+    site.run("map --schema person-ja --guess people.csv -o mapping.toml");
+    let mapping = fs::read_to_string(site.path("mapping.toml")).unwrap();
+    site.write("mapping.toml", mapping.replace("confirmed = false", "confirmed = true"));
+    site.write("schema.json", include_str!("../../../linkage-core/schemas/person-ja.json"));
+    site.write("taken.toml", "a mapping\n");
+    fs::create_dir(site.path("receipts")).unwrap();
+    site.write("receipts/jan.uke", "IR,1,13,1,1234567\n");
+    fs::copy(site.path("site.key"), site.path("ours.site-key")).unwrap();
+    let files = [
+        "people.csv",
+        "out.txt",
+        "gold.csv",
+        "ledger.csv",
+        "mapping.toml",
+        "schema.json",
+        "taken.toml",
+        "receipts/jan.uke",
+        "linkage.secret",
+        "unit.pub",
+        "site.key",
+        "ours.site-key",
+    ];
+    let contents = || files.map(|name| fs::read(site.path(name)).unwrap());
+    let (before, names) = (contents(), site.files());
+    let tokenise = "tokenise --force --database ndb --secret linkage.secret --to unit.pub --site-key site.key";
+    let ja = "--schema person-ja";
+    for line in [
+        format!("{tokenise} {ja} people.csv -o ./people.csv"),
+        format!("{tokenise} {ja} people.csv -o linkage.secret"),
+        format!("{tokenise} {ja} people.csv -o unit.pub"),
+        format!("{tokenise} {ja} people.csv -o site.key"),
+        format!("{tokenise} {ja} --id-column id --opt-out out.txt people.csv -o out.txt"),
+        format!("{tokenise} {ja} --mapping mapping.toml people.csv -o mapping.toml"),
+        format!("{tokenise} --schema schema.json people.csv -o schema.json"),
+        format!("{tokenise} {ja} --format uke -o receipts/jan.uke receipts"),
+        format!("{tokenise} {ja} --format kaigo --names ledger.csv -o ledger.csv people.csv"),
+        format!("{} {ja} people.csv -o ours.site-key", tokenise.replace(" --site-key site.key", "")),
+        format!("{} {ja} people.csv -o new.site-key", tokenise.replace(" --site-key site.key", "")),
+        format!("report {ja} --force --html people.csv people.csv"),
+        format!("report {ja} --force --secret linkage.secret --html linkage.secret people.csv"),
+        format!("tune {ja} --force --id-column id --left people.csv --right people.csv --gold gold.csv -o gold.csv"),
+        format!("tune {ja} --force --id-column id --left people.csv --right people.csv --gold gold.csv -o people.csv"),
+        format!("map {ja} --guess people.csv -o taken.toml"),
+    ] {
+        let run = site.run(&line);
+        assert!(run.code() == 1 && run.stderr().contains("hint: "), "{line}: {}", run.stderr());
+        let why = match &line {
+            line if line.contains(".site-key") => "the site key would have the same name",
+            line if line.contains("taken.toml") => "there is a file of this name",
+            _ => "the command itself reads this file",
+        };
+        assert!(run.stderr().contains(why), "{line}: {}", run.stderr());
+        assert!(contents() == before && site.files() == names, "{line}");
+    }
+}
+
+#[test]
 fn wrong_usage_exits_with_2() {
     let site = Site::new();
     for line in [
@@ -150,14 +213,16 @@ fn no_value_of_the_input_is_ever_printed() {
     let row = [canary; 12].join(",");
     site.write("bad.csv", format!("{HEADER}\n{row}\n{row},{canary}\n{canary},サトウ,,,,,,,,,,\n"));
     site.write("headless.csv", format!("{canary}19830304,{canary}\n"));
+    site.write("nameless.csv", format!("カナリア,メイ,金糸雀,{canary},女\n"));
     site.write("quote.csv", format!("{HEADER}\n{row}\n\"{canary}{}", "\n".repeat(100)));
     site.write("damaged.csv", [HEADER.as_bytes(), b"\n\xff", row.as_bytes(), b"\n\n1,\xffCANARY,,,,,,,,,,\n"].concat());
-    for file in ["bad.csv", "headless.csv", "quote.csv", "damaged.csv"] {
+    for file in ["bad.csv", "headless.csv", "nameless.csv", "quote.csv", "damaged.csv"] {
         for encoding in ["utf-8", "cp932"] {
             for run in [
                 site.tokenise(&format!("--force --json --encoding {encoding} {file} -o out.tokens")),
                 site.run(&format!("check --schema person-ja --id-column id --encoding {encoding} {file}")),
                 site.run(&format!("check --schema person-ja --json --encoding {encoding} {file}")),
+                site.run(&format!("map --schema person-ja --encoding {encoding} --guess {file}")),
             ] {
                 let text = run.stdout() + &run.stderr();
                 for part in ["CANARY", "カナリア", "金糸雀"] {

@@ -1,11 +1,13 @@
 //! Nothing but `submit` and `receive` opens a socket.
 
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use crate::clkhash::write_vector;
 use crate::site::{Site, people};
 
 /// Every command that must do without a network.
-const OFFLINE: [&str; 8] = [
+const OFFLINE: [&str; 13] = [
     "keygen -o new.secret",
     "site-key -o new.site-key",
     "map --guess people.csv --schema person-ja -o mapping.toml",
@@ -14,17 +16,39 @@ const OFFLINE: [&str; 8] = [
     "tokenise --database ndb --schema person-ja --secret linkage.secret --to unit.pub --site-key site.key \
      --id-column id --work work -o ndb.tokens people.csv",
     "inspect --site-key site.key ndb.tokens",
+    "tune --left people.csv --right people.csv --gold gold.csv --schema person-ja --id-column id -o tuned.json",
+    "clkhash hash --clkhash-schema schema.json --secret secret.txt -o clks.json rows.csv",
+    "clkhash import --database ndb --clkhash-schema schema.json --secret secret.txt --to unit.pub --site-key site.key \
+     -o clk.tokens clks.json",
+    "clkhash export --site-key site.key --refs refs.txt -o out.json clk.tokens",
     "completions bash",
+    "man pages",
 ];
 
-/// Whether the tool is there and may be used here. Says so when it is not, for a test that is passed over in silence
-/// looks like one that has passed.
-#[allow(clippy::print_stderr)]
+/// A site with everything that these commands read.
+#[cfg(target_os = "linux")]
+fn site() -> Site {
+    let site = Site::new();
+    let people = people(120);
+    let ids = people.lines().skip(1).filter_map(|line| line.split(',').next());
+    site.write(
+        "gold.csv",
+        ids.map(|id| format!("{id},{id}\n")).fold("left_id,right_id\n".to_owned(), |all, id| all + &id),
+    );
+    site.write("people.csv", &people);
+    write_vector(site.folder.path(), "rows.csv");
+    std::fs::create_dir(site.path("pages")).unwrap();
+    site
+}
+
+/// Whether the tool is there and may be used here. Says so when it is not, past the test runner's capture, for a test that
+/// is passed over in silence looks like one that has passed.
 fn have(tool: &[&str]) -> bool {
     let tried = Command::new(tool[0]).args(&tool[1..]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     let usable = tried.is_ok_and(|status| status.success());
     if !usable {
-        eprintln!("SKIPPED: `{}` cannot be used here, so this test has shown nothing", tool.join(" "));
+        let text = format!("SKIPPED: `{}` cannot be used here, so this test has shown nothing\n", tool.join(" "));
+        std::io::stderr().write_all(text.as_bytes()).unwrap();
     }
     usable
 }
@@ -35,8 +59,7 @@ fn the_whole_work_of_a_site_is_done_in_an_empty_network_namespace() {
     if !have(&["unshare", "-rn", "true"]) {
         return;
     }
-    let site = Site::new();
-    site.write("people.csv", people(50));
+    let site = site();
     for line in OFFLINE {
         let output = Command::new("unshare")
             .current_dir(site.folder.path())
@@ -54,8 +77,7 @@ fn no_call_to_make_a_socket_is_made() {
     if !have(&["strace", "-f", "-o", "/dev/null", "true"]) {
         return;
     }
-    let site = Site::new();
-    site.write("people.csv", people(50));
+    let site = site();
     for line in OFFLINE {
         let output = Command::new("strace")
             .current_dir(site.folder.path())

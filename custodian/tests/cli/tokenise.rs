@@ -35,7 +35,8 @@ fn a_sound_extract_becomes_a_token_file_that_a_person_can_inspect() {
         record_ref               16  100 %
         clk                     128  100 %
         presence                  2  100 %
-        exact_insured_id         16  100 %
+        exact_insured_person     16  100 %
+        exact_insured_name       16  100 %
 
         rows             which fields went into the CLK
         30               all fields

@@ -98,6 +98,20 @@ fn what_cannot_be_read_leaves_nothing_behind() {
 }
 
 #[test]
+fn the_first_dates_of_the_calendar_can_be_damaged_too() {
+    let options = options(CorruptModel { date: 1.0, ..CorruptModel::none() });
+    for first in ["0000-02-29", "0000-01-01", "00000101"] {
+        let rows: String = (0..200).map(|row| format!("r{row},a,ヤマダ,{first},1,M,\n")).collect();
+        let (report, out, _) = run(format!("id,name,kana,born,card,sex,note\n{rows}").as_bytes(), &options).unwrap();
+        assert_eq!((report.written_rows, report.damaged_rows), (200, 200), "{first}");
+        for row in &out[1..] {
+            let digits: String = row[3].chars().filter(char::is_ascii_digit).collect();
+            assert!(digits.len() == 8 && row[3] != first, "{first}: {}", row[3]);
+        }
+    }
+}
+
+#[test]
 fn cp932_is_read() {
     let (bytes, ..) =
         encoding_rs::SHIFT_JIS.encode("id,name,kana,born,card,sex,氏名\nr0,a,ヤマダ,1950-01-01,1,M,髙橋\n");

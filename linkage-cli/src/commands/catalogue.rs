@@ -44,6 +44,8 @@ pub fn run(args: CatalogueArgs) -> anyhow::Result<ExitCode> {
             "schema_digest": catalogue.schema_digest,
             "key_check": catalogue.key_check,
             "threshold": catalogue.threshold,
+            "candidates": catalogue.candidates,
+            "recall": catalogue.recall,
             "policy": catalogue.policy,
             "databases": databases.collect::<Vec<_>>(),
         });
@@ -54,6 +56,8 @@ pub fn run(args: CatalogueArgs) -> anyhow::Result<ExitCode> {
     writeln!(out, "schema     {}", decided(catalogue.schema_digest))?;
     writeln!(out, "key check  {}", decided(catalogue.key_check))?;
     writeln!(out, "threshold  {}", catalogue.threshold)?;
+    let recall = catalogue.recall.map(|recall| format!(", recall {recall}")).unwrap_or_default();
+    writeln!(out, "candidates {}{recall}", catalogue.candidates)?;
     writeln!(out, "policy     {}", catalogue.policy)?;
     if !catalogue.databases.is_empty() {
         writeln!(out, "\n{:<12}  {:>11}  {:>12}  {:<20}  schema", "database", "submissions", "records", "latest")?;

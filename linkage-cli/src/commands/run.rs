@@ -1,5 +1,7 @@
 //! `linkage run`: what a project does with its permit.
 
+mod certificate;
+
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -13,6 +15,7 @@ use serde_json::{Value, json};
 use tonic::transport::Channel;
 
 use crate::client::{ServiceArgs, block_on, refused};
+use certificate::certified;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -140,7 +143,8 @@ fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
         print_json(&runs.iter().map(as_json).collect())?;
     } else {
         for run in &runs {
-            print(&format!("{}  project {}, {}\n", as_words(run).trim_end(), run.project, run.created_at))?;
+            let marked = if certified(run) == Some(false) { ", recall NOT CERTIFIED" } else { "" };
+            print(&format!("{}{marked}  project {}, {}\n", in_short(run), run.project, run.created_at))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -156,7 +160,7 @@ async fn watch(client: &mut RunServiceClient<Channel>, run_id: String) -> anyhow
     let mut statuses = client.watch(WatchRunRequest { run_id }).await.map_err(refused)?.into_inner();
     let mut last = None;
     while let Some(status) = statuses.message().await.map_err(refused)? {
-        bar.set_message(as_words(&status).trim_end().to_owned());
+        bar.set_message(in_short(&status));
         bar.tick();
         last = Some(status);
     }
@@ -174,7 +178,14 @@ fn show(status: &RunStatus, json: bool) -> anyhow::Result<ExitCode> {
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
+/// The status and a line for every certificate.
 fn as_words(status: &RunStatus) -> String {
+    let certificates =
+        status.certificates.iter().map(|certificate| format!("\n{}", certificate::in_words(certificate)));
+    in_short(status) + &certificates.collect::<String>() + "\n"
+}
+
+fn in_short(status: &RunStatus) -> String {
     let mut text = format!(
         "{}: {}, {} of {} database pairs, {} pairs compared, {:.1} s",
         status.run_id,
@@ -184,13 +195,16 @@ fn as_words(status: &RunStatus) -> String {
         status.compared_pairs,
         seconds(status),
     );
+    if status.bands_solved > 0 {
+        text += &format!(", band {} of {}", status.bands_searched, status.bands_solved);
+    }
     if !status.linkage_keys.is_empty() {
         text += &format!(", {} linkage keys at threshold {}", status.linkage_keys, status.threshold);
     }
     if !status.failure.is_empty() {
         text += &format!("\n{}", status.failure);
     }
-    text + "\n"
+    text
 }
 
 fn as_json(status: &RunStatus) -> Value {
@@ -200,6 +214,10 @@ fn as_json(status: &RunStatus) -> Value {
         "project": status.project,
         "state": state(status),
         "threshold": status.threshold,
+        "candidates": status.candidates,
+        "recall": status.recall,
+        "certified": certified(status),
+        "certificates": status.certificates.iter().map(certificate::as_json).collect::<Vec<_>>(),
         "database_pairs": status.database_pairs,
         "database_pairs_done": status.database_pairs_done,
         "compared_pairs": status.compared_pairs,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use linkage_core::schema::LinkageSchema;
 use linkage_datasets::{DemoDatabase, ErrorModel, write_demo};
+use linkage_service::config::Candidates;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -20,6 +21,8 @@ use Program::{Custodian, Linkage, LinkageService};
 const PERMIT: &str = "p-2026-001";
 const PROJECT: &str = "stroke-outcomes";
 const SCHEMA: &str = "person-ja";
+/// The same with blocking keys.
+const BLOCKED_SCHEMA: &str = "person-ja-blocked";
 const STRANGER: &str = "no-permit";
 const COMMITTEE: [&str; 3] = ["member-1", "member-2", "member-3"];
 /// 電カル may be linked only under what the working group proposed, which is no law yet.
@@ -39,6 +42,7 @@ struct Site {
 pub struct Stage {
     started: Instant,
     people: u64,
+    schema: &'static str,
     folder: PathBuf,
     committee: Party,
     project: Party,
@@ -78,14 +82,18 @@ impl Stage {
 
         fs::copy(committee.path("committee.json"), unit.path("committee.json"))?;
         // The unit never sees the schema; the custodians tell it the threshold that goes with theirs.
+        let schema = if args.candidates == Candidates::Keyed { BLOCKED_SCHEMA } else { SCHEMA };
         let threshold = match args.learnt {
             true => "learnt".to_owned(),
-            false => LinkageSchema::load(SCHEMA)?.threshold().to_string(),
+            false => LinkageSchema::load(schema)?.threshold().to_string(),
         };
-        unit.run(
-            LinkageService,
-            &["init", "service", "--committee", "committee.json", "--policy", POLICY, "--threshold", &threshold],
-        )?;
+        let mut init =
+            vec!["init", "service", "--committee", "committee.json", "--policy", POLICY, "--threshold", &threshold];
+        let recall = args.recall.to_string();
+        if args.candidates != Candidates::AllPairs {
+            init.extend(["--candidates", args.candidates.as_str(), "--recall", &recall]);
+        }
+        unit.run(LinkageService, &init)?;
         let issue = |role: &[&str], name: &str, to: &Party| -> anyhow::Result<()> {
             let credential = to.path("credential");
             let credential = credential.to_string_lossy();
@@ -112,7 +120,8 @@ impl Stage {
         let url = format!("https://localhost:{port}");
 
         let folder = folder.to_owned();
-        Ok(Self { started, people: args.people, folder, committee, project, stranger, auditor, sites, service, url })
+        let people = args.people;
+        Ok(Self { started, people, schema, folder, committee, project, stranger, auditor, sites, service, url })
     }
 
     /// Plays it all and stops the service.
@@ -168,7 +177,7 @@ impl Stage {
                     database,
                     "--deduplicated",
                     "--schema",
-                    SCHEMA,
+                    self.schema,
                     "--secret",
                     "linkage.secret",
                     "--to",
@@ -259,14 +268,19 @@ impl Stage {
     }
 
     fn run(&self) -> anyhow::Result<RunSummary> {
-        let json =
-            self.call(&self.project, Linkage, &["run", "start", "--permit", PERMIT, "--watch", "--json"])?.json()?;
+        let args = self.with_service(&["run", "start", "--permit", PERMIT, "--watch", "--json"]);
+        let outcome = self.project.try_run(Linkage, &args)?;
+        // A run that failed is printed as well, with the reason and its hint.
+        let Ok(json) = outcome.json() else { bail!("the run could not be started\n{}", outcome.stderr.trim_end()) };
         if json["state"] != "done" {
-            bail!("the run ended as {}", json["state"]);
+            bail!("the run ended as {}: {}", json["state"], json["failure"].as_str().unwrap_or_default());
         }
         let (compared, seconds) = (number(&json, "compared_pairs")?, json["seconds"].as_f64().unwrap_or(f64::NAN));
         Ok(RunSummary {
             threshold: json["threshold"].as_str().unwrap_or_default().to_owned(),
+            candidates: json["candidates"].as_str().unwrap_or_default().to_owned(),
+            certified: json["certified"].as_bool(),
+            certificates: json["certificates"].as_array().cloned().unwrap_or_default(),
             exact_pairs: number(&json, "exact_pairs")?,
             dice_pairs: number(&json, "dice_pairs")?,
             compared_pairs: compared,

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use linkage_service::config::Candidates;
 
 use act::Stage;
 
@@ -22,6 +23,7 @@ const EXAMPLES: &str = "\
 Examples:
   linkage demo                          20,000 people; everything is deleted at the end
   linkage demo --people 2000 --json     a small one, for a script
+  linkage demo --candidates bands       pairs that agree in a band of bits instead of all, with their certificate
   linkage demo --keep demo              keep every party's folder, to look around in and go on from";
 
 /// Options of `linkage demo`.
@@ -37,6 +39,12 @@ pub struct DemoArgs {
     /// Let the run learn from its tokens what a match is, instead of taking the schema's threshold
     #[arg(long)]
     learnt: bool,
+    /// Which pairs of records the run compares: all-pairs, bands (with a certified recall), keyed (by blocking keys) or auto
+    #[arg(long, default_value = "all-pairs")]
+    candidates: Candidates,
+    /// The recall that bands are asked for
+    #[arg(long, default_value_t = 0.99)]
+    recall: f64,
     /// Work in this new folder and keep it
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,

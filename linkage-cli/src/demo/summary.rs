@@ -37,6 +37,11 @@ pub struct DatabaseSummary {
 #[derive(Debug, Serialize)]
 pub struct RunSummary {
     pub threshold: String,
+    pub candidates: String,
+    /// Whether every recall asked for is shown; none when none was.
+    pub certified: Option<bool>,
+    /// By pair of databases, as `linkage run` prints them.
+    pub certificates: Vec<serde_json::Value>,
     pub exact_pairs: u64,
     pub dice_pairs: u64,
     pub compared_pairs: u64,
@@ -79,6 +84,19 @@ impl Summary {
         line(&similar, grouped(run.dice_pairs))?;
         line("pairs compared", grouped(run.compared_pairs))?;
         line("pairs compared per second", format!("{:.2e}", run.compared_pairs_per_second))?;
+        let share = |name: &str| run.certificates.iter().filter_map(|one| one[name].as_f64()).reduce(f64::min);
+        if let (Some(recall), Some(lower)) = (share("recall"), share("lower")) {
+            let verdict = match run.certified {
+                Some(true) => "certified",
+                Some(false) => "NOT CERTIFIED",
+                None => "estimated",
+            };
+            let of = if run.threshold == "learnt" { "candidates" } else { "pairs" };
+            line(
+                &format!("recall of {of}, worst database pair"),
+                format!("{recall:.4}, at least {lower:.4} at 95 %, {verdict} (by {})", run.candidates),
+            )?;
+        }
         line("links between records", format!("{} of {} true", grouped(quality.links), grouped(quality.true_pairs)))?;
         let quality = format!("{:.4} / {:.4} / {:.4}", quality.precision, quality.recall, quality.f1);
         line("precision / recall / F1", quality)?;

@@ -5,10 +5,12 @@
 //! same tables. Nothing here is on unless a caller asks for it: comparing all pairs with [`crate::dice::search`] is the default.
 
 pub mod certificate;
+mod groups;
 mod interval;
 pub mod lsh;
 pub(crate) mod random;
 mod rows;
 
+pub use groups::{GROUP_ROWS, Group, GroupSearch};
 pub use interval::{clopper_pearson, pairs_needed};
 pub use rows::TokenRows;

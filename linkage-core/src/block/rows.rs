@@ -2,14 +2,17 @@
 
 use std::mem::size_of;
 
-use crate::dice::{BlockError, ClkBlock};
+use crate::dice::{BlockError, ClkBlock, segment_presence};
 
 /// CLKs of one length, each row in one piece.
 ///
 /// [`ClkBlock`] spreads a row over as many cache lines as it has words, which is right when all rows are read in order.
 /// Candidates are fetched one by one; here a row of 1024 bits is two cache lines.
+///
+/// Rows of segmented tokens are scored over the segments that both have, see [`segmented`](Self::segmented).
 pub struct TokenRows {
     words: usize,
+    segments: usize,
     bits: Vec<u64>,
 }
 
@@ -23,7 +26,18 @@ impl TokenRows {
         if !clk_bytes.is_multiple_of(8) || !(1..=64).contains(&words) {
             return Err(BlockError::Length { clk_bytes });
         }
-        Ok(Self { words, bits: Vec::with_capacity(words * capacity) })
+        Ok(Self { words, segments: 1, bits: Vec::with_capacity(words * capacity) })
+    }
+
+    /// Room for `capacity` CLKs of `segments` equal segments each. A row has the segments in which it has bits.
+    ///
+    /// # Errors
+    /// As [`with_capacity`](Self::with_capacity), and when the length does not divide into 1 to
+    /// [`MAX_SEGMENTS`](crate::dice::MAX_SEGMENTS) segments of whole words.
+    pub fn segmented(clk_bytes: usize, segments: usize, capacity: usize) -> Result<Self, BlockError> {
+        // A block checks the same, and so says the same.
+        ClkBlock::segmented(clk_bytes, segments, std::iter::empty())?;
+        Ok(Self { segments, ..Self::with_capacity(clk_bytes, capacity)? })
     }
 
     /// The given CLKs, each of `clk_bytes` bytes.
@@ -78,12 +92,45 @@ impl TokenRows {
         self.words
     }
 
+    /// Segments per row; 1 for composite tokens.
+    pub fn segments(&self) -> usize {
+        self.segments
+    }
+
+    /// What a row has in common with a row of other rows of the same layout: the bits that both set, and the sum of both
+    /// popcounts, over the segments that both have.
+    ///
+    /// # Panics
+    /// When there is no such row, or the layouts differ.
+    pub fn in_common(&self, row: usize, other: &Self, other_row: usize) -> (u32, u32) {
+        assert_eq!((self.words, self.segments), (other.words, other.segments), "rows of one layout");
+        let width = self.words / self.segments;
+        let segments = self.row(row).chunks_exact(width).zip(other.row(other_row).chunks_exact(width));
+        let ones = |words: &[u64]| words.iter().map(|word| word.count_ones()).sum::<u32>();
+        segments.fold((0, 0), |(common, all), (a, b)| {
+            let (ones_a, ones_b) = (ones(a), ones(b));
+            if ones_a == 0 || ones_b == 0 {
+                return (common, all);
+            }
+            let both: u32 = a.iter().zip(b).map(|(a, b)| (a & b).count_ones()).sum();
+            (common + both, all + ones_a + ones_b)
+        })
+    }
+
     /// The words of a row.
     ///
     /// # Panics
     /// When there is no such row.
     pub fn row(&self, row: usize) -> &[u64] {
         &self.bits[row * self.words..][..self.words]
+    }
+
+    /// The words of rows that lie one after another.
+    ///
+    /// # Panics
+    /// When there are no such rows.
+    pub fn in_one_piece(&self, rows: std::ops::Range<usize>) -> &[u64] {
+        &self.bits[rows.start * self.words..rows.end * self.words]
     }
 
     /// The number of bits set in a row.
@@ -110,6 +157,11 @@ impl TokenRows {
     /// When there is no such row.
     pub fn block(&self, rows: impl ExactSizeIterator<Item = usize>) -> ClkBlock {
         const VALID: &str = "the length of these rows was checked when they were made";
+        if self.segments > 1 {
+            let clks: Vec<u8> = rows.flat_map(|row| self.row(row)).flat_map(|word| word.to_le_bytes()).collect();
+            let rows = clks.chunks_exact(self.words * 8).map(|clk| (clk, segment_presence(clk, self.segments)));
+            return ClkBlock::segmented(self.words * 8, self.segments, rows).expect(VALID);
+        }
         let mut block = ClkBlock::with_capacity(self.words * 8, rows.len()).expect(VALID);
         let mut bytes = [0_u8; 512];
         for row in rows {
@@ -145,5 +197,19 @@ mod tests {
         assert_eq!(rows.push(&[0; 8]), Err(BlockError::Ragged { row: 5, clk_bytes: 8, expected: 16 }));
         assert_eq!(rows.push_words(&[0]), Err(BlockError::Ragged { row: 5, clk_bytes: 8, expected: 16 }));
         assert_eq!(TokenRows::with_capacity(12, 0).unwrap_err(), BlockError::Length { clk_bytes: 12 });
+    }
+
+    #[test]
+    fn segments_that_a_row_lacks_do_not_count() {
+        let mut rows = TokenRows::segmented(16, 2, 2).unwrap();
+        for words in [[0xFF, 0xF0], [0x0F, 0]] {
+            rows.push_words(&words).unwrap();
+        }
+        assert_eq!((rows.segments(), rows.in_common(0, &rows, 1), rows.in_common(0, &rows, 0)), (2, (4, 12), (12, 24)));
+        let block = rows.block(0..2);
+        assert_eq!((block.segments(), block.popcount(0), block.popcount(1)), (2, 12, 4));
+        assert_eq!(block.order().collect::<Vec<_>>(), [1, 0]);
+        let refused = TokenRows::segmented(16, 3, 0).unwrap_err();
+        assert_eq!(refused, BlockError::Segments { clk_bytes: 16, segments: 3 });
     }
 }

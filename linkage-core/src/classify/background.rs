@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::Tables;
+use super::merge::SHRINK;
 use super::pattern::{CLASSES, EQUAL, KINDS, LEVELS, PARTIAL, Pattern, kind};
 use super::segments::{Frequencies, SegmentTable};
 
@@ -12,6 +13,8 @@ const SAMPLE: usize = 1 << 21;
 const PIECE: usize = 1 << 14;
 /// Rows per table among which pairs that agree on two segments are counted.
 const MOST_ROWS: usize = 200_000;
+/// Records without a like that are believed to be in each cell of classes.
+const BELIEF: f64 = 20.0;
 
 /// Counts of kinds of agreement: of segment s and of segment t at once.
 pub(super) type Joint = [[f64; KINDS]; KINDS];
@@ -23,9 +26,22 @@ pub(super) struct Background {
     pub(super) levels: Vec<[f64; LEVELS]>,
     /// By segment s and t: random pairs by the kind of both, missing ones too.
     pub(super) joint: Vec<Vec<Joint>>,
-    /// By segment s and t: pairs equal in both, and how many were expected if one said nothing of the other. Counted
-    /// in full, because such pairs are too rare for a sample.
-    pub(super) equal_both: Vec<Vec<(f64, f64)>>,
+    /// By segment s and t: pairs equal in both. Counted in full, because such pairs are too rare for a sample.
+    pub(super) equal_both: Vec<Vec<EqualBoth>>,
+}
+
+/// Pairs of different people that are equal in two segments, within the deduplicated tables.
+#[derive(Debug, Clone, Default)]
+pub(super) struct EqualBoth {
+    pub(super) found: f64,
+    /// How many were expected if one segment said nothing of the other.
+    pub(super) expected: f64,
+    /// By the classes of frequency of the two values: the chance that somebody else has them too; empty where no records
+    /// are known to be different people. Rare family names meet
+    /// rare postal codes in households, so that this is no product of two frequencies.
+    pub(super) chance: Vec<[f64; CLASSES]>,
+    /// By the same: the share of the records that have both segments.
+    pub(super) share: Vec<[f64; CLASSES]>,
 }
 
 /// Measures a run's background. `likely[l][row]` is the right row that a left row of link l probably matches: it is
@@ -64,7 +80,11 @@ pub(super) fn measure(tables: &Tables<'_>, frequencies: &Frequencies, likely: &[
         set_chances(levels, &frequencies.equal[segment]);
     }
     let equal_both = (0..segments)
-        .map(|s| (0..segments).map(|t| if s < t { equal_in_both(tables, s, t) } else { (0.0, 0.0) }).collect())
+        .map(|s| {
+            (0..segments)
+                .map(|t| if s < t { EqualBoth::count(tables, frequencies, s, t) } else { EqualBoth::default() })
+                .collect()
+        })
         .collect();
     Background { levels, joint, equal_both }
 }
@@ -114,33 +134,75 @@ impl Counts {
     }
 }
 
-/// Pairs within the deduplicated tables that are equal in both segments, and how many chance would give.
-fn equal_in_both(tables: &Tables<'_>, s: usize, t: usize) -> (f64, f64) {
-    let (mut found, mut expected) = (0.0, 0.0);
-    for (number, table) in tables.tables.iter().enumerate() {
-        if !tables.deduplicated(number) {
-            continue;
-        }
-        // Every k-th row, so that neighbours in the file are as rare in the sample as in the table.
-        let step = table.rows().div_ceil(MOST_ROWS).max(1);
-        let mut values: Vec<(u64, u64)> = (0..table.rows())
-            .step_by(step)
-            .filter_map(|row| Some((table.value(row, s)?, table.value(row, t)?)))
-            .collect();
-        let pairs = values.len() as f64 * (values.len() as f64 - 1.0);
-        if pairs <= 0.0 {
-            continue;
-        }
-        let mut seconds: Vec<u64> = values.iter().map(|value| value.1).collect();
-        values.par_sort_unstable();
-        seconds.par_sort_unstable();
-        let both = pairs_within(values.chunk_by(|a, b| a == b).map(<[_]>::len));
-        let first = pairs_within(values.chunk_by(|a, b| a.0 == b.0).map(<[_]>::len));
-        let second = pairs_within(seconds.chunk_by(|a, b| a == b).map(<[_]>::len));
-        found += both;
-        expected += first * second / pairs;
+impl EqualBoth {
+    /// How many times more often than by chance pairs of different people are equal in both, drawn towards 1.
+    pub(super) fn lift(&self) -> f64 {
+        (self.found + SHRINK) / (self.expected + SHRINK)
     }
-    (found, expected)
+
+    fn count(tables: &Tables<'_>, frequencies: &Frequencies, s: usize, t: usize) -> Self {
+        let (mut both, mut all_pairs, mut all_records) = (Self::default(), 0.0, 0.0);
+        // By classes: pairs equal in both, pairs of which one has such values, and records that have them.
+        let (mut equal, mut pairs_of, mut records_of) = (by_classes(), by_classes(), by_classes());
+        for (number, table) in tables.tables.iter().enumerate() {
+            if !tables.deduplicated(number) {
+                continue;
+            }
+            // Every k-th row, so that neighbours in the file are as rare in the sample as in the table.
+            let step = table.rows().div_ceil(MOST_ROWS).max(1);
+            let mut values: Vec<(u64, u64, [u8; 2])> = (0..table.rows())
+                .step_by(step)
+                .filter_map(|row| {
+                    let classes = [s, t].map(|segment| table.class(row, segment));
+                    Some((table.value(row, s)?, table.value(row, t)?, classes))
+                })
+                .collect();
+            let others = values.len() as f64 - 1.0;
+            let pairs = values.len() as f64 * others;
+            if pairs <= 0.0 {
+                continue;
+            }
+            let mut seconds: Vec<u64> = values.iter().map(|value| value.1).collect();
+            values.par_sort_unstable();
+            seconds.par_sort_unstable();
+            for run in values.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+                let [a, b] = run[0].2.map(usize::from);
+                let records = run.len() as f64;
+                equal[a][b] += records * (records - 1.0);
+                pairs_of[a][b] += records * others;
+                records_of[a][b] += records;
+            }
+            let first = pairs_within(values.chunk_by(|a, b| a.0 == b.0).map(<[_]>::len));
+            let second = pairs_within(seconds.chunk_by(|a, b| a == b).map(<[_]>::len));
+            both.expected += first * second / pairs;
+            all_pairs += pairs;
+            all_records += values.len() as f64;
+        }
+        if all_pairs == 0.0 {
+            return both;
+        }
+        both.found = equal.iter().flatten().sum();
+        let others = all_pairs / all_records;
+        (both.chance, both.share) = (by_classes(), by_classes());
+        for a in 0..CLASSES {
+            for b in 0..CLASSES {
+                let alone = [frequencies.of_others(s, a), frequencies.of_others(t, b)];
+                // As many as the two segments have in common on average, but never more than either has by itself.
+                let believed = (alone[0] * alone[1] * both.lift()).min(alone[0]).min(alone[1]);
+                // Few are expected in most cells, so that what was found moves the belief by little, and by much only
+                // where it cannot be coincidence.
+                let moved = believed * (equal[a][b] + SHRINK) / (pairs_of[a][b] * believed + SHRINK);
+                let counted = (equal[a][b] - SHRINK) / (pairs_of[a][b] + BELIEF * others);
+                both.chance[a][b] = moved.max(counted);
+                both.share[a][b] = records_of[a][b] / all_records;
+            }
+        }
+        both
+    }
+}
+
+fn by_classes() -> Vec<[f64; CLASSES]> {
+    vec![[0.0; CLASSES]; CLASSES]
 }
 
 fn pairs_within(runs: impl Iterator<Item = usize>) -> f64 {

@@ -43,7 +43,7 @@ pub fn decide(run: &Tables<'_>, model: &Model) -> Decision {
         pairs.extend(accepted.map(|(candidate, _)| ScoredPair {
             left: Member { database: link.left as u16, record: candidate.left },
             right: Member { database: link.right as u16, record: candidate.right },
-            score: model.log_odds(number, candidate),
+            score: model.log_odds(run, number, candidate),
             exact: candidate.exact,
         }));
     }
@@ -58,7 +58,7 @@ pub fn decide(run: &Tables<'_>, model: &Model) -> Decision {
         let pattern = left.pattern(a.record, right, b.record);
         let score = left.score(a.record, right, b.record) as f32;
         let candidate = Candidate { left: a.record, right: b.record, score, exact: exact.contains(&(a, b)), pattern };
-        (pattern.present() > 0).then(|| model.log_odds(link, &candidate).max(MOST_AGAINST))
+        (pattern.present() > 0).then(|| model.log_odds(run, link, &candidate).max(MOST_AGAINST))
     };
     let Repaired { mut clusters, mut split, review } = repair(&greedy, evidence, MARGIN);
     if model.weights().is_none() {

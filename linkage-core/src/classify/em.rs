@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
-use super::background::{Background, Joint};
-use super::pattern::{CLASSES, EQUAL, KINDS, LEVELS, MISSING, PARTIAL, Pattern, kind};
+use super::background::Background;
+use super::merge::{Merged, merge};
+use super::pattern::{CLASSES, EQUAL, LEVELS, MISSING, PARTIAL, Pattern};
 use super::segments::Frequencies;
 
 const ROUNDS: usize = 100;
@@ -13,10 +14,6 @@ const ROUNDS: usize = 100;
 const CONVERGED: f64 = 1e-5;
 /// Pairs that the prior belief in m is worth.
 const PRIOR: f64 = 2.0;
-/// Pairs that the belief in independence is worth, in each cell of a merged pair of segments.
-const SHRINK: f64 = 4.0;
-/// Segments are merged when treating them as independent would misstate the weight of a true pair by this many bits.
-const MERGE_BITS: f64 = 0.5;
 /// Patterns per piece of work.
 const PIECE: usize = 1 << 12;
 
@@ -55,19 +52,6 @@ pub struct Weights {
     pub(super) equal: Vec<f64>,
 }
 
-/// Two segments that say partly the same.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Merged {
-    /// The two segments, ascending.
-    pub segments: [usize; 2],
-    /// Bits by which their independent weights misstate a true pair, on average.
-    pub bits: f64,
-    /// How many times more often than by chance pairs of different people are equal in both.
-    pub lift: f64,
-    /// By kinds of agreement: what is added to the weights of the two.
-    correction: Joint,
-}
-
 impl Weights {
     /// The segments that were merged because they say partly the same.
     #[must_use]
@@ -93,8 +77,8 @@ impl Weights {
             .merged
             .iter()
             .map(|merged| {
-                let [s, t] = merged.segments;
-                merged.correction[kind(pattern.level(s))][kind(pattern.level(t))]
+                let [s, t] = merged.segments.map(|segment| pattern.level(segment));
+                merged.correction(s, t)
             })
             .sum();
         alone + merged
@@ -215,8 +199,9 @@ fn weigh(
             levels
         })
         .collect();
-    let merged = merge(observed, posterior, background);
-    Weights { levels, merged, equal: m.iter().map(|m| m[PARTIAL]).collect() }
+    let equal: Vec<f64> = m.iter().map(|m| m[PARTIAL]).collect();
+    let merged = merge(observed, posterior, background, frequencies, &equal);
+    Weights { levels, merged, equal }
 }
 
 /// log2 of m/u, made to rise with similarity by pooling neighbours that do not (pool adjacent violators).
@@ -232,66 +217,4 @@ fn rising(m: &[f64], u: &[f64]) -> Vec<f64> {
         }
     }
     pools.iter().flat_map(|&(m, u, levels)| std::iter::repeat_n((m / u).log2(), levels)).collect()
-}
-
-/// The pairs of segments to merge: a forest, the strongest dependence first, so that their joint distribution is a
-/// product over its edges (Chow and Liu 1968).
-fn merge(observed: &Observed, posterior: &[f64], background: &Background) -> Vec<Merged> {
-    let segments = background.levels.len();
-    let pairs: Vec<(usize, usize)> = (0..segments).flat_map(|s| (s + 1..segments).map(move |t| (s, t))).collect();
-    let mut all: Vec<Merged> =
-        pairs.into_par_iter().map(|(s, t)| dependence(observed, posterior, background, s, t)).collect();
-    all.retain(|merged| merged.bits >= MERGE_BITS);
-    all.sort_by(|a, b| b.bits.total_cmp(&a.bits));
-    let mut group: Vec<usize> = (0..segments).collect();
-    all.retain(|merged| {
-        let [a, b] = merged.segments.map(|segment| group[segment]);
-        if a != b {
-            group.iter_mut().filter(|group| **group == b).for_each(|group| *group = a);
-        }
-        a != b
-    });
-    all
-}
-
-fn dependence(observed: &Observed, posterior: &[f64], background: &Background, s: usize, t: usize) -> Merged {
-    let mut joint: Joint = [[0.0; KINDS]; KINDS];
-    for (&(_, pattern, all, _), posterior) in observed.patterns.iter().zip(posterior) {
-        joint[kind(pattern.level(s))][kind(pattern.level(t))] += all * posterior;
-    }
-    let among_matches = lifts(&joint);
-    let mut by_chance = lifts(&background.joint[s][t]);
-    let (found, expected) = background.equal_both[s][t];
-    by_chance[KINDS - 1][KINDS - 1] = (found + SHRINK) / (expected + SHRINK);
-    let mut correction: Joint = [[0.0; KINDS]; KINDS];
-    let (mut bits, mut pairs) = (0.0, 0.0);
-    for a in 1..KINDS {
-        for b in 1..KINDS {
-            correction[a][b] = (among_matches[a][b] / by_chance[a][b]).log2();
-            bits += joint[a][b] * correction[a][b].abs();
-            pairs += joint[a][b];
-        }
-    }
-    Merged {
-        segments: [s, t],
-        bits: if pairs > 0.0 { bits / pairs } else { 0.0 },
-        lift: by_chance[KINDS - 1][KINDS - 1],
-        correction,
-    }
-}
-
-/// How many times more often than independent segments would give it each cell occurs, drawn towards 1 where the
-/// cell is small. Pairs that lack either segment say nothing.
-fn lifts(joint: &Joint) -> Joint {
-    let total: f64 = joint[1..].iter().flat_map(|row| &row[1..]).sum();
-    let mut lifts: Joint = [[1.0; KINDS]; KINDS];
-    for a in 1..KINDS {
-        for b in 1..KINDS {
-            let row: f64 = joint[a][1..].iter().sum();
-            let column: f64 = joint[1..].iter().map(|row| row[b]).sum();
-            let expected = row * column / total.max(1.0);
-            lifts[a][b] = (joint[a][b] + SHRINK) / (expected + SHRINK);
-        }
-    }
-    lifts
 }

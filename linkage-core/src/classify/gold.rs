@@ -3,6 +3,7 @@
 use super::background::{self, Draw};
 use super::em::{self, Observed, Weights};
 use super::estimate::Estimate;
+use super::measure::Measure;
 use super::model::Options;
 use super::segments::Frequencies;
 use super::{Candidate, Tables};
@@ -27,7 +28,7 @@ pub struct GoldPair {
 /// What a gold sample taught.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GoldModel {
-    weights: Option<Weights>,
+    measure: Measure,
     line: Line,
     /// The value from which a pair is more likely one person than not, with the interval over samples drawn again.
     pub threshold: Estimate,
@@ -55,7 +56,9 @@ pub fn learn_from_gold(
     if gold.iter().all(|pair| pair.matched) || gold.iter().all(|pair| !pair.matched) {
         return None;
     }
-    let weights = (tables.segments() > 1).then(|| {
+    let measure = if tables.segments() < 2 {
+        Measure::composite(tables)
+    } else {
         let mut likely: Vec<Vec<u32>> = tables.links.iter().map(|link| vec![u32::MAX; tables.rows(link)[0]]).collect();
         for pair in gold.iter().filter(|pair| pair.matched) {
             likely[pair.link][pair.candidate.left as usize] = pair.candidate.right;
@@ -63,13 +66,10 @@ pub fn learn_from_gold(
         let background = background::measure(tables, frequencies, &likely, options.seed);
         let matches = gold.iter().filter(|pair| pair.matched).map(|pair| (pair.link, pair.candidate.pattern, true));
         let comparisons = tables.links.iter().map(|link| tables.comparisons(link)).collect();
-        em::count(&Observed::count(matches, comparisons), &background, frequencies)
-    });
-    let value = |candidate: &Candidate| match &weights {
-        Some(weights) => weights.weight(candidate.pattern),
-        None => candidate.score.into(),
+        Measure::Segments(em::count(&Observed::count(matches, comparisons), &background, frequencies))
     };
-    let points: Vec<(f64, bool)> = gold.iter().map(|pair| (value(&pair.candidate), pair.matched)).collect();
+    let points: Vec<(f64, bool)> =
+        gold.iter().map(|pair| (measure.value(tables, pair.link, &pair.candidate), pair.matched)).collect();
     let line = Line::fit(&points);
     let mut thresholds: Vec<f64> = (0..SAMPLES)
         .map(|sample| {
@@ -83,29 +83,26 @@ pub fn learn_from_gold(
     let at = |share: f64| thresholds.get((share * thresholds.len() as f64) as usize).copied();
     let threshold = line.threshold();
     let (low, high) = (at(0.025).unwrap_or(threshold).min(threshold), at(0.975).unwrap_or(threshold).max(threshold));
-    Some(GoldModel { weights, line, threshold: Estimate { value: threshold, low, high } })
+    Some(GoldModel { measure, line, threshold: Estimate { value: threshold, low, high } })
 }
 
 impl GoldModel {
     /// The match weights; none when tokens are composite.
     #[must_use]
     pub fn weights(&self) -> Option<&Weights> {
-        self.weights.as_ref()
+        self.measure.weights()
     }
 
-    /// The value by which a candidate is judged: its weight in bits, or its composite score.
+    /// The value by which a candidate of a link is judged, as [`super::Model::value`].
     #[must_use]
-    pub fn value(&self, candidate: &Candidate) -> f64 {
-        match &self.weights {
-            Some(weights) => weights.weight(candidate.pattern),
-            None => candidate.score.into(),
-        }
+    pub fn value(&self, tables: &Tables<'_>, link: usize, candidate: &Candidate) -> f64 {
+        self.measure.value(tables, link, candidate)
     }
 
-    /// The chance that a candidate is one person.
+    /// The chance that a candidate of a link is one person.
     #[must_use]
-    pub fn probability(&self, candidate: &Candidate) -> f64 {
-        1.0 / (1.0 + (-(self.line.a + self.line.b * self.value(candidate))).exp())
+    pub fn probability(&self, tables: &Tables<'_>, link: usize, candidate: &Candidate) -> f64 {
+        1.0 / (1.0 + (-(self.line.a + self.line.b * self.value(tables, link, candidate))).exp())
     }
 }
 

@@ -5,7 +5,8 @@
 //! 1. [`count_frequencies`] learns from the bits alone how frequent each value of each segment is.
 //! 2. Candidates come from a search for every pair above a floor, each with its [`Pattern`] of agreement by segment.
 //! 3. [`learn`] weighs patterns by EM. m starts from pairs that are each other's best, u is fixed by random pairs, segments
-//!    that say partly the same are merged. Composite tokens have no pattern; there the similarity itself is the value.
+//!    that say partly the same are merged. Composite tokens have no pattern; there the value is what the bits say of the
+//!    fields that both records have.
 //! 4. It then puts values on one axis and asks how often chance reaches each. That is seen where it is certain: in
 //!    candidates that one-to-one assignment passed over. From the size of the tables follow chances, so that no threshold
 //!    has to be chosen, and none breaks down as the tables grow.
@@ -17,7 +18,7 @@
 //! ```
 //! # use linkage_core::classify::*;
 //! # let mut tables = vec![SegmentTable::new(16, 2).unwrap(), SegmentTable::new(16, 2).unwrap()];
-//! # for row in 1..50_u64 { for t in &mut tables { t.push(&[row.wrapping_mul(0x9E3779B97F4A7C15), row.wrapping_mul(0xBF58476D1CE4E5B9)]); } }
+//! # for row in 1..50_u64 { for t in &mut tables { t.push(&[row.wrapping_mul(0x9E3779B97F4A7C15), row.wrapping_mul(0xBF58476D1CE4E5B9)], 0b11); } }
 //! let frequencies = count_frequencies(&mut tables, &[true, true]);
 //! let [left, right] = &tables[..] else { unreachable!() };
 //! # let found: Vec<(u32, u32)> = (0..49).map(|row| (row, row)).collect();
@@ -40,11 +41,16 @@
 
 mod assign;
 mod background;
+mod composite;
 mod curve;
 mod decide;
 mod em;
 mod estimate;
+#[cfg(test)]
+mod evidence_tests;
 mod gold;
+mod measure;
+mod merge;
 mod mixture;
 mod model;
 mod pattern;
@@ -55,9 +61,10 @@ mod tail;
 mod tests;
 
 pub use decide::{Decision, decide};
-pub use em::{Merged, Weights};
+pub use em::Weights;
 pub use estimate::{Estimate, Estimates};
 pub use gold::{GoldModel, GoldPair, learn_from_gold};
+pub use merge::Merged;
 pub use model::{Judged, Model, Options, Zone, learn};
 pub use pattern::{Candidate, MAX_SEGMENTS, Pattern};
 pub use search::{CANDIDATES_PER_RECORD, search_candidates, search_floor, segment_table};

@@ -7,12 +7,15 @@ use super::assign::{assign, mutual_best};
 use super::background;
 use super::em::{self, Observed, Weights};
 use super::estimate::{Estimates, Fitted};
+use super::measure::Measure;
 use super::mixture::Values;
 use super::pattern::Candidate;
 use super::segments::Frequencies;
 
 /// A mutual-best pair anchors EM when its composite score leads every other of its rows by this much.
 const ANCHOR_LEAD: f32 = 0.05;
+/// The same of match weights: odds of 64.
+const ANCHOR_LEAD_BITS: f32 = 6.0;
 
 /// What a methodologist may set.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +48,7 @@ pub enum Zone {
 /// One candidate, judged.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Judged {
-    /// Its weight in bits, or its composite score.
+    /// What [`Model::value`] says.
     pub value: f32,
     /// The chance that it is one person.
     pub probability: f32,
@@ -54,8 +57,7 @@ pub struct Judged {
 /// What was learnt about a run.
 #[derive(Debug, Clone)]
 pub struct Model {
-    /// Match weights; none for composite tokens.
-    weights: Option<Weights>,
+    measure: Measure,
     fitted: Fitted,
     cut: f64,
     options: Options,
@@ -63,56 +65,51 @@ pub struct Model {
 
 /// Learns from the candidates of a run, without truth.
 pub fn learn(tables: &Tables<'_>, frequencies: &Frequencies, options: &Options) -> Model {
-    let scores: Vec<Vec<f32>> =
-        tables.links.iter().map(|link| link.candidates.iter().map(|candidate| candidate.score).collect()).collect();
     if tables.segments() < 2 {
-        return Model::new(None, fit(tables, &scores), options);
+        let measure = Measure::composite(tables);
+        let fitted = fit(tables, &measure.values(tables));
+        return Model::new(measure, fitted, options);
     }
-    let mut values = scores;
-    let mut lead = ANCHOR_LEAD;
-    let mut weights = None;
-    for round in 0..2 {
-        let bests: Vec<Vec<_>> = tables
-            .links
-            .iter()
-            .zip(&values)
-            .map(|(link, values)| mutual_best(link.candidates, values, tables.rows(link)))
-            .collect();
-        let likely: Vec<Vec<u32>> = tables
-            .links
-            .iter()
-            .zip(&bests)
-            .map(|(link, bests)| {
-                let mut likely = vec![u32::MAX; tables.rows(link)[0]];
-                for best in bests {
-                    let candidate = &link.candidates[best.index as usize];
-                    likely[candidate.left as usize] = candidate.right;
-                }
-                likely
-            })
-            .collect();
-        let background = background::measure(tables, frequencies, &likely, options.seed + round);
-        let pairs = bests.iter().enumerate().flat_map(|(number, bests)| {
-            let candidates = tables.links[number].candidates;
-            bests.iter().map(move |best| {
-                let candidate = &candidates[best.index as usize];
-                (number, candidate.pattern, candidate.exact || best.lead >= lead)
-            })
-        });
-        let comparisons = tables.links.iter().map(|link| tables.comparisons(link)).collect();
-        let observed = Observed::count(pairs, comparisons);
-        let (learnt, _) = em::learn(&observed, &background, frequencies);
-        values = weigh(tables, &learnt);
-        // In the second round values are bits: a lead of six means odds of 64.
-        lead = 6.0;
-        weights = Some(learnt);
-    }
-    Model::new(weights, fit(tables, &values), options)
+    let scores = tables.links.iter().map(|link| link.candidates.iter().map(|candidate| candidate.score).collect());
+    let scores: Vec<Vec<f32>> = scores.collect();
+    let first = Measure::Segments(weigh(tables, frequencies, &scores, ANCHOR_LEAD, options.seed));
+    let second = weigh(tables, frequencies, &first.values(tables), ANCHOR_LEAD_BITS, options.seed + 1);
+    let measure = Measure::Segments(second);
+    let fitted = fit(tables, &measure.values(tables));
+    Model::new(measure, fitted, options)
 }
 
-fn weigh(tables: &Tables<'_>, weights: &Weights) -> Vec<Vec<f32>> {
-    let weigh = |candidate: &Candidate| weights.weight(candidate.pattern) as f32;
-    tables.links.iter().map(|link| link.candidates.par_iter().map(weigh).collect()).collect()
+/// Match weights by EM over the pairs that are each other's best by these values, anchored on those that lead by so much.
+fn weigh(tables: &Tables<'_>, frequencies: &Frequencies, values: &[Vec<f32>], lead: f32, seed: u64) -> Weights {
+    let bests: Vec<Vec<_>> = tables
+        .links
+        .iter()
+        .zip(values)
+        .map(|(link, values)| mutual_best(link.candidates, values, tables.rows(link)))
+        .collect();
+    let likely: Vec<Vec<u32>> = tables
+        .links
+        .iter()
+        .zip(&bests)
+        .map(|(link, bests)| {
+            let mut likely = vec![u32::MAX; tables.rows(link)[0]];
+            for best in bests {
+                let candidate = &link.candidates[best.index as usize];
+                likely[candidate.left as usize] = candidate.right;
+            }
+            likely
+        })
+        .collect();
+    let background = background::measure(tables, frequencies, &likely, seed);
+    let pairs = bests.iter().enumerate().flat_map(|(number, bests)| {
+        let candidates = tables.links[number].candidates;
+        bests.iter().map(move |best| {
+            let candidate = &candidates[best.index as usize];
+            (number, candidate.pattern, candidate.exact || best.lead >= lead)
+        })
+    });
+    let comparisons = tables.links.iter().map(|link| tables.comparisons(link)).collect();
+    em::learn(&Observed::count(pairs, comparisons), &background, frequencies).0
 }
 
 fn fit(tables: &Tables<'_>, values: &[Vec<f32>]) -> Fitted {
@@ -128,8 +125,8 @@ fn fit(tables: &Tables<'_>, values: &[Vec<f32>]) -> Fitted {
 }
 
 impl Model {
-    fn new(weights: Option<Weights>, fitted: Fitted, options: &Options) -> Self {
-        Self { weights, cut: fitted.best_cut(), fitted, options: options.clone() }
+    fn new(measure: Measure, fitted: Fitted, options: &Options) -> Self {
+        Self { measure, cut: fitted.best_cut(), fitted, options: options.clone() }
     }
 
     /// The chance from which on pairs are linked when nobody reviews: where the expected F1 is highest.
@@ -147,24 +144,22 @@ impl Model {
     /// log of the odds that a candidate of a link is one person, before its rivals are looked at: what
     /// [`crate::cluster::repair`] adds up over a cluster.
     #[must_use]
-    pub fn log_odds(&self, link: usize, candidate: &Candidate) -> f64 {
-        let odds = self.fitted.mixture.odds(link, self.value(candidate).into());
+    pub fn log_odds(&self, tables: &Tables<'_>, link: usize, candidate: &Candidate) -> f64 {
+        let odds = self.fitted.mixture.odds(link, self.value(tables, link, candidate).into());
         if candidate.exact { odds.max(EXACT_ODDS).ln() } else { odds.max(f64::MIN_POSITIVE).ln() }
     }
 
     /// The match weights; none when tokens are composite.
     #[must_use]
     pub fn weights(&self) -> Option<&Weights> {
-        self.weights.as_ref()
+        self.measure.weights()
     }
 
-    /// The value by which a candidate is judged: its weight in bits, or its composite score.
+    /// The value by which a candidate of a link is judged: its match weight, or what composite tokens say over the fields
+    /// that both have, in bits of the filter.
     #[must_use]
-    pub fn value(&self, candidate: &Candidate) -> f32 {
-        match &self.weights {
-            Some(weights) => weights.weight(candidate.pattern) as f32,
-            None => candidate.score,
-        }
+    pub fn value(&self, tables: &Tables<'_>, link: usize, candidate: &Candidate) -> f32 {
+        self.measure.value(tables, link, candidate) as f32
     }
 
     /// Judges every candidate of one link.
@@ -174,7 +169,8 @@ impl Model {
     #[must_use]
     pub fn judge(&self, tables: &Tables<'_>, link: usize) -> Vec<Judged> {
         let (number, link) = (link, &tables.links[link]);
-        let value: Vec<f32> = link.candidates.par_iter().map(|candidate| self.value(candidate)).collect();
+        let value: Vec<f32> =
+            link.candidates.par_iter().map(|candidate| self.value(tables, number, candidate)).collect();
         let odds: Vec<f64> = link
             .candidates
             .par_iter()

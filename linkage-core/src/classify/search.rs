@@ -49,7 +49,7 @@ pub fn search_floor(left: &SegmentTable, right: &SegmentTable, per_record: f64) 
 #[must_use]
 pub fn segment_table(tokens: &[Token], clk_bytes: usize, segments: usize) -> Option<SegmentTable> {
     let mut table = SegmentTable::new(clk_bytes, segments)?;
-    tokens.iter().for_each(|token| table.push(token.clk.words()));
+    tokens.iter().for_each(|token| table.push(token.clk.words(), token.presence));
     Some(table)
 }
 

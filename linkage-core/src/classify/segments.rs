@@ -14,6 +14,7 @@ pub struct SegmentTable {
     words: usize,
     rows: usize,
     bits: Vec<u64>,
+    presence: Vec<u16>,
     /// Class of frequency of each segment of each row; empty until [`count_frequencies`] has run.
     classes: Vec<u8>,
 }
@@ -25,16 +26,17 @@ impl SegmentTable {
     pub fn new(clk_bytes: usize, segments: usize) -> Option<Self> {
         let fits = (1..=MAX_SEGMENTS).contains(&segments) && clk_bytes > 0 && clk_bytes.is_multiple_of(8 * segments);
         let words = clk_bytes.checked_div(8 * segments)?;
-        fits.then_some(Self { segments, words, rows: 0, bits: Vec::new(), classes: Vec::new() })
+        fits.then_some(Self { segments, words, rows: 0, bits: Vec::new(), presence: Vec::new(), classes: Vec::new() })
     }
 
-    /// Appends a CLK.
+    /// Appends a CLK and its presence mask, which says what a composite token holds.
     ///
     /// # Panics
     /// When it is not of the table's length: the caller has checked its schema.
-    pub fn push(&mut self, clk: &[u64]) {
+    pub fn push(&mut self, clk: &[u64], presence: u16) {
         assert_eq!(clk.len(), self.segments * self.words, "a CLK of another length");
         self.bits.extend_from_slice(clk);
+        self.presence.push(presence);
         self.rows += 1;
     }
 
@@ -55,7 +57,32 @@ impl SegmentTable {
         &self.bits[(row * self.segments + segment) * self.words..][..self.words]
     }
 
-    fn class(&self, row: usize, segment: usize) -> u8 {
+    /// Bits of a token.
+    pub(super) fn bits(&self) -> f64 {
+        (64 * self.segments * self.words) as f64
+    }
+
+    /// The presence mask of a row.
+    pub(super) fn presence(&self, row: u32) -> u16 {
+        self.presence[row as usize]
+    }
+
+    /// Bits that are set in a row.
+    pub(super) fn popcount(&self, row: u32) -> u32 {
+        self.row(row).iter().map(|word| word.count_ones()).sum()
+    }
+
+    /// Bits that are set in both rows.
+    pub(super) fn common(&self, row: u32, other: &Self, other_row: u32) -> u32 {
+        self.row(row).iter().zip(other.row(other_row)).map(|(a, b)| (a & b).count_ones()).sum()
+    }
+
+    fn row(&self, row: u32) -> &[u64] {
+        let words = self.segments * self.words;
+        &self.bits[row as usize * words..][..words]
+    }
+
+    pub(super) fn class(&self, row: usize, segment: usize) -> u8 {
         self.classes.get(row * self.segments + segment).copied().unwrap_or_default()
     }
 
@@ -129,6 +156,14 @@ pub struct Frequencies {
     pub(super) shares: Vec<[f64; CLASSES]>,
     /// By segment, by class: the chance that two records of different people are equal, with a value of the class.
     pub(super) equal: Vec<[f64; CLASSES]>,
+}
+
+impl Frequencies {
+    /// The chance that somebody else has the value of a record that is in this class, on average.
+    pub(super) fn of_others(&self, segment: usize, class: usize) -> f64 {
+        let (share, equal) = (self.shares[segment][class], self.equal[segment][class]);
+        if share > 0.0 { (equal / share).min(1.0) } else { 0.5_f64.powi(class as i32 + 1) }
+    }
 }
 
 /// Counts how often each value of each segment occurs, and notes each row's class of frequency in the tables.

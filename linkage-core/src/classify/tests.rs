@@ -12,7 +12,7 @@ struct World {
     people: u32,
 }
 
-struct Draws(u64);
+pub(super) struct Draws(pub(super) u64);
 
 impl Draws {
     fn next(&mut self) -> u64 {
@@ -23,7 +23,7 @@ impl Draws {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, end: u64) -> u64 {
+    pub(super) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
@@ -33,7 +33,7 @@ impl Draws {
 }
 
 /// Bits of a value: 24 of 64, always the same for the same value.
-fn bits(segment: usize, value: u64) -> u64 {
+pub(super) fn bits(segment: usize, value: u64) -> u64 {
     let mut draws = Draws(value * 8 + segment as u64);
     (0..24).fold(0, |bits, _| bits | 1 << draws.below(64))
 }
@@ -54,10 +54,10 @@ fn world(people: u32, seed: u64) -> World {
     let both: Vec<[u64; 3]> = (0..people).map(|_| person(&mut draws)).collect();
     let mut tables = vec![SegmentTable::new(24, 3).unwrap(), SegmentTable::new(24, 3).unwrap()];
     for values in &both {
-        tables[0].push(values);
+        tables[0].push(values, 0b111);
     }
     for _ in 0..people {
-        tables[0].push(&person(&mut draws));
+        tables[0].push(&person(&mut draws), 0b111);
     }
     for values in &both {
         let values: Vec<u64> = values
@@ -68,10 +68,10 @@ fn world(people: u32, seed: u64) -> World {
                 _ => value,
             })
             .collect();
-        tables[1].push(&values);
+        tables[1].push(&values, 0b111);
     }
     for _ in 0..people {
-        tables[1].push(&person(&mut draws));
+        tables[1].push(&person(&mut draws), 0b111);
     }
     let frequencies = count_frequencies(&mut tables, &[true, true]);
     let [left, right] = &tables[..] else { unreachable!() };
@@ -123,9 +123,9 @@ fn levels_rise_with_similarity_and_equality_outranks_them() {
 #[test]
 fn a_segment_that_either_side_lacks_says_nothing() {
     let mut tables = [SegmentTable::new(16, 2).unwrap(), SegmentTable::new(16, 2).unwrap()];
-    tables[0].push(&[0b1111, 0b11]);
-    tables[1].push(&[0b1111, 0]);
-    tables[1].push(&[0b0111, 0b11]);
+    tables[0].push(&[0b1111, 0b11], 0b11);
+    tables[1].push(&[0b1111, 0], 0b01);
+    tables[1].push(&[0b0111, 0b11], 0b11);
     let [left, right] = &tables;
     assert_eq!((left.score(0, right, 0), left.pattern(0, right, 0).present()), (1.0, 1));
     assert_eq!(left.score(0, right, 1), dice::score(5, 6, 5));
@@ -181,7 +181,7 @@ fn composite_tokens_are_judged_by_similarity_alone() {
     let mut tables: Vec<SegmentTable> = (0..2).map(|_| SegmentTable::new(24, 1).unwrap()).collect();
     for (whole, cut) in tables.iter_mut().zip(&world.tables) {
         for row in 0..cut.rows() {
-            whole.push(&[cut.segment(row, 0)[0], cut.segment(row, 1)[0], cut.segment(row, 2)[0]]);
+            whole.push(&[cut.segment(row, 0)[0], cut.segment(row, 1)[0], cut.segment(row, 2)[0]], 0b111);
         }
     }
     let links = vec![Link { left: 0, right: 1, candidates: &world.candidates }];
@@ -238,7 +238,7 @@ fn a_gold_sample_teaches_weights_and_a_threshold() {
         .collect();
     let model = learn_from_gold(&run, &world.frequencies, &gold, &Options::default()).unwrap();
     assert!(model.threshold.low <= model.threshold.value && model.threshold.value <= model.threshold.high);
-    let wrong = world.candidates.iter().filter(|c| (model.probability(c) > 0.5) != world.is_true(c)).count();
+    let wrong = world.candidates.iter().filter(|c| (model.probability(&run, 0, c) > 0.5) != world.is_true(c)).count();
     assert!(wrong * 25 < world.candidates.len(), "{wrong} of {}", world.candidates.len());
     assert!(learn_from_gold(&run, &world.frequencies, &gold[..0], &Options::default()).is_none());
 }

@@ -184,10 +184,11 @@ impl DateFormat {
             }
             seen.push(directive);
             pattern.push_str(match directive {
-                'd' => r"(?P<d>3[0-1]|[1-2]\d|0[1-9]|[1-9]| [1-9])",
+                // Digits are ASCII ones, as in integers: `\d` would be any script's, which are not read below.
+                'd' => r"(?P<d>3[0-1]|[1-2][0-9]|0[1-9]|[1-9]| [1-9])",
                 'm' => r"(?P<m>1[0-2]|0[1-9]|[1-9])",
-                'Y' => r"(?P<Y>\d\d\d\d)",
-                'y' => r"(?P<y>\d\d)",
+                'Y' => r"(?P<Y>[0-9]{4})",
+                'y' => r"(?P<y>[0-9]{2})",
                 'b' => r"(?P<b>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)",
                 'B' => r"(?P<b>january|february|march|april|may|june|july|august|september|october|november|december)",
                 '%' => "%",
@@ -213,11 +214,14 @@ impl DateFormat {
             (None, Some(year)) => year + if year <= 68 { 2000 } else { 1900 },
             (None, None) => 1900,
         };
-        let named = found.name("b").map(|name| {
-            let name = name.as_str().to_ascii_lowercase();
-            1 + MONTHS.iter().position(|month| name.starts_with(month)).unwrap_or(0) as u32
-        });
-        let month = named.or_else(|| number("m")).unwrap_or(1);
+        let month = match found.name("b") {
+            // A match that ignores case takes ſ for s; that is none of the names.
+            Some(name) => {
+                let name = name.as_str().to_ascii_lowercase();
+                1 + MONTHS.iter().position(|month| name.starts_with(month))? as u32
+            }
+            None => number("m").unwrap_or(1),
+        };
         let day = number("d").unwrap_or(1);
         let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
         let days = [31, 28 + u32::from(leap), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][month as usize - 1];

@@ -133,6 +133,10 @@ fn a_value_that_breaks_a_rule_is_named_by_column_and_rule_only() {
         (json!({"type": "enum", "values": ["M"]}), "m", "not-one-of-the-values"),
         (json!({"type": "date", "format": "%Y-%m-%d"}), "2001-02-29", "not-a-date"),
         (json!({"type": "date", "format": "%Y-%m-%d"}), "2001-02-280", "not-a-date"),
+        (json!({"type": "date", "format": "%Y-%m-%d"}), "１９８３-03-04", "not-a-date"),
+        (json!({"type": "date", "format": "%d/%m/%y"}), "1９/03/83", "not-a-date"),
+        (json!({"type": "date", "format": "%d/%m/%y"}), "19/03/８３", "not-a-date"),
+        (json!({"type": "date", "format": "%d %b %Y"}), "04 \u{17F}ep 1983", "not-a-date"),
     ];
     for (format, value, rule) in formats {
         let schema = with(schema_of(text_feature()), "/features/0/format", format);

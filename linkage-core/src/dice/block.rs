@@ -187,6 +187,13 @@ impl ClkBlock {
         self.rows
     }
 
+    /// The rows' numbers in the block's order: the rows that a range of the order stands for.
+    pub fn order(&self) -> impl Iterator<Item = u32> + '_ {
+        let composite = if self.classes.is_empty() { self.rows } else { 0 };
+        let filled = self.number.iter().copied().filter(|number| *number != u32::MAX);
+        (0..composite as u32).chain(filled)
+    }
+
     /// 64-bit words per row.
     pub fn words(&self) -> usize {
         self.words
@@ -310,6 +317,13 @@ mod tests {
             .collect();
         let block = ClkBlock::segmented(16, 2, rows.iter().map(|(clk, pattern)| (&clk[..], *pattern))).unwrap();
         assert_eq!((block.rows(), block.words(), block.segments()), (30, 2, 2));
+        let by_pattern = |from: u32| (from..30).step_by(4);
+        let mut whole: Vec<u32> = by_pattern(0).chain(by_pattern(3)).collect();
+        whole.sort_unstable();
+        assert_eq!(
+            block.order().collect::<Vec<_>>(),
+            by_pattern(1).chain(by_pattern(2)).chain(whole).collect::<Vec<_>>()
+        );
         let mut seen = Vec::new();
         for (pattern, places) in block.parts(&(0..30)) {
             assert_eq!(places.start % LANES, 0);

@@ -32,7 +32,8 @@ pub use rows::RowKernel;
 pub use score::{score, similarity};
 pub use search::{Match, SearchStats, search, search_self};
 pub use segments::{
-    MAX_SEGMENTS, segment_intersections, segment_popcounts, segment_similarities, segmented_similarity,
+    MAX_SEGMENTS, segment_intersections, segment_popcounts, segment_presence, segment_similarities,
+    segmented_similarity,
 };
 pub use threshold::DiceThreshold;
 pub use top_k::{keep_top_k, search_top_k};

@@ -21,6 +21,16 @@ pub fn segment_popcounts(token: &[u8], segments: usize) -> [u16; MAX_SEGMENTS] {
     per_segment(token, segments, |_, word| word.count_ones())
 }
 
+/// The presence pattern that a token's bits show: bit `s` when segment `s` has any. A token file says the same in its presence
+/// mask, or it is refused.
+///
+/// # Panics
+/// As [`segment_intersections`] does.
+pub fn segment_presence(token: &[u8], segments: usize) -> u16 {
+    let counts = segment_popcounts(token, segments).into_iter().enumerate();
+    counts.fold(0, |pattern, (segment, count)| pattern | u16::from(count > 0) << segment)
+}
+
 /// The Dice similarity of two tokens in each segment that both have: `None` where either has none, and beyond the segments.
 ///
 /// # Panics

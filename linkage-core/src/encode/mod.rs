@@ -23,7 +23,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 
 use crate::clk::{Clk, ClkLength};
-use crate::normalise::{self, Outcome, Rule};
+use crate::normalise::{self, NameRoutes, Outcome, Rule};
 use crate::schema::{Features, FieldKind, Layout, LinkageSchema};
 use crate::secret::{KeyUse, LinkageSecret};
 use draw::Positions;
@@ -65,6 +65,8 @@ pub struct Encoder {
     segmented: bool,
     /// What each entry of a record holds.
     kinds: Vec<FieldKind>,
+    /// Where a raw record's names in kana go that stand in a column for kanji.
+    routes: NameRoutes,
     fields: Vec<FieldPlan>,
     exact: Vec<ExactPlan>,
     blocking: Vec<BlockingPlan>,
@@ -134,6 +136,7 @@ impl Encoder {
             length,
             segmented: schema.layout() != Layout::Composite,
             kinds: schema.fields().iter().map(|field| field.kind()).collect(),
+            routes: NameRoutes::new(schema),
             fields: fields.collect(),
             exact: exact.collect(),
             blocking: blocking.collect(),
@@ -161,7 +164,7 @@ impl Encoder {
         self.worker().encode(record)
     }
 
-    /// Normalises and encodes one record. For many of them, take a [`Worker`] per thread.
+    /// Normalises one record, routes its names by script, and encodes it. For many of them, take a [`Worker`] per thread.
     ///
     /// # Panics
     /// When the record does not have one entry per field of the schema.
@@ -333,7 +336,7 @@ impl Worker<'_> {
         presence
     }
 
-    /// Normalises and encodes one record.
+    /// Normalises one record, routes its names by script, and encodes it.
     ///
     /// # Panics
     /// When the record does not have one entry per field of the schema.
@@ -349,6 +352,8 @@ impl Worker<'_> {
                 Ok(Outcome::Flagged(rule)) | Err(rule) => broken.push((index, rule)),
             }
         }
+        let raw = |field: usize, out: &mut String| out.push_str(record[field].unwrap_or_default());
+        self.encoder.routes.route(&mut texts, String::is_empty, raw, |_| {});
         // A missing value leaves its text empty, and an empty text counts as missing.
         let normalised: Vec<Option<&str>> = texts.iter().map(|text| Some(text.as_str())).collect();
         let token = self.encode(&normalised);

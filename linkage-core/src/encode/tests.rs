@@ -291,6 +291,34 @@ fn raw_records_are_normalised_first_and_broken_rules_named_by_field() {
 }
 
 #[test]
+fn a_raw_name_in_kana_in_the_column_for_kanji_is_encoded_as_its_reading() {
+    let schema = LinkageSchema::shipped("person-ja").unwrap();
+    let encoder = Encoder::new(&schema, &secret());
+    let at = |name: &str| schema.fields().iter().position(|field| field.name() == name).unwrap();
+    let raw = |values: &[(&str, &'static str)]| {
+        let mut record = vec![None; schema.fields().len()];
+        values.iter().for_each(|&(field, value)| record[at(field)] = Some(value));
+        encoder.encode_raw(&record)
+    };
+    let routed = raw(&[("family_kanji", "ﾜﾀﾅﾍﾞ"), ("given_kanji", "花子"), ("birth_date", "19830304")]);
+    let plain = raw(&[("family_kana", "ワタナベ"), ("given_kanji", "花子"), ("birth_date", "19830304")]);
+    assert!(routed.token == plain.token);
+    assert_eq!((routed.broken, plain.broken), (vec![(at("family_kanji"), Rule::NoKanji)], vec![]));
+    // A reading that is there stays, and a name that has kanji is none.
+    for (kana, kanji) in [("サトウ", "ﾜﾀﾅﾍﾞ"), ("", "渡ﾅﾍﾞ"), ("", "Watanabe")] {
+        let both = raw(&[("family_kana", kana), ("family_kanji", kanji)]);
+        let normalised = |field: &str, value: &str| {
+            let kind = schema.fields()[at(field)].kind();
+            normalise::normalise(kind, value).ok().flatten()
+        };
+        let mut record = vec![None; schema.fields().len()];
+        record[at("family_kana")] = normalised("family_kana", kana);
+        record[at("family_kanji")] = normalised("family_kanji", kanji);
+        assert!(both.token == encoder.encode(&record), "{kana} {kanji}");
+    }
+}
+
+#[test]
 fn debug_shows_no_bits() {
     let encoder = Encoder::new(&mixed(64), &secret());
     assert_eq!(format!("{encoder:?} {:?}", encoder.encode::<&str>(&[None; 6])), "Encoder(..) Token(..)");

@@ -85,8 +85,10 @@ pub enum SourceError {
         "not a column of receipts\nhint: give KIND=COLUMN: medical, dpc, dental, pharmacy or nursing; a number from 8, `detect` or `none`"
     )]
     UkeColumn,
-    /// A document that should be JSON is not.
-    #[error("not JSON\nhint: give NDJSON (one resource per line) or one whole JSON document; was the file cut off?")]
+    /// A document is no JSON object.
+    #[error(
+        "not a JSON object\nhint: give NDJSON (one resource per line) or one whole resource or Bundle; was the file cut off?"
+    )]
     NotJson,
     /// A line or document of JSON is too long.
     #[error("row {row} is longer than 64 MiB\nhint: write one resource or Bundle per line (NDJSON)")]

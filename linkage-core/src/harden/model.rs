@@ -3,6 +3,13 @@
 use super::Step;
 use crate::dice::DiceThreshold;
 
+/// Over how much Dice the pairs of different people above a well-chosen threshold fall to a third (1/e). It is the one number
+/// that arithmetic cannot know, measured in docs/spec/hardening.md.
+const FALL_OFF: f64 = 0.01;
+
+/// Noise lifts no pair further than this, in standard deviations: one in 10⁹.
+const FARTHEST: f64 = 6.0;
+
 /// What a list of steps does to filters of an expected density.
 ///
 /// Everything is a *bias*, 1 − 2·share: of the share of set bits, and of the share of bits in which two filters differ.
@@ -69,9 +76,36 @@ impl Model {
         self.undo_differing(differing / bits as f64)
     }
 
-    /// The threshold after hardening that stands for `before`, to the nearest ten-thousandth.
-    pub fn threshold_after(&self, before: DiceThreshold) -> DiceThreshold {
-        let parts = (self.dice_after(before.as_f64()) * 10_000.0).round().clamp(1.0, 10_000.0) as u32;
+    /// The standard deviation, after hardening to `bits` bits, of the similarity of pairs that have `before`: which bits
+    /// are joined is chance, and so are the popcounts that result. None without a step that draws.
+    pub fn noise_after(&self, before: f64, bits: usize) -> f64 {
+        if !self.steps.iter().any(|step| !matches!(step, Step::Salt { .. } | Step::Balance)) {
+            return 0.0;
+        }
+        let balanced = self.steps.contains(&Step::Balance);
+        let (density, dice) = (self.density_after(), self.dice_after(before));
+        let differing = (1.0 - dice) * 2.0 * density;
+        // Balanced filters all have the same popcount, and say everything twice.
+        let (bits, counts) = if balanced {
+            (bits as f64 / 2.0, 0.0)
+        } else {
+            let both = density - differing / 2.0;
+            (bits as f64, 2.0 * (density * (1.0 - density) + both - density * density))
+        };
+        let variance = differing * (1.0 - differing) + (1.0 - dice).powi(2) * counts;
+        (variance / bits).sqrt() / (2.0 * density)
+    }
+
+    /// The threshold after hardening to `bits` bits that lets about as many pairs of different people through as `before`
+    /// does, to the nearest ten-thousandth: [`Self::dice_after`] raised for the noise, which lifts some of the many pairs
+    /// just below.
+    pub fn threshold_after(&self, before: DiceThreshold, bits: usize) -> DiceThreshold {
+        let before = before.as_f64();
+        let (dice, noise) = (self.dice_after(before), self.noise_after(before, bits));
+        let slope = (self.dice_after(before + 1e-4) - self.dice_after(before - 1e-4)) / 2e-4;
+        // A tail of exp(−x/h), blurred by noise of variance s², is exp(s²/2h²) times as high: that of s²/2h further right.
+        let lift = noise * noise / (2.0 * slope * FALL_OFF);
+        let parts = ((dice + lift.min(FARTHEST * noise)) * 10_000.0).round().clamp(1.0, 10_000.0) as u32;
         DiceThreshold::from_ppm(parts * 100).expect("1 to 10,000 ten-thousandths are in (0, 1]")
     }
 

@@ -99,15 +99,16 @@ fn the_model_of_a_header_is_that_of_its_schema() {
 fn the_thresholds_of_the_hardened_schemas_are_those_of_the_standard_ones() {
     for (plain, hardened) in [("person-ja", "person-ja-hardened"), ("person-en", "person-en-hardened")] {
         let shipped = |name| crate::schema::LinkageSchema::shipped(name).unwrap();
-        let mapped = shipped(hardened).hardening_model().threshold_after(shipped(plain).threshold());
-        assert_eq!(shipped(hardened).threshold(), mapped, "{hardened}");
+        let schema = shipped(hardened);
+        let mapped = schema.hardening_model().threshold_after(shipped(plain).threshold(), schema.clk_bits());
+        assert_eq!(schema.threshold(), mapped, "{hardened}");
     }
 }
 
 #[test]
 fn a_perfect_match_stays_one_and_epsilon_is_that_of_randomised_response() {
     let model = Model::new(&[Step::diffusion(30_000, 400_000).unwrap()], 0.4);
-    assert_eq!(model.threshold_after(DiceThreshold::from_ppm(1_000_000).unwrap()).ppm(), 1_000_000);
+    assert_eq!(model.threshold_after(DiceThreshold::from_ppm(1_000_000).unwrap(), 1024).ppm(), 1_000_000);
     assert!((model.estimate_before(1024, 500, 500, 500) - 1.0).abs() < 1e-12);
     let epsilon = Step::Blip { flip_ppm: 100_000 }.epsilon_per_bit().unwrap();
     assert!((epsilon - 19.0f64.ln()).abs() < 1e-12);

@@ -26,6 +26,10 @@ pub enum Change {
     SmallKana,
     /// Kana of the same sound: ヲ, ヰ, ヱ, ヂ, ヅ, ヴ.
     KanaSpelling,
+    /// Marks and vowels that only lengthen the vowel before them, dropped where a field does without.
+    Lengthening,
+    /// Voiced and semi-voiced sounds made plain where a field does without.
+    Voicing,
     /// Iteration marks (々, ヽ, ヾ) written out.
     Iteration,
     /// Kanji replaced by the one that stands for their variants.
@@ -46,7 +50,7 @@ pub enum Change {
     Suffix,
     /// Spaces and hyphens between the groups of a number, dropped.
     Separator,
-    /// Numbers filled with zeros on the left; counts values.
+    /// Zeros on the left of a number added or taken away, or the points table out of a facility code; counts values.
     Padding,
     /// Dates written in another form than YYYYMMDD; counts values.
     DateForm,
@@ -56,7 +60,7 @@ pub enum Change {
 
 impl Change {
     /// Every class, in the order of declaration.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Width,
         Self::Compatibility,
         Self::Invisible,
@@ -64,6 +68,8 @@ impl Change {
         Self::Hiragana,
         Self::SmallKana,
         Self::KanaSpelling,
+        Self::Lengthening,
+        Self::Voicing,
         Self::Iteration,
         Self::Variant,
         Self::Unreadable,
@@ -89,6 +95,8 @@ impl Change {
             Self::Hiragana => "hiragana",
             Self::SmallKana => "small-kana",
             Self::KanaSpelling => "kana-spelling",
+            Self::Lengthening => "lengthening",
+            Self::Voicing => "voicing",
             Self::Iteration => "iteration-mark",
             Self::Variant => "variant-kanji",
             Self::Unreadable => "unreadable",
@@ -115,6 +123,8 @@ impl Change {
             Self::Hiragana => "hiragana to katakana",
             Self::SmallKana => "small kana to large",
             Self::KanaSpelling => "kana of one sound made one (ヲ, ヂ, ヅ, ヴ, …)",
+            Self::Lengthening => "a mark or vowel that only lengthens dropped (ー, オオ, オウ)",
+            Self::Voicing => "a voiced sound made plain (ガ to カ, パ to ハ)",
             Self::Iteration => "an iteration mark written out (々, ヽ)",
             Self::Variant => "a variant of a kanji replaced (髙, 﨑, …)",
             Self::Unreadable => "a character that cannot be read (●, 〓, 外字) made a wildcard",
@@ -125,7 +135,7 @@ impl Change {
             Self::Diacritic => "a diacritic taken off",
             Self::Suffix => "a generation suffix dropped (words)",
             Self::Separator => "a separator within a number dropped",
-            Self::Padding => "a number filled with zeros (values)",
+            Self::Padding => "a number brought to its usual length (values)",
             Self::DateForm => "a date written anew (values)",
             Self::Code => "a sex put as its code (values)",
         }
@@ -181,12 +191,20 @@ pub fn changes(kind: FieldKind, raw: &str) -> Changes {
     }
     raw.chars().for_each(|c| common(c, &mut changes));
     match kind {
-        FieldKind::Kana => text::for_each(raw, |c| in_kana(c, &mut changes)),
+        FieldKind::Kana | FieldKind::KanaSorted => text::for_each(raw, |c| in_kana(c, &mut changes)),
+        FieldKind::KanaUnlengthened | FieldKind::KanaUnvoiced => {
+            text::for_each(raw, |c| in_kana(c, &mut changes));
+            in_form(kind, raw, &canonical, &mut changes);
+        }
         FieldKind::Kanji => text::for_each(raw, |c| in_kanji(c, &mut changes)),
-        FieldKind::Latin => in_latin(raw, &mut changes),
+        FieldKind::Latin | FieldKind::LatinSorted => in_latin(raw, &mut changes),
         FieldKind::Date => changes.one_if(folded(raw) != canonical, Change::DateForm),
         FieldKind::Sex => changes.one_if(folded(raw) != canonical, Change::Code),
         FieldKind::InsuredSymbol | FieldKind::InsuredNumber => in_symbol(raw, &mut changes),
+        FieldKind::ChartNumber => {
+            in_symbol(raw, &mut changes);
+            changes.one_if(folded(raw).starts_with('0'), Change::Padding);
+        }
         _ => in_number(raw, &canonical, &mut changes),
     }
     changes
@@ -228,6 +246,19 @@ fn in_kana(c: char, changes: &mut Changes) {
         _ if text::is_name_punctuation(wide) => changes.one(Change::Punctuation),
         _ => {}
     }
+}
+
+/// What forms B and C of a reading leave out of form A.
+fn in_form(kind: FieldKind, raw: &str, canonical: &str, changes: &mut Changes) {
+    // Whatever one of the forms accepts form A accepts, as they are made of it.
+    let Ok(Some(whole)) = normalise(FieldKind::Kana, raw) else { return };
+    let shorter = whole.chars().count() - canonical.chars().count();
+    let plainer = whole.chars().zip(canonical.chars()).filter(|(a, c)| a != c).count();
+    let (change, characters) = match kind {
+        FieldKind::KanaUnlengthened => (Change::Lengthening, shorter),
+        _ => (Change::Voicing, plainer),
+    };
+    changes.counts[change as usize] += characters as u64;
 }
 
 fn in_kanji(c: char, changes: &mut Changes) {
@@ -309,7 +340,7 @@ fn in_number(raw: &str, canonical: &str, changes: &mut Changes) {
         true => digits += 1,
         false => changes.one(Change::Separator),
     });
-    changes.one_if(digits < canonical.len(), Change::Padding);
+    changes.one_if(digits != canonical.len(), Change::Padding);
 }
 
 #[cfg(test)]
@@ -345,6 +376,11 @@ mod tests {
             (PostalCode, "〒100-0001", &[("separator", 2)]),
             (InsurerNumber, "138057", &[("padding", 1)]),
             (InsuredSymbol, "１２の３４", &[("width", 4), ("hiragana", 1), ("separator", 1)]),
+            (KanaUnlengthened, "オオタ", &[("lengthening", 1)]),
+            (KanaUnlengthened, "ゆうコー", &[("hiragana", 2), ("lengthening", 2)]),
+            (KanaUnlengthened, "オタ", &[]),
+            (KanaUnvoiced, "ガﾋﾟン・タ", &[("width", 2), ("voicing", 2), ("punctuation", 1)]),
+            (KanaUnvoiced, "カヒン", &[]),
             (Kana, "佐藤", &[]),
             (Date, "99999999", &[]),
         ] {
@@ -356,11 +392,12 @@ mod tests {
         #[test]
         fn a_value_has_changes_when_and_only_when_it_comes_out_as_another(
             kind in prop::sample::select(vec![
-                FieldKind::Kana, FieldKind::Kanji, FieldKind::Latin, FieldKind::Date, FieldKind::Sex,
+                FieldKind::Kana, FieldKind::KanaUnlengthened, FieldKind::KanaUnvoiced, FieldKind::KanaSorted,
+                FieldKind::Kanji, FieldKind::Latin, FieldKind::LatinSorted, FieldKind::Date, FieldKind::Sex,
                 FieldKind::PostalCode, FieldKind::Digits, FieldKind::InsurerNumber, FieldKind::InsuredSymbol,
-                FieldKind::InsuredNumber, FieldKind::InsuredBranch,
+                FieldKind::InsuredNumber, FieldKind::InsuredBranch, FieldKind::FacilityCode, FieldKind::ChartNumber,
             ]),
-            raw in "[サトぁっヴヂヽｶﾞ゛・ー ー　佐髙﨑々美A-Ca-cÉéß,'.?●①１２0-9０の〒男女年\u{FE00}\u{3099}/-]{0,8}",
+            raw in "[サトオウガぁっヴヂヽｶﾞ゛・ー ー　佐髙﨑々美A-Ca-cÉéß,'.?●①１２0-9０の〒男女年\u{FE00}\u{3099}/-]{0,8}",
         ) {
             if let Ok(Some(canonical)) = normalise(kind, &raw) {
                 prop_assert_eq!(changes(kind, &raw).is_empty(), canonical == raw, "{}: {} -> {}", format!("{kind:?}"), raw, canonical);

@@ -141,7 +141,7 @@ fn parse(text: &str) -> Result<Option<Written>, Rule> {
         _ => parts.digits(),
     };
     let value = number(first.as_bytes()).ok_or(Rule::NotADate)?;
-    if parts.rest.is_empty() {
+    if parts.rest.is_empty() || is_time_of_day(parts.rest) {
         return one_number(era, first.len(), value).map(Some);
     }
     let month = parts.next('年');
@@ -210,14 +210,22 @@ impl<'a> Parts<'a> {
         (digits.len() <= 2).then(|| number(digits.as_bytes())).flatten()
     }
 
-    /// Whether nothing follows but the day's counter and perhaps a time of day, which says nothing about the day.
+    /// Whether nothing follows but the day's counter and perhaps a time of day.
     fn only_a_time_follows(&self) -> bool {
         let rest = self.rest.trim_start_matches(text::is_space);
-        let rest = rest.strip_prefix('日').unwrap_or(rest).trim_start_matches(text::is_space);
-        let time = rest.strip_prefix('T').unwrap_or(rest);
-        time.is_empty()
-            || (self.rest.starts_with(['T', ' '])
-                && time.contains(':')
-                && time.chars().all(|c| c.is_ascii_digit() || matches!(c, ':' | '.' | '+' | '-' | 'Z')))
+        let after = rest.strip_prefix('日').unwrap_or(rest);
+        let time = after.trim_start_matches(text::is_space);
+        let time = time.strip_prefix('T').unwrap_or(time);
+        time.is_empty() || is_time_of_day(after) || (self.rest.starts_with(['T', ' ']) && is_clock(time))
     }
+}
+
+/// Whether a text is a time of day after `T` or a space, which says nothing about the day.
+fn is_time_of_day(text: &str) -> bool {
+    let time = text.trim_start_matches(text::is_space);
+    text.starts_with(['T', ' ']) && is_clock(time.strip_prefix('T').unwrap_or(time))
+}
+
+fn is_clock(text: &str) -> bool {
+    text.contains(':') && text.chars().all(|c| c.is_ascii_digit() || matches!(c, ':' | '.' | '+' | '-' | 'Z'))
 }

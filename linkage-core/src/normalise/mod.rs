@@ -6,6 +6,7 @@
 
 mod changes;
 mod date;
+mod facility;
 mod insurer;
 mod kana;
 mod kanji;
@@ -16,6 +17,7 @@ mod script;
 mod sex;
 mod text;
 mod variants;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -89,8 +91,10 @@ fn dispatch(kind: FieldKind, raw: &str, out: &mut String) -> Result<Outcome, Rul
         FieldKind::Kana => kana::normalise(raw, out),
         FieldKind::KanaUnlengthened => kana::normalise_unlengthened(raw, out),
         FieldKind::KanaUnvoiced => kana::normalise_unvoiced(raw, out),
+        FieldKind::KanaSorted => words::normalise_kana(raw, out),
         FieldKind::Kanji => kanji::normalise(raw, out),
         FieldKind::Latin => latin::normalise(raw, out),
+        FieldKind::LatinSorted => words::normalise_latin(raw, out),
         FieldKind::Date => date::normalise(raw, out),
         FieldKind::Sex => sex::normalise(raw, out),
         FieldKind::PostalCode => numbers::postal_code(raw, out),
@@ -98,5 +102,7 @@ fn dispatch(kind: FieldKind, raw: &str, out: &mut String) -> Result<Outcome, Rul
         FieldKind::InsurerNumber => insurer::insurer_number(raw, out),
         FieldKind::InsuredSymbol | FieldKind::InsuredNumber => insurer::symbol_or_number(raw, out),
         FieldKind::InsuredBranch => insurer::branch(raw, out),
+        FieldKind::FacilityCode => facility::code(raw, out),
+        FieldKind::ChartNumber => facility::chart_number(raw, out),
     }
 }

@@ -36,6 +36,8 @@ pub enum Rule {
     NotASymbol,
     /// Not 1 or 2 digits.
     NotABranch,
+    /// Not the 9 or 10 digits of a facility in one of the 47 prefectures.
+    NotAFacilityCode,
     /// A date in an era that had not begun or was over; converted by its year all the same. Only warns.
     OutOfEra,
     /// An insurer number whose check digit does not fit. Only warns: valid numbers with a wrong digit are in use.
@@ -60,6 +62,7 @@ impl Rule {
         Self::NotAnInsurerNumber,
         Self::NotASymbol,
         Self::NotABranch,
+        Self::NotAFacilityCode,
         Self::OutOfEra,
         Self::CheckDigit,
     ];
@@ -82,6 +85,7 @@ impl Rule {
             Self::NotAnInsurerNumber => "not-an-insurer-number",
             Self::NotASymbol => "not-a-symbol",
             Self::NotABranch => "not-a-branch",
+            Self::NotAFacilityCode => "not-a-facility-code",
             Self::OutOfEra => "out-of-era",
             Self::CheckDigit => "check-digit",
         }
@@ -105,6 +109,7 @@ impl Rule {
             Self::NotAnInsurerNumber => "not an insurer number of 4 to 8 digits",
             Self::NotASymbol => "signs other than letters and digits",
             Self::NotABranch => "not a branch number of 1 or 2 digits",
+            Self::NotAFacilityCode => "not a facility code of 9 or 10 digits that begin with a prefecture",
             Self::OutOfEra => "a date outside its era, converted by its year",
             Self::CheckDigit => "the check digit does not fit; the number is used as it is",
         }

@@ -1,5 +1,6 @@
 //! Which script a name is written in, and where it belongs when it stands in another script's column.
 
+use super::{Outcome, normalise_into};
 use crate::schema::{FieldKind, LinkageSchema};
 
 /// Whether a name is written in kana alone. Marks for unreadable characters say nothing either way.
@@ -42,8 +43,28 @@ impl NameRoutes {
         Self { routes: routes.collect() }
     }
 
-    /// The pairs of a field of kanji and the one of its reading, by their places in the schema.
-    pub fn pairs(&self) -> &[(usize, usize)] {
-        &self.routes
+    /// Gives each field of a reading that has no value the name that stands in kana in the column for its kanji, when that
+    /// field has no value either: as it is not in kanji, it has not.
+    ///
+    /// `record` holds the canonical values in the order of the schema, `is_missing` says which of them are none, `raw` appends
+    /// the raw value of a field, and `routed` hears of each field that got a value.
+    pub fn route<V: From<String>>(
+        &self,
+        record: &mut [V],
+        is_missing: impl Fn(&V) -> bool,
+        mut raw: impl FnMut(usize, &mut String),
+        mut routed: impl FnMut(usize),
+    ) {
+        for &(kanji, kana) in &self.routes {
+            if !is_missing(&record[kanji]) || !is_missing(&record[kana]) {
+                continue;
+            }
+            let (mut name, mut reading) = (String::new(), String::new());
+            raw(kanji, &mut name);
+            if is_kana(&name) && normalise_into(FieldKind::Kana, &name, &mut reading) == Ok(Outcome::Value) {
+                record[kana] = reading.into();
+                routed(kana);
+            }
+        }
     }
 }

@@ -5,12 +5,14 @@ use proptest::sample::select;
 
 use super::*;
 
-const KINDS: [(&str, FieldKind); 13] = [
+const KINDS: [(&str, FieldKind); 17] = [
     ("kana", FieldKind::Kana),
     ("kana-unlengthened", FieldKind::KanaUnlengthened),
     ("kana-unvoiced", FieldKind::KanaUnvoiced),
+    ("kana-sorted", FieldKind::KanaSorted),
     ("kanji", FieldKind::Kanji),
     ("latin", FieldKind::Latin),
+    ("latin-sorted", FieldKind::LatinSorted),
     ("date", FieldKind::Date),
     ("sex", FieldKind::Sex),
     ("postal-code", FieldKind::PostalCode),
@@ -19,6 +21,8 @@ const KINDS: [(&str, FieldKind); 13] = [
     ("insured-number", FieldKind::InsuredNumber),
     ("insured-branch", FieldKind::InsuredBranch),
     ("digits", FieldKind::Digits),
+    ("facility-code", FieldKind::FacilityCode),
+    ("chart-number", FieldKind::ChartNumber),
 ];
 
 /// `\u{…}` to the character that it names.
@@ -135,9 +139,22 @@ proptest! {
         space in select(&[" ", "\u{3000}", "\u{A0}", "  "][..]),
         (name, kind) in select(&KINDS[..]),
     ) {
-        // Dates are groups, a space separates words for the suffix rule of Latin names, and marks combine over no space.
-        prop_assume!(!["date", "latin"].contains(&name));
+        // Dates are groups, a space separates words for the suffix rule of Latin names and where words are put in order, and
+        // marks combine over no space.
+        prop_assume!(!["date", "latin", "latin-sorted", "kana-sorted"].contains(&name));
         prop_assert_eq!(outcome(kind, &parts.concat()), outcome(kind, &parts.join(space)));
+    }
+
+    #[test]
+    fn the_order_of_its_words_does_not_matter_in_a_sorted_name(
+        (words, moved) in prop::collection::vec("[A-Z]{1,5}", 1..5)
+            .prop_flat_map(|words| (Just(words.clone()), Just(words).prop_shuffle())),
+        space in select(&[" ", "\u{3000}", ", ", "-", "・"][..]),
+    ) {
+        // A generation suffix is one wherever it stands, but for the first word.
+        prop_assume!(words.iter().all(|word| !latin::SUFFIXES.contains(&word.as_str())));
+        let (words, moved) = (words.join(" "), moved.join(space));
+        prop_assert_eq!(outcome(FieldKind::LatinSorted, &words), outcome(FieldKind::LatinSorted, &moved));
     }
 
     #[test]

@@ -140,7 +140,13 @@ fn check_encoding(
     }
     let names = matches!(
         kind,
-        FieldKind::Kana | FieldKind::KanaUnlengthened | FieldKind::KanaUnvoiced | FieldKind::Kanji | FieldKind::Latin
+        FieldKind::Kana
+            | FieldKind::KanaUnlengthened
+            | FieldKind::KanaUnvoiced
+            | FieldKind::KanaSorted
+            | FieldKind::Kanji
+            | FieldKind::Latin
+            | FieldKind::LatinSorted
     );
     let q = q.unwrap_or(if names { 2 } else { 1 });
     if !(1..=MAX_Q).contains(&q) {

@@ -33,9 +33,10 @@ const FORMAT: &str = "linkage-schema/1";
 const DIGEST_CONTEXT: &str = "linkage-engine 2026-11-22 linkage-schema/1 digest";
 
 /// The schemas that ship with the software.
-const SHIPPED: [(&str, &str); 7] = [
+const SHIPPED: [(&str, &str); 8] = [
     ("person-ja", include_str!("../../schemas/person-ja.json")),
     ("person-ja-blocked", include_str!("../../schemas/person-ja-blocked.json")),
+    ("person-ja-hospital", include_str!("../../schemas/person-ja-hospital.json")),
     ("person-ja-hardened", include_str!("../../schemas/person-ja-hardened.json")),
     ("person-ja-max-quality", include_str!("../../schemas/person-ja-max-quality.json")),
     ("person-en", include_str!("../../schemas/person-en.json")),
@@ -82,10 +83,14 @@ pub enum FieldKind {
     KanaUnlengthened,
     /// The same without the marks of voiced sounds (form C of the specification).
     KanaUnvoiced,
+    /// A whole name in kana, its words in an order of their own.
+    KanaSorted,
     /// A name or part of a name in kanji.
     Kanji,
     /// A name or other text in Latin letters.
     Latin,
+    /// A whole name in Latin letters, its words in an order of their own.
+    LatinSorted,
     /// A calendar date; normalised to `YYYYMMDD`.
     Date,
     /// The administrative sex; normalised to `1` or `2`.
@@ -102,6 +107,10 @@ pub enum FieldKind {
     InsuredBranch,
     /// A number of any length, such as a house number.
     Digits,
+    /// The code of a hospital or clinic (医療機関コード); normalised to prefecture and facility, nine digits.
+    FacilityCode,
+    /// The number of a patient within one facility (カルテ番号, データ識別番号).
+    ChartNumber,
 }
 
 /// One column of the record.
@@ -420,8 +429,10 @@ impl fmt::Display for FieldKind {
             Self::Kana => "kana",
             Self::KanaUnlengthened => "kana-unlengthened",
             Self::KanaUnvoiced => "kana-unvoiced",
+            Self::KanaSorted => "kana-sorted",
             Self::Kanji => "kanji",
             Self::Latin => "latin",
+            Self::LatinSorted => "latin-sorted",
             Self::Date => "date",
             Self::Sex => "sex",
             Self::PostalCode => "postal-code",
@@ -430,6 +441,8 @@ impl fmt::Display for FieldKind {
             Self::InsuredNumber => "insured-number",
             Self::InsuredBranch => "insured-branch",
             Self::Digits => "digits",
+            Self::FacilityCode => "facility-code",
+            Self::ChartNumber => "chart-number",
         })
     }
 }

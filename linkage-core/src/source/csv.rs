@@ -5,19 +5,14 @@
 
 use std::io::Read;
 
-use csv::{ByteRecord, ReaderBuilder};
+use csv::ByteRecord;
 
-use super::limited::Limited;
+use super::column_names::is_header;
 use super::person::check_map;
-use super::shape::Shaped;
+use super::rows::CsvRows;
+use super::shape::Shaping;
 use super::{Encoding, RawBatch, Source, ValueShape};
 use crate::error::SourceError;
-
-/// The longest row in bytes. A longer one is a quotation mark that was never closed, which would swallow the file.
-const MAX_ROW_BYTES: usize = 1 << 20;
-
-/// The most line ends inside one row, for the same reason.
-const MAX_ROW_LINES: usize = 64;
 
 /// Which columns of a file hold which fields of a schema.
 #[derive(Debug, Clone, Default)]
@@ -56,7 +51,7 @@ impl Default for CsvShape {
 
 /// A CSV file, read row by row. The header is row 1, the first record row 2; empty lines are not counted.
 pub struct CsvSource<R> {
-    reader: csv::Reader<Limited<R>>,
+    rows: CsvRows<R>,
     encoding: Encoding,
     id: Option<usize>,
     columns: Vec<Option<usize>>,
@@ -65,9 +60,7 @@ pub struct CsvSource<R> {
     row: u64,
     /// The first record of a file without a header has been read to learn its width, and is still to be used.
     held: bool,
-    /// Per field; `None` when all values are taken as they are, which is quicker.
-    shapes: Option<Vec<ValueShape>>,
-    missing: Vec<Vec<u8>>,
+    shaping: Option<Shaping>,
 }
 
 impl<R: Read> CsvSource<R> {
@@ -84,50 +77,29 @@ impl<R: Read> CsvSource<R> {
     /// # Errors
     /// As [`CsvSource::open`].
     pub fn open_shaped(reader: R, layout: &CsvLayout, shape: &CsvShape) -> Result<Self, SourceError> {
-        let mut reader = rows(reader, shape.delimiter);
+        let mut rows = CsvRows::new(reader, shape.delimiter);
         let mut record = ByteRecord::new();
-        let mut row = 0;
-        while row <= shape.skip_rows {
-            row += 1;
-            if !read(&mut reader, &mut record, row)? {
+        for _ in 0..=shape.skip_rows {
+            if !rows.read(&mut record)? {
                 return Err(SourceError::Empty);
             }
         }
         let header = match shape.header {
             true => Header::decode(&record, layout.encoding)?,
-            false => Header { names: (1..=record.len()).map(|position| position.to_string()).collect() },
+            false => Header::new((1..=record.len()).map(|position| position.to_string()).collect()),
         };
         let (id, columns) = header.find(layout)?;
-        let shape_of = |field: &String| {
-            shape.values.iter().find(|(named, _)| named == field).map_or(ValueShape::default(), |(_, shape)| *shape)
-        };
-        let plain = shape.values.is_empty() && shape.missing.is_empty();
         Ok(Self {
-            reader,
+            row: if shape.header { rows.row() } else { rows.row() - 1 },
+            rows,
             encoding: layout.encoding,
             id,
             columns,
             width: record.len(),
             record,
-            row: if shape.header { row } else { row - 1 },
             held: !shape.header,
-            shapes: (!plain).then(|| layout.fields.iter().map(shape_of).collect()),
-            missing: shape.missing.iter().map(|mark| layout.encoding.encode(mark.trim())).collect(),
+            shaping: Shaping::new(layout, shape),
         })
-    }
-
-    /// Adds the current record to a batch, shaped.
-    fn push_shaped(&self, shapes: &[ValueShape], batch: &mut RawBatch) {
-        let (record, missing) = (&self.record, &self.missing);
-        let is_missing = |value: &[u8]| missing.iter().any(|mark| mark == value.trim_ascii());
-        let values: Vec<Shaped<'_>> = (self.columns.iter().zip(shapes))
-            .map(|(column, shape)| match column.map_or(&[][..], |column| &record[column]) {
-                value if is_missing(value) => Shaped::Piece(&[]),
-                value => shape.apply(self.encoding, value),
-            })
-            .collect();
-        let id = self.id.map(|column| &record[column]);
-        batch.push(self.row, id.into_iter().chain(values.iter().map(AsRef::as_ref)));
     }
 }
 
@@ -143,7 +115,7 @@ impl<R: Read> Source for CsvSource<R> {
     fn fill_batch(&mut self, batch: &mut RawBatch, rows: usize) -> Result<bool, SourceError> {
         let mut read_any = false;
         while batch.len() + batch.malformed_rows().len() < rows {
-            if !std::mem::take(&mut self.held) && !read(&mut self.reader, &mut self.record, self.row + 1)? {
+            if !std::mem::take(&mut self.held) && !self.rows.read(&mut self.record)? {
                 break;
             }
             read_any = true;
@@ -152,54 +124,29 @@ impl<R: Read> Source for CsvSource<R> {
                 batch.push_malformed(self.row);
                 continue;
             }
-            if let Some(shapes) = &self.shapes {
-                self.push_shaped(shapes, batch);
-                continue;
-            }
             let record = &self.record;
-            let id = self.id.map(|column| &record[column]);
+            let id = self.id.map(|column| &record[column]).into_iter();
             let values = self.columns.iter().map(|column| column.map_or(&[][..], |column| &record[column]));
-            batch.push(self.row, id.into_iter().chain(values));
+            match &self.shaping {
+                None => batch.push(self.row, id.chain(values)),
+                Some(shaping) => batch.push(self.row, id.chain(shaping.apply(values).iter().map(AsRef::as_ref))),
+            }
         }
         Ok(read_any)
     }
 }
 
-/// A reader of records of any width.
-pub(super) fn rows<R: Read>(reader: R, delimiter: u8) -> csv::Reader<Limited<R>> {
-    let limited = Limited { inner: reader, budget: MAX_ROW_BYTES };
-    let mut builder = ReaderBuilder::new();
-    builder.has_headers(false).flexible(true).delimiter(delimiter).buffer_capacity(1 << 16).from_reader(limited)
-}
-
-/// Reads one record, which may not be longer than a row can be.
-pub(super) fn read<R: Read>(
-    reader: &mut csv::Reader<Limited<R>>,
-    record: &mut ByteRecord,
-    row: u64,
-) -> Result<bool, SourceError> {
-    reader.get_mut().budget = MAX_ROW_BYTES;
-    let more = reader.read_byte_record(record).map_err(|error| match error.into_kind() {
-        csv::ErrorKind::Io(source) if reader.get_ref().budget > 0 => SourceError::Io { row, source },
-        // The other kinds come from options that are not used here: UTF-8 checks, equal lengths, serde.
-        _ => SourceError::RowTooLong { row },
-    })?;
-    let row_bytes = record.as_slice();
-    if row_bytes.len() > MAX_ROW_LINES && row_bytes.iter().filter(|&&byte| byte == b'\n').count() > MAX_ROW_LINES {
-        return Err(SourceError::RowTooLong { row });
-    }
-    Ok(more)
-}
-
 /// The decoded names of the columns.
 pub(super) struct Header {
     names: Vec<String>,
+    /// Whether they stand in the file's first row, which may be somebody's data.
+    from_row: bool,
 }
 
 impl Header {
-    #[cfg(feature = "parquet")]
+    /// Names that are surely no values.
     pub(super) fn new(names: Vec<String>) -> Self {
-        Self { names }
+        Self { names, from_row: false }
     }
 
     fn decode(record: &ByteRecord, encoding: Encoding) -> Result<Self, SourceError> {
@@ -214,20 +161,19 @@ impl Header {
                 false => Ok(decoded.text.trim().to_owned()),
             }
         });
-        Ok(Self { names: names.collect::<Result<_, _>>()? })
+        Ok(Self { names: names.collect::<Result<_, _>>()?, from_row: true })
     }
 
     /// The column of the record id, and that of each field.
     pub(super) fn find(&self, layout: &CsvLayout) -> Result<(Option<usize>, Vec<Option<usize>>), SourceError> {
         check_map(&layout.fields, &layout.map)?;
-        let id =
-            match layout.id_column.as_deref() {
-                Some(column) => Some(self.column(column)?.ok_or_else(|| SourceError::MissingIdColumn {
-                    column: column.to_owned(),
-                    header: self.describe(),
-                })?),
-                None => None,
-            };
+        let id = match layout.id_column.as_deref() {
+            Some(column) => Some(self.column(column)?.ok_or_else(|| SourceError::MissingIdColumn {
+                column: column.to_owned(),
+                header: self.describe(layout),
+            })?),
+            None => None,
+        };
         let columns = layout.fields.iter().map(|field| {
             match layout.map.iter().find(|(mapped, _)| mapped == field).map_or(field.as_str(), |(_, column)| column) {
                 "" => Ok(None),
@@ -236,7 +182,7 @@ impl Header {
                     None => Err(SourceError::MissingColumn {
                         field: field.clone(),
                         column: column.to_owned(),
-                        header: self.describe(),
+                        header: self.describe(layout),
                     }),
                 },
             }
@@ -258,17 +204,18 @@ impl Header {
         }
     }
 
-    /// The names, for a person to choose from; but not when the first line may be somebody's data.
-    fn describe(&self) -> String {
-        let like_a_name = |name: &String| {
-            let digits = name.chars().filter(char::is_ascii_digit).count();
-            digits < 4 && name.chars().count() <= 64 && !name.chars().any(char::is_control)
-        };
-        if self.names.iter().all(like_a_name) {
+    /// The names, for a person to choose from; but not when the first row may be somebody's data.
+    fn describe(&self, layout: &CsvLayout) -> String {
+        let columns = layout.map.iter().map(|(_, column)| column).chain(&layout.fields).chain(&layout.id_column);
+        let wanted = |name: &str| columns.clone().any(|column| column == name);
+        if !self.from_row || is_header(&self.names, wanted) {
             let listed: Vec<String> = self.names.iter().map(|name| format!("`{name}`")).collect();
             format!("the header has {}", listed.join(", "))
         } else {
-            format!("the first line must be a header; it has {} columns and looks like data", self.names.len())
+            let count = self.names.len();
+            format!(
+                "the first row must be a header; of its {count} values too few are known names of columns to show them"
+            )
         }
     }
 }

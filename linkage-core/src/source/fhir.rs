@@ -3,9 +3,13 @@
 //! Only resources of type Patient become rows, on their own or in a Bundle; the others are passed over. Memory: of one
 //! line or document the parts that name a person; the whole of it is never held, but a document may have at most 64 MiB.
 
+use std::fmt;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::marker::PhantomData;
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
 
 use super::names::{Former, Names};
@@ -40,12 +44,36 @@ struct Resource {
     #[serde(default)]
     address: Json,
     #[serde(default)]
-    entry: Vec<Entry>,
+    entry: Vec<Object<Entry>>,
 }
 
 #[derive(Deserialize)]
 struct Entry {
-    resource: Option<Box<Resource>>,
+    resource: Option<Box<Object<Resource>>>,
+}
+
+/// What stands between `{` and `}`. The derived readers alone would take an array for the values in their order, and
+/// whoever is in it would be lost without a word.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Braces<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Braces<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+
+        deserializer.deserialize_map(Braces(PhantomData)).map(Self)
+    }
 }
 
 /// A file of Patients. With NDJSON the number of a row is that of its line, otherwise Patients are counted from 1.
@@ -117,7 +145,7 @@ impl<R: Read> FhirSource<R> {
     fn read_document(&mut self, first: Vec<u8>, batch: &mut RawBatch) -> Result<(), SourceError> {
         let limited = Cursor::new(first).chain((&mut self.reader).take(MAX_DOCUMENT_BYTES));
         let mut resources = Vec::new();
-        for resource in serde_json::Deserializer::from_reader(limited).into_iter::<Resource>() {
+        for resource in serde_json::Deserializer::from_reader(limited).into_iter::<Object<Resource>>() {
             // The error may quote a value, so it goes no further.
             resources.push(resource.map_err(|error| match error.io_error_kind() {
                 Some(kind) => SourceError::Io { row: 1, source: kind.into() },
@@ -125,7 +153,7 @@ impl<R: Read> FhirSource<R> {
             })?);
         }
         self.row = 0;
-        for resource in &resources {
+        for Object(resource) in &resources {
             self.push(resource, true, 0, batch);
         }
         Ok(())
@@ -141,7 +169,7 @@ impl<R: Read> FhirSource<R> {
                 self.person.push(self.row, &self.selection, batch);
             }
             Some("Bundle") => {
-                for resource in resource.entry.iter().filter_map(|entry| entry.resource.as_deref()) {
+                for Object(resource) in resource.entry.iter().filter_map(|Object(entry)| entry.resource.as_deref()) {
                     self.push(resource, count, newness, batch);
                 }
             }
@@ -166,8 +194,8 @@ impl<R: Read> Source for FhirSource<R> {
             self.read_document(first, batch)?;
         }
         while batch.len() + batch.malformed_rows().len() < rows && self.next_line()? {
-            match serde_json::from_slice::<Resource>(&self.line) {
-                Ok(resource) => self.push(&resource, false, 0, batch),
+            match serde_json::from_slice::<Object<Resource>>(&self.line) {
+                Ok(Object(resource)) => self.push(&resource, false, 0, batch),
                 Err(_) => batch.push_malformed(self.row),
             }
         }
@@ -193,7 +221,10 @@ fn read_person(patient: &Resource, newness: u32, person: &mut Person) {
         if let Some(form) = MemberId::of(system) {
             form.read(value, person);
         } else if let Some(facility) = system.strip_prefix(FACILITY_PATIENT) {
-            facility_id = Some(format!("{}:{value}", facility.trim_start_matches('.')));
+            let facility = facility.trim_start_matches('.');
+            facility_id = Some(format!("{facility}:{value}"));
+            person.set(Column::FacilityCode, facility, false);
+            person.set(Column::ChartNumber, value, false);
         } else if system.starts_with("http://jpfhir.jp/fhir/") && system.contains("/JP_Hospital_PatientID") {
             other_id = value;
         }

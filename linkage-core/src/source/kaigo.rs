@@ -11,10 +11,9 @@ use std::io::Read;
 
 use csv::ByteRecord;
 
-use super::csv::{read, rows};
-use super::limited::Limited;
 use super::person::{Column, Person, PersonLayout, Selection, Value, months};
 use super::roster::Detail;
+use super::rows::CsvRows;
 use super::{Encoding, Positions, RawBatch, Roster, Source};
 use crate::error::SourceError;
 use crate::normalise::normalise;
@@ -24,8 +23,10 @@ const REGISTER: [&str; 8] =
     ["insurer", "number", "name-kana", "name-kanji", "birth-date", "sex", "postal-code", "date"];
 const CLAIMS: [&str; 3] = ["insurer", "number", "record"];
 
-/// Rows of data in the envelope of a transmission begin with this; 1 opens it and 3 closes it.
+/// Rows of data in the envelope of a transmission begin with this; the others open and close it.
 const DATA: &[u8] = b"2";
+const OPENS: &[u8] = b"1";
+const CLOSES: &[u8] = b"3";
 
 /// What the column `record` of a claim's basic record (基本情報レコード) holds.
 const BASIC: &[u8] = b"01";
@@ -136,7 +137,7 @@ impl<R: Read> Source for KaigoRegister<R> {
             if self.rows.is_envelope() {
                 continue;
             }
-            match self.read_person() {
+            match self.read_person().filter(|_| !self.rows.is_cut_off()) {
                 None => batch.push_malformed(self.rows.row),
                 Some([insurer, number]) => {
                     if self.roster.as_ref().is_none_or(|roster| roster.find([&insurer, &number]).is_some()) {
@@ -183,6 +184,10 @@ impl<R: Read> Source for KaigoClaims<R> {
     fn fill_batch(&mut self, batch: &mut RawBatch, rows: usize) -> Result<bool, SourceError> {
         let already = batch.malformed_rows().len();
         while batch.len() + batch.malformed_rows().len() < rows && self.rows.next()? {
+            if self.rows.is_cut_off() {
+                batch.push_malformed(self.rows.row);
+                continue;
+            }
             let cell =
                 |index: usize| self.rows.columns[index].map(|column| self.rows.record.get(column).unwrap_or_default());
             let record = cell(2);
@@ -203,8 +208,13 @@ impl<R: Read> Source for KaigoClaims<R> {
 
 /// The rows of a CSV file with or without a header, and where its values are: insurer and number first.
 struct Rows<R: Read> {
-    reader: csv::Reader<Limited<R>>,
+    reader: CsvRows<R>,
     record: ByteRecord,
+    /// The row after it, if there is one.
+    next: ByteRecord,
+    more: bool,
+    /// Whether a transmission has been opened that is not closed yet.
+    in_envelope: bool,
     encoding: Encoding,
     columns: Vec<Option<usize>>,
     row: u64,
@@ -213,13 +223,15 @@ struct Rows<R: Read> {
 
 impl<R: Read> Rows<R> {
     fn open(reader: R, positions: &Positions, encoding: Encoding) -> Result<Self, SourceError> {
-        let mut reader = rows(reader, b',');
+        let mut reader = CsvRows::new(reader, b',');
         let mut record = ByteRecord::new();
-        if !read(&mut reader, &mut record, 1)? {
+        if !reader.read(&mut record)? {
             return Err(SourceError::NoRows);
         }
         let columns = positions.find(&record, encoding)?;
-        let mut rows = Self { reader, record, encoding, columns, row: 1, held: false };
+        let mut next = ByteRecord::new();
+        let more = reader.read(&mut next)?;
+        let mut rows = Self { reader, record, next, more, in_envelope: false, encoding, columns, row: 1, held: false };
         let number = rows.value(1).text;
         let header = !number.trim().is_empty() && !number.chars().any(char::is_numeric);
         rows.held = !positions.need_names() && !header;
@@ -227,17 +239,28 @@ impl<R: Read> Rows<R> {
     }
 
     fn next(&mut self) -> Result<bool, SourceError> {
-        if std::mem::take(&mut self.held) {
-            return Ok(true);
+        if !std::mem::take(&mut self.held) {
+            if !self.more {
+                return Ok(false);
+            }
+            std::mem::swap(&mut self.record, &mut self.next);
+            self.row += 1;
+            self.more = self.reader.read(&mut self.next)?;
         }
-        let more = read(&mut self.reader, &mut self.record, self.row + 1)?;
-        self.row += u64::from(more);
-        Ok(more)
+        if self.is_envelope() {
+            self.in_envelope = self.record.get(0) == Some(OPENS);
+        }
+        Ok(true)
+    }
+
+    /// Whether the current row is the last one of a transmission that nothing closes: perhaps half of it is there.
+    fn is_cut_off(&self) -> bool {
+        self.in_envelope && !self.more
     }
 
     /// Whether the current row opens or closes a transmission: these have fewer columns than data.
     fn is_envelope(&self) -> bool {
-        matches!(self.record.get(0), Some(b"1" | b"3")) && !self.is_whole()
+        matches!(self.record.get(0), Some(OPENS | CLOSES)) && !self.is_whole()
     }
 
     fn is_whole(&self) -> bool {

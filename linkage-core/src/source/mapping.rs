@@ -183,6 +183,14 @@ impl Mapping {
         &self.fields
     }
 
+    /// Whether it says nothing that only a text file has: another delimiter or encoding, no header, rows to skip.
+    pub fn is_of_named_columns(&self) -> bool {
+        let plain = CsvShape::default();
+        let shape = &self.shape;
+        self.encoding == Encoding::Utf8
+            && (shape.delimiter, shape.header, shape.skip_rows) == (plain.delimiter, plain.header, plain.skip_rows)
+    }
+
     /// How a CSV file is laid out that this mapping describes.
     pub fn csv_layout(&self) -> CsvLayout {
         let from =

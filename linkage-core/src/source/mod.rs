@@ -7,6 +7,7 @@
 //! their names in a second file: [`KaigoRegister`] beside [`KaigoClaims`], receipts beside [`DpcSummaries`].
 
 mod batch;
+mod column_names;
 mod csv;
 mod dpc;
 mod encoding;
@@ -22,11 +23,13 @@ mod parquet;
 mod person;
 mod position;
 mod roster;
+mod rows;
 mod shape;
 mod ssmix2;
 mod uke;
 
 pub use self::batch::{RawBatch, RawRecord};
+pub use self::column_names::{Fit, Role, is_header};
 pub use self::csv::{CsvLayout, CsvShape, CsvSource};
 pub use self::dpc::DpcSummaries;
 pub use self::encoding::{Decoded, Encoding};
@@ -39,6 +42,7 @@ pub use self::parquet::ParquetSource;
 pub use self::person::PersonLayout;
 pub use self::position::Positions;
 pub use self::roster::Roster;
+pub use self::rows::CsvRows;
 pub use self::shape::{DateOrder, Part, ValueShape};
 pub use self::ssmix2::{Ssmix2Layout, Ssmix2Source};
 pub use self::uke::{UkeColumn, UkeColumns, UkeKind, UkeLayout, UkeSource};

@@ -16,7 +16,8 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 use parquet::file::reader::ChunkReader;
 
 use super::csv::Header;
-use super::{CsvLayout, Encoding, RawBatch, Source};
+use super::shape::Shaping;
+use super::{CsvLayout, CsvShape, Encoding, RawBatch, Source};
 use crate::error::SourceError;
 
 /// Rows per batch of the decoder.
@@ -31,6 +32,7 @@ pub struct ParquetSource {
     /// The columns of the record id, if any, and of the fields, among those that are read.
     columns: Vec<Option<usize>>,
     has_id: bool,
+    shaping: Option<Shaping>,
     /// The current batch as text, and how many of its rows have been used.
     batch: Option<(Vec<Column>, usize, usize)>,
     row: u64,
@@ -49,10 +51,27 @@ impl ParquetSource {
     /// [`SourceError`] when the file is not Parquet, a column is missing or there twice, or is of a type that no value of a
     /// person has.
     pub fn open<C: ChunkReader + 'static>(file: C, layout: &CsvLayout) -> Result<Self, SourceError> {
-        caught(|| Self::open_trusting(file, layout)).unwrap_or(Err(SourceError::NotParquet))
+        Self::open_shaped(file, layout, &CsvShape::default())
     }
 
-    fn open_trusting<C: ChunkReader + 'static>(file: C, layout: &CsvLayout) -> Result<Self, SourceError> {
+    /// The same for a file that a mapping describes: of its shape the marks for missing values and what is done to values
+    /// count, because Parquet itself says where its columns are.
+    ///
+    /// # Errors
+    /// As [`ParquetSource::open`].
+    pub fn open_shaped<C: ChunkReader + 'static>(
+        file: C,
+        layout: &CsvLayout,
+        shape: &CsvShape,
+    ) -> Result<Self, SourceError> {
+        caught(|| Self::open_trusting(file, layout, shape)).unwrap_or(Err(SourceError::NotParquet))
+    }
+
+    fn open_trusting<C: ChunkReader + 'static>(
+        file: C,
+        layout: &CsvLayout,
+        shape: &CsvShape,
+    ) -> Result<Self, SourceError> {
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|_| SourceError::NotParquet)?;
         let schema = builder.schema().clone();
         let header = Header::new(schema.fields().iter().map(|field| field.name().trim().to_owned()).collect());
@@ -73,7 +92,7 @@ impl ParquetSource {
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
         let reader =
             builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(|_| SourceError::NotParquet)?;
-        Ok(Self { reader, columns, has_id, batch: None, row: 0 })
+        Ok(Self { reader, columns, has_id, shaping: Shaping::new(layout, shape), batch: None, row: 0 })
     }
 
     /// Decodes the next batch; false when there is none.
@@ -126,8 +145,13 @@ impl Source for ParquetSource {
             let value = |column: &Option<usize>| column.map_or(&[][..], |column| columns[column].value(at));
             if self.columns.iter().any(|column| value(column).len() > MAX_VALUE_BYTES) {
                 batch.push_malformed(self.row);
-            } else {
-                batch.push(self.row, self.columns.iter().map(value));
+                continue;
+            }
+            let (id, fields) = self.columns.split_at(usize::from(self.has_id));
+            let (id, fields) = (id.iter().map(value), fields.iter().map(value));
+            match &self.shaping {
+                None => batch.push(self.row, id.chain(fields)),
+                Some(shaping) => batch.push(self.row, id.chain(shaping.apply(fields).iter().map(AsRef::as_ref))),
             }
         }
         Ok(batch.len() + batch.malformed_rows().len() > already)

@@ -42,10 +42,12 @@ pub(super) enum Column {
     InsuredBranch,
     CareInsurerNumber,
     CareInsuredNumber,
+    FacilityCode,
+    ChartNumber,
 }
 
 impl Column {
-    pub(super) const ALL: [Self; 21] = [
+    pub(super) const ALL: [Self; 23] = [
         Self::RecordId,
         Self::FamilyKana,
         Self::GivenKana,
@@ -67,6 +69,8 @@ impl Column {
         Self::InsuredBranch,
         Self::CareInsurerNumber,
         Self::CareInsuredNumber,
+        Self::FacilityCode,
+        Self::ChartNumber,
     ];
 
     fn name(self) -> &'static str {
@@ -94,6 +98,9 @@ impl Column {
             // Long-term care numbers its people apart from health insurance, so its numbers have columns of their own.
             Self::CareInsurerNumber => "care_insurer_number",
             Self::CareInsuredNumber => "care_insured_number",
+            // A patient's number means something within its facility alone, so neither goes without the other.
+            Self::FacilityCode => "facility_code",
+            Self::ChartNumber => "chart_number",
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! All of it works on bytes that are not decoded yet, so that decoding stays part of the parallel work.
 
-use super::Encoding;
+use super::{CsvLayout, CsvShape, Encoding};
 
 /// Which part of a column's value a field takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -69,6 +69,38 @@ impl ValueShape {
     }
 }
 
+/// What a mapping does to the values of every row.
+pub(super) struct Shaping {
+    encoding: Encoding,
+    shapes: Vec<ValueShape>,
+    missing: Vec<Vec<u8>>,
+}
+
+impl Shaping {
+    /// What is to be done; `None` when all values are taken as they are, which is quicker.
+    pub(super) fn new(layout: &CsvLayout, shape: &CsvShape) -> Option<Self> {
+        let of = |field: &String| {
+            shape.values.iter().find(|(named, _)| named == field).map_or(ValueShape::default(), |(_, shape)| *shape)
+        };
+        let plain = shape.values.is_empty() && shape.missing.is_empty();
+        (!plain).then(|| Self {
+            encoding: layout.encoding,
+            shapes: layout.fields.iter().map(of).collect(),
+            missing: shape.missing.iter().map(|mark| layout.encoding.encode(mark.trim())).collect(),
+        })
+    }
+
+    /// The values of a row, in the order of the fields.
+    pub(super) fn apply<'a>(&self, values: impl Iterator<Item = &'a [u8]>) -> Vec<Shaped<'a>> {
+        let is_missing = |value: &[u8]| self.missing.iter().any(|mark| mark == value.trim_ascii());
+        let shaped = values.zip(&self.shapes).map(|(value, shape)| match value {
+            value if is_missing(value) => Shaped::Piece(&[]),
+            value => shape.apply(self.encoding, value),
+        });
+        shaped.collect()
+    }
+}
+
 /// Splits a name at its first space of any width; the second part is empty when there is none.
 fn split(encoding: Encoding, name: &[u8]) -> (&[u8], &[u8]) {
     let name = trim(encoding, name);
@@ -98,15 +130,17 @@ fn trim(encoding: Encoding, mut text: &[u8]) -> &[u8] {
     &text[..end.min(text.len())]
 }
 
-/// How many bytes a space at the front takes; 0 when there is none.
+/// How many bytes a space at the front takes; 0 when there is none. A space is what Unicode calls one, as it is where names
+/// are split that have been decoded.
 fn space(encoding: Encoding, text: &[u8]) -> usize {
-    let ideographic: &[u8] = match encoding {
-        Encoding::Utf8 => b"\xE3\x80\x80",
-        Encoding::Cp932 => b"\x81\x40",
-    };
-    match text.first() {
-        Some(b' ' | b'\t') => 1,
-        _ if text.starts_with(ideographic) => ideographic.len(),
+    match text {
+        [first, ..] if first.is_ascii() => usize::from(char::from(*first).is_whitespace()),
+        [0x81, 0x40, ..] if encoding == Encoding::Cp932 => 2,
+        // All of Unicode's other spaces have two or three bytes in UTF-8, and begin with one of these.
+        [0xC2 | 0xE1..=0xE3, ..] if encoding == Encoding::Utf8 => (2..=3)
+            .filter_map(|width| std::str::from_utf8(text.get(..width)?).ok())
+            .find(|text| text.chars().all(char::is_whitespace))
+            .map_or(0, str::len),
         _ => 0,
     }
 }
@@ -175,6 +209,23 @@ mod tests {
                 assert_eq!(shaped(Part::Whole, DateOrder::YearFirst, encoding, name), name, "{name}");
             }
         }
+    }
+
+    #[test]
+    fn every_space_of_unicode_ends_a_family_name() {
+        let spaces: Vec<char> = ('\0'..=char::MAX).filter(|c| c.is_whitespace()).collect();
+        assert!(spaces.len() > 20 && spaces.contains(&'\u{A0}') && spaces.contains(&'\u{2003}'));
+        for space in spaces {
+            let name = format!("{space}佐藤{space}花{space}子{space}");
+            let (first, rest) = ("佐藤".to_owned(), format!("花{space}子"));
+            assert_eq!(shaped(Part::First, DateOrder::YearFirst, Encoding::Utf8, &name), first, "{space:?}");
+            assert_eq!(shaped(Part::Rest, DateOrder::YearFirst, Encoding::Utf8, &name), rest, "{space:?}");
+        }
+        // Letters that begin with the same bytes, and a character that is cut off, are no spaces.
+        for name in ["é\u{2019}、\u{1681}", "\u{FFFD}"] {
+            assert_eq!(shaped(Part::First, DateOrder::YearFirst, Encoding::Utf8, name), name);
+        }
+        assert_eq!(split(Encoding::Utf8, b"A\xE3\x80"), (&b"A\xE3\x80"[..], &b""[..]));
     }
 
     #[test]

@@ -181,6 +181,8 @@ impl Message {
         let record_id =
             if is_given(&id) { format!("{}:{}", self.facility.trim(), id.text.trim()) } else { String::new() };
         person.set(Column::RecordId, &record_id, id.damaged);
+        person.set(Column::FacilityCode, self.facility.trim(), false);
+        person.set(Column::ChartNumber, id.text.trim(), id.damaged);
         true
     }
 

@@ -2,7 +2,8 @@
 //!
 //! A file is a list of records of commas and lines. One receipt is an RE record (the patient) and the HO, KO and SN
 //! records after it (who insures them); IR names the facility. One patient has a receipt per month and more, so
-//! rows carry a record id and the month of treatment, and whoever sorts the rows by id keeps the newest.
+//! rows carry a record id and the month of treatment, and whoever sorts the rows by id keeps the newest. GO ends the
+//! receipts of a facility: a file that ends without it was cut off, and its last receipt is malformed.
 //! Memory: the lines of one receipt, whatever the size of the file.
 
 use std::io::Read;
@@ -271,6 +272,8 @@ impl<R: Read> UkeSource<R> {
         let chart = patient(self.chart.of(kind));
         let id = record_id(person, &facility.code, &chart);
         person.set(Column::RecordId, &id, chart.damaged);
+        person.set(Column::FacilityCode, &facility.code, false);
+        person.set(Column::ChartNumber, &chart.text, chart.damaged);
         chart.text
     }
 }
@@ -298,7 +301,11 @@ impl<R: Read> Source for UkeSource<R> {
         let already = batch.len() + batch.malformed_rows().len();
         while batch.len() + batch.malformed_rows().len() < rows {
             if !self.lines.next()? {
-                self.finish_receipt(batch);
+                // Without a GO record the file was cut off, perhaps within a value: 1991112 of 19911121 is a date too.
+                match std::mem::take(&mut self.receipt.row) {
+                    0 => {}
+                    row => batch.push_malformed(row),
+                }
                 break;
             }
             // A receipt ends where the next one or the next facility begins; the other records say nothing of a person.

@@ -8,7 +8,7 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err, internal_err, plan_err};
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{Distribution, PhysicalExpr};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet, RecordOutput};
@@ -62,6 +62,11 @@ impl BloomSemiExec {
         }
         let metrics = ExecutionPlanMetricsSet::new();
         Ok(Self { keys, key, probe, probe_key, built: Arc::default(), metrics })
+    }
+
+    /// The key's column of either input: of the keys, and of the rows that are probed.
+    pub fn columns(&self) -> [usize; 2] {
+        [self.key, self.probe_key]
     }
 }
 
@@ -153,18 +158,8 @@ async fn build(
     let pool = Arc::clone(context.memory_pool());
     let memory = MemoryConsumer::new("BloomSemiExec").register(&pool);
     let refused = |rows: usize, needed: usize| {
-        let free = match pool.memory_limit() {
-            MemoryLimit::Finite(limit) => limit.saturating_sub(pool.reserved()),
-            MemoryLimit::Infinite | MemoryLimit::Unknown => 0,
-        };
-        PlanError::Memory {
-            what: "the Bloom filter of a blocking key",
-            rows: rows as u64,
-            needed_bytes: needed as u64,
-            free_bytes: free as u64,
-            hint: "grant the session more memory",
-        }
-        .into_datafusion()
+        let (what, hint) = ("the Bloom filter of a blocking key", "grant the session more memory");
+        PlanError::memory(pool.as_ref(), what, rows, needed, hint).into_datafusion()
     };
     let mut input = keys.execute(0, context)?;
     let (mut all, mut rows, mut count) = (Vec::new(), 0, 0);

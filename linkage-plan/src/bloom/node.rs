@@ -33,6 +33,11 @@ impl BloomSemiNode {
         probe.schema().index_of_column(&probe_key)?;
         Ok(Self { keys, probe, key, probe_key })
     }
+
+    /// The key's column of either input: of the keys, and of the rows that are probed.
+    pub fn columns(&self) -> [&Column; 2] {
+        [&self.key, &self.probe_key]
+    }
 }
 
 impl PartialOrd for BloomSemiNode {

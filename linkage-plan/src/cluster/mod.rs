@@ -119,6 +119,14 @@ impl Cluster {
         right: &str,
         options: &LinkOptions,
     ) -> Result<LinkStream, PlanError> {
+        if options.top_k.is_some() || options.rivals {
+            return Err(PlanError::Link {
+                left: left.into(),
+                right: right.into(),
+                problem: "work units neither choose the best pairs of a record nor count conflicts".into(),
+                hint: "leave both out, or link on this machine",
+            });
+        }
         local.runtime_env().register_object_store(&store_url(), Arc::clone(&self.objects));
         let stages = link::stages(local, left, right, options).await?;
         let exact = match stages.exact {

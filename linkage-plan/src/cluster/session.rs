@@ -81,8 +81,10 @@ fn route(event: RouteTasksEvent<'_>) -> Option<Result<RouteTasksEventResponse>> 
 #[derive(Debug)]
 struct BroadcastLeftSides;
 
-/// Operators of several inputs that the engine itself distributes rightly.
-const KNOWN: [&str; 7] = [
+/// Operators of several inputs that the engine itself distributes rightly. Ours among them reads both sides partitioned by
+/// its keys, as a hash join does, and the engine shuffles them where they are partitioned.
+const KNOWN: [&str; 8] = [
+    "BlockedDiceJoinExec",
     "HashJoinExec",
     "NestedLoopJoinExec",
     "CrossJoinExec",

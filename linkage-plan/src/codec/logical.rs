@@ -4,20 +4,17 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{CatalogProviderList, TableProvider};
-use datafusion::common::{
-    Column, DataFusionError, Result, TableReference, not_impl_err, plan_datafusion_err, plan_err,
-};
+use datafusion::common::{Result, TableReference, plan_datafusion_err, plan_err};
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::{Extension, LogicalPlan, ScalarUDF};
 use datafusion::prelude::SessionContext;
 use datafusion_proto::logical_plan::{DefaultLogicalExtensionCodec, LogicalExtensionCodec};
 use futures::FutureExt;
 
-use super::proto::{ColumnProto, DiceJoinNodeProto, Marked, NodeOrderProto, damaged, threshold};
-use crate::dice_join::{DiceJoinNode, NodeOrder};
+use super::nodes;
 use crate::udf::{DiceUdf, NAME};
 
-/// Writes and reads [`DiceJoinNode`], `dice()` and tables, which are known by name alone.
+/// Writes and reads all nodes of this crate, `dice()` and tables, which are known by name alone.
 pub struct LinkLogicalCodec {
     tables: Arc<dyn CatalogProviderList>,
     catalogue: String,
@@ -47,44 +44,16 @@ impl std::fmt::Debug for LinkLogicalCodec {
 
 impl LogicalExtensionCodec for LinkLogicalCodec {
     fn try_decode(&self, buf: &[u8], inputs: &[LogicalPlan], ctx: &TaskContext) -> Result<Extension> {
-        let Some(message) = DiceJoinNodeProto::read(buf) else { return self.inner.try_decode(buf, inputs, ctx) };
-        let message = message?;
-        let [left, right] = inputs else { return not_impl_err!("a Dice join of {} inputs", inputs.len()) };
-        let column = |column: Option<ColumnProto>| column.map(read_column).ok_or_else(|| damaged("a column"));
-        let node = DiceJoinNode::try_new(
-            left.clone(),
-            right.clone(),
-            column(message.left_clk)??,
-            column(message.right_clk)??,
-            threshold(&message.threshold)?,
-        )?;
-        let order = message.order.map(|order| {
-            let (left, right) = (column(order.left)??, column(order.right)??);
-            Ok::<_, DataFusionError>(NodeOrder { left, right, left_first: order.left_first })
-        });
-        Ok(Extension { node: Arc::new(node.with_order(order.transpose()?)) })
+        match nodes::read(buf, inputs) {
+            Some(node) => Ok(Extension { node: node? }),
+            None => self.inner.try_decode(buf, inputs, ctx),
+        }
     }
 
     fn try_encode(&self, node: &Extension, buf: &mut Vec<u8>) -> Result<()> {
-        let Some(node) = node.node.as_any().downcast_ref::<DiceJoinNode>() else {
-            return self.inner.try_encode(node, buf);
-        };
-        let (left_clk, right_clk) = node.clks();
-        let message = DiceJoinNodeProto {
-            left_clk: Some(write_column(left_clk)),
-            right_clk: Some(write_column(right_clk)),
-            threshold: node.threshold().to_string(),
-            order: node.order().map(|order| NodeOrderProto {
-                left: Some(write_column(&order.left)),
-                right: Some(write_column(&order.right)),
-                left_first: order.left_first,
-            }),
-        };
-        message.write(buf);
-        Ok(())
+        if nodes::write(node.node.as_ref(), buf) { Ok(()) } else { self.inner.try_encode(node, buf) }
     }
 
-    /// The session's table of that name, if its columns are those of the plan.
     fn try_decode_table_provider(
         &self,
         _: &[u8],
@@ -115,26 +84,4 @@ impl LogicalExtensionCodec for LinkLogicalCodec {
             _ => self.inner.try_decode_udf(name, buf),
         }
     }
-}
-
-fn write_column(column: &Column) -> ColumnProto {
-    let relation = column.relation.as_ref().map_or_else(Vec::new, |relation| {
-        [Some(relation.table()), relation.schema(), relation.catalog()]
-            .into_iter()
-            .flatten()
-            .map(str::to_owned)
-            .collect()
-    });
-    ColumnProto { relation, name: column.name.clone() }
-}
-
-fn read_column(column: ColumnProto) -> Result<Column> {
-    let relation = match column.relation.as_slice() {
-        [] => None,
-        [table] => Some(TableReference::bare(table.as_str())),
-        [table, schema] => Some(TableReference::partial(schema.as_str(), table.as_str())),
-        [table, schema, catalogue] => Some(TableReference::full(catalogue.as_str(), schema.as_str(), table.as_str())),
-        _ => return Err(damaged("a relation")),
-    };
-    Ok(Column::new(relation, column.name))
 }

@@ -6,6 +6,8 @@
 //! logical plan names its tables and carries no row.
 
 mod logical;
+mod nodes;
+mod operators;
 mod physical;
 mod proto;
 

@@ -35,6 +35,52 @@ pub(super) struct DiceJoinExecProto {
     pub(super) output: Vec<OutputProto>,
     #[prost(message, optional, tag = "5")]
     pub(super) order: Option<OrderProto>,
+    /// That the inputs' fields say the same is looked at when the message is read.
+    #[prost(uint32, tag = "6")]
+    pub(super) segments: u32,
+    #[prost(uint32, optional, tag = "7")]
+    pub(super) best: Option<u32>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct BlockedDiceJoinExecProto {
+    /// CLKs, threshold, output and segments; no order.
+    #[prost(message, optional, tag = "1")]
+    pub(super) join: Option<DiceJoinExecProto>,
+    #[prost(message, repeated, tag = "2")]
+    pub(super) keys: Vec<TwoPlaces>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct TwoPlaces {
+    #[prost(uint32, tag = "1")]
+    pub(super) first: u32,
+    #[prost(uint32, tag = "2")]
+    pub(super) second: u32,
+}
+
+/// A keyed join, with pairs, and an LSH join, with a recall.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ScoredJoinExecProto {
+    #[prost(message, optional, tag = "1")]
+    pub(super) pairs: Option<TwoPlaces>,
+    /// CLK and row.
+    #[prost(message, optional, tag = "2")]
+    pub(super) left: Option<TwoPlaces>,
+    #[prost(message, optional, tag = "3")]
+    pub(super) right: Option<TwoPlaces>,
+    #[prost(string, tag = "4")]
+    pub(super) threshold: String,
+    #[prost(uint32, optional, tag = "5")]
+    pub(super) recall_ppm: Option<u32>,
+    #[prost(uint64, tag = "6")]
+    pub(super) seed: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct BloomSemiExecProto {
+    #[prost(message, optional, tag = "1")]
+    pub(super) columns: Option<TwoPlaces>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -68,6 +114,38 @@ pub(super) struct DiceJoinNodeProto {
     pub(super) threshold: String,
     #[prost(message, optional, tag = "4")]
     pub(super) order: Option<NodeOrderProto>,
+    /// Left and right columns by turns.
+    #[prost(message, repeated, tag = "5")]
+    pub(super) keys: Vec<ColumnProto>,
+    #[prost(message, optional, tag = "6")]
+    pub(super) best: Option<BestProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct BestProto {
+    #[prost(uint32, tag = "1")]
+    pub(super) pairs: u32,
+    #[prost(bool, tag = "2")]
+    pub(super) left: bool,
+}
+
+/// A keyed join, an LSH join or a Bloom semi-join: its columns input by input, and what is asked for.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ScoredJoinNodeProto {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) columns: Vec<ColumnProto>,
+    #[prost(string, tag = "2")]
+    pub(super) threshold: String,
+    #[prost(uint32, optional, tag = "3")]
+    pub(super) recall_ppm: Option<u32>,
+    #[prost(uint64, tag = "4")]
+    pub(super) seed: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct BloomSemiNodeProto {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) columns: Vec<ColumnProto>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -90,11 +168,31 @@ pub(super) struct ColumnProto {
 }
 
 impl Marked for DiceJoinExecProto {
-    const MAGIC: &'static [u8] = b"linkage/DiceJoinExec/1\n";
+    const MAGIC: &'static [u8] = b"linkage/DiceJoinExec/2\n";
 }
 
 impl Marked for DiceJoinNodeProto {
-    const MAGIC: &'static [u8] = b"linkage/DiceJoinNode/1\n";
+    const MAGIC: &'static [u8] = b"linkage/DiceJoinNode/2\n";
+}
+
+impl Marked for BlockedDiceJoinExecProto {
+    const MAGIC: &'static [u8] = b"linkage/BlockedDiceJoinExec/1\n";
+}
+
+impl Marked for ScoredJoinExecProto {
+    const MAGIC: &'static [u8] = b"linkage/ScoredJoinExec/1\n";
+}
+
+impl Marked for BloomSemiExecProto {
+    const MAGIC: &'static [u8] = b"linkage/BloomSemiExec/1\n";
+}
+
+impl Marked for ScoredJoinNodeProto {
+    const MAGIC: &'static [u8] = b"linkage/ScoredJoinNode/1\n";
+}
+
+impl Marked for BloomSemiNodeProto {
+    const MAGIC: &'static [u8] = b"linkage/BloomSemiNode/1\n";
 }
 
 /// A threshold as its decimal text, which is exact.

@@ -2,21 +2,19 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
+use arrow::array::{AsArray, RecordBatch, UInt32Array};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{SchemaRef, UInt32Type};
 use datafusion::common::{Result, exec_datafusion_err};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool, MemoryReservation};
+use datafusion::execution::memory_pool::{MemoryPool, MemoryReservation};
 use futures::StreamExt;
-use linkage_core::dice::{BlockError, ClkBlock};
+use linkage_core::dice::ClkBlock;
 
+use super::blocks::{BLOCK_ROWS, Blocks};
 use super::metrics::DiceJoinMetrics;
 use crate::error::PlanError;
-
-/// Rows of one block: 8 MiB of CLKs of 1024 bits. Blocks are filled one after another, because one that grew with the
-/// input would have to be copied to grow.
-pub(super) const SEGMENT_ROWS: usize = 65_536;
+use crate::layout::{ClkLayout, clks};
 
 /// Left rows that are compared, or not, together when the order of rows matters.
 pub(super) const ORDER_TILE: usize = 256;
@@ -26,15 +24,32 @@ pub(super) const ORDER_TILE: usize = 256;
 pub(super) struct Numbers {
     /// Of every row.
     pub(super) all: Vec<u32>,
-    /// The least and the greatest of every [`ORDER_TILE`] rows.
+    /// The least and the greatest of every [`ORDER_TILE`] rows, as they lie in their blocks.
     pub(super) bounds: Vec<(u32, u32)>,
+}
+
+impl Numbers {
+    fn new(all: Vec<u32>, blocks: &[ClkBlock]) -> Self {
+        if all.is_empty() {
+            return Self::default();
+        }
+        let mut bounds = Vec::with_capacity(all.len().div_ceil(ORDER_TILE));
+        for (block, first) in blocks.iter().zip((0..).step_by(BLOCK_ROWS)) {
+            let order: Vec<u32> = block.order().collect();
+            bounds.extend(order.chunks(ORDER_TILE).map(|tile| {
+                let numbers = tile.iter().map(|row| all[first + *row as usize]);
+                numbers.fold((u32::MAX, u32::MIN), |(least, most), number| (least.min(number), most.max(number)))
+            }));
+        }
+        Self { all, bounds }
+    }
 }
 
 /// The left rows: their CLKs laid out for comparison, and the columns that the output needs.
 #[derive(Debug)]
 pub(super) struct BuildSide {
-    /// Each of [`SEGMENT_ROWS`] rows, but the last.
-    pub(super) segments: Vec<ClkBlock>,
+    /// Each of [`BLOCK_ROWS`] rows, but the last.
+    pub(super) blocks: Vec<ClkBlock>,
     /// The columns that the output needs, of all rows in order.
     pub(super) columns: RecordBatch,
     /// Empty when the order of rows does not matter.
@@ -45,8 +60,8 @@ pub(super) struct BuildSide {
 
 /// What to collect, and against which pool.
 pub(super) struct Collect {
-    /// The CLK's column in the input, and its bytes.
-    pub(super) clk: (usize, usize),
+    /// The CLK's column in the input, and its layout.
+    pub(super) clk: (usize, ClkLayout),
     /// The input's columns that the output needs.
     pub(super) keep: Vec<usize>,
     /// The column of the rows' numbers, if their order matters.
@@ -63,7 +78,7 @@ impl Collect {
     /// rest only counted, so that the error can say what the whole would have needed.
     pub(super) async fn run(self, mut input: SendableRecordBatchStream) -> Result<BuildSide> {
         let kept_schema: SchemaRef = Arc::new(input.schema().project(&self.keep)?);
-        let (mut segments, mut kept, mut kept_bytes) = (Vec::<ClkBlock>::new(), Vec::new(), 0);
+        let (mut blocks, mut kept, mut kept_bytes) = (Blocks::new(self.clk.1), Vec::new(), 0);
         let mut rows = 0_usize;
         let mut numbers = Vec::new();
         while let Some(batch) = input.next().await {
@@ -71,20 +86,20 @@ impl Collect {
             let timer = self.metrics.build_time.timer();
             let columns = batch.project(&self.keep)?;
             let column_bytes = slice_bytes(&columns)?;
-            let before = blocks_bytes(self.clk.1, rows);
+            let before = Blocks::bytes_for(self.clk.1, rows);
             rows += batch.num_rows();
             // Twice the columns: concatenating them takes a second copy for a moment.
             let number_bytes = if self.numbers.is_some() { size_of::<u32>() * batch.num_rows() } else { 0 };
-            let wanted = blocks_bytes(self.clk.1, rows) - before + 2 * column_bytes + number_bytes;
+            let wanted = Blocks::bytes_for(self.clk.1, rows) - before + 2 * column_bytes + number_bytes;
             if self.memory.try_grow(wanted).is_err() {
                 let needed_so_far = self.memory.size() + wanted;
-                drop((segments, kept));
+                drop((blocks, kept));
                 return Err(self.refused(input, rows, needed_so_far).await?.into_datafusion());
             }
             self.metrics.build_bytes.add(wanted);
             self.metrics.build_batches.add(1);
             self.metrics.build_rows.add(batch.num_rows());
-            self.push_clks(&batch, &mut segments)?;
+            blocks.push(clks(&batch, self.clk.0)?)?;
             if let Some(column) = self.numbers {
                 numbers.extend_from_slice(row_numbers(&batch, column)?.values());
             }
@@ -99,25 +114,9 @@ impl Collect {
         drop(kept);
         self.memory.shrink(kept_bytes);
         self.metrics.build_bytes.sub(kept_bytes);
-        let bounds = numbers.chunks(ORDER_TILE).map(|tile| {
-            tile.iter().fold((u32::MAX, u32::MIN), |(least, most), number| (least.min(*number), most.max(*number)))
-        });
-        let numbers = Numbers { bounds: bounds.collect(), all: numbers };
-        Ok(BuildSide { segments, columns, numbers, _memory: self.memory })
-    }
-
-    fn push_clks(&self, batch: &RecordBatch, segments: &mut Vec<ClkBlock>) -> Result<()> {
-        let mut to_come = batch.num_rows();
-        if let Some(segment) = segments.last_mut() {
-            segment.reserve(to_come.min(SEGMENT_ROWS - segment.rows()));
-        }
-        for_each_clk(batch, self.clk.0, |clk| {
-            if segments.last().is_none_or(|segment| segment.rows() == SEGMENT_ROWS) {
-                segments.push(ClkBlock::with_capacity(self.clk.1, to_come.min(SEGMENT_ROWS))?);
-            }
-            to_come -= 1;
-            segments.last_mut().map_or(Ok(()), |segment| segment.push(clk))
-        })
+        let blocks = blocks.finish()?;
+        let numbers = Numbers::new(numbers, &blocks);
+        Ok(BuildSide { blocks, columns, numbers, _memory: self.memory })
     }
 
     /// What the left side would have needed.
@@ -127,34 +126,13 @@ impl Collect {
         while let Some(batch) = input.next().await {
             all_rows += batch?.num_rows();
         }
-        let free = match self.pool.memory_limit() {
-            MemoryLimit::Finite(limit) => limit.saturating_sub(self.pool.reserved()),
-            MemoryLimit::Infinite | MemoryLimit::Unknown => 0,
-        };
-        Ok(PlanError::Memory {
-            what: "the left side of the Dice join",
-            rows: all_rows as u64,
-            needed_bytes: (bytes as f64 * all_rows as f64 / rows.max(1) as f64).ceil() as u64,
-            free_bytes: free as u64,
-            hint: "grant the session that much memory, or put the table with fewer rows on the left",
-        })
+        let needed_bytes = (bytes as f64 * all_rows as f64 / rows.max(1) as f64).ceil() as usize;
+        let (what, hint) = (
+            "the left side of the Dice join",
+            "grant the session that much memory, or put the table with fewer rows on the left",
+        );
+        Ok(PlanError::memory(self.pool.as_ref(), what, all_rows, needed_bytes, hint))
     }
-}
-
-/// Calls `push` with each row's CLK. A row without one gets an all-zero CLK, which matches nothing, so that a row keeps
-/// its number.
-pub(crate) fn for_each_clk(
-    batch: &RecordBatch,
-    column: usize,
-    mut push: impl FnMut(&[u8]) -> std::result::Result<(), BlockError>,
-) -> Result<()> {
-    let clks = batch.column(column).as_fixed_size_binary_opt();
-    let clks = clks.ok_or_else(|| exec_datafusion_err!("the CLK column is not FixedSizeBinary"))?;
-    let none = vec![0; clks.value_size()];
-    for row in 0..clks.len() {
-        push(if clks.is_null(row) { &none } else { clks.value(row) }).map_err(|e| exec_datafusion_err!("{e}"))?;
-    }
-    Ok(())
 }
 
 /// A batch's row numbers.
@@ -163,14 +141,8 @@ pub(super) fn row_numbers(batch: &RecordBatch, column: usize) -> Result<&UInt32A
     numbers.ok_or_else(|| exec_datafusion_err!("the row numbers are not UInt32"))
 }
 
-/// The bytes of `rows` rows in segments.
-fn blocks_bytes(clk_bytes: usize, rows: usize) -> usize {
-    // Segments are filled to a multiple of eight rows, so one block of all rows takes as much as all segments.
-    ClkBlock::bytes_for(clk_bytes, rows)
-}
-
 /// The bytes of a batch's rows, without what its buffers hold beside them.
-fn slice_bytes(batch: &RecordBatch) -> Result<usize> {
+pub(crate) fn slice_bytes(batch: &RecordBatch) -> Result<usize> {
     let sizes = batch.columns().iter().map(|column| column.to_data().get_slice_memory_size());
     Ok(sizes.sum::<std::result::Result<usize, _>>()?)
 }

@@ -1,20 +1,17 @@
 //! The physical operator.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::datatypes::{DataType, Field, Schema};
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use arrow::datatypes::DataType;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, internal_err, plan_err};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{Distribution, EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
-use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
+use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
     InputDistributionRequirements, PlanProperties, ReplaceChildrenOptions,
@@ -25,27 +22,9 @@ use linkage_core::dice::{DiceThreshold, Kernel};
 
 use super::build::{BuildSide, Collect};
 use super::metrics::DiceJoinMetrics;
+use super::output::{OutputColumn, Writer, kept, names_of, schema_of, take_in};
 use super::stream::{self, Probing};
-
-/// Where an output column comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// A column of the left input.
-    Left(usize),
-    /// A column of the right input.
-    Right(usize),
-    /// The Dice similarity.
-    Score,
-}
-
-/// A column of the output.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutputColumn {
-    /// Where it comes from.
-    pub source: Source,
-    /// Its name.
-    pub name: String,
-}
+use crate::layout::ClkLayout;
 
 /// Which of two rows must have the lesser number: `l.row < r.row`, above all in a join of a table with itself.
 ///
@@ -59,6 +38,13 @@ pub struct RowOrder {
     pub right: usize,
     /// Whether the left row's number is the lesser one; if not, the right row's is.
     pub left_first: bool,
+}
+
+impl RowOrder {
+    /// The same order when the inputs have changed places.
+    pub(super) fn turned(self) -> Self {
+        Self { left: self.right, right: self.left, left_first: !self.left_first }
+    }
 }
 
 /// The left side, collected once and awaited by every partition.
@@ -79,6 +65,8 @@ struct BuildSlot {
 
 /// Every pair of left and right rows whose CLKs reach the threshold, by comparing all pairs.
 ///
+/// Segmented CLKs, which their field's metadata tell, are scored over the segments that both rows have.
+///
 /// **What is held.** The left input is collected once, from all its partitions: its CLKs in the kernels' layout (about
 /// 136 bytes per row at 1024 bits) and those of its columns that the output needs. The right input is streamed, in as
 /// many partitions as it has; each holds the CLKs of one batch and the pairs that are not yet handed on.
@@ -89,16 +77,17 @@ struct BuildSlot {
 ///
 /// **Order and cancelling.** Pairs come in no particular order. About every millisecond a partition yields to the
 /// runtime, so a dropped stream stops within a few milliseconds. A batch that is not full is handed on when it is 50 ms
-/// old or its right batch is done.
+/// old or its right batch is done; one of best pairs when its right batch is done.
 pub struct DiceJoinExec {
     left: Arc<dyn ExecutionPlan>,
     right: Arc<dyn ExecutionPlan>,
     left_clk: usize,
     right_clk: usize,
-    clk_bytes: usize,
+    layout: ClkLayout,
     threshold: DiceThreshold,
     output: Arc<[OutputColumn]>,
     order: Option<RowOrder>,
+    best: Option<u32>,
     kernel: Kernel,
     build: Mutex<BuildSlot>,
     metrics: ExecutionPlanMetricsSet,
@@ -109,7 +98,7 @@ impl DiceJoinExec {
     /// A Dice join of two inputs on the CLK columns `clks` (left, right), which returns the columns `output`.
     ///
     /// # Errors
-    /// When the CLK columns are not CLKs of one length.
+    /// When the CLK columns are not CLKs of one length and layout.
     pub fn try_new(
         left: Arc<dyn ExecutionPlan>,
         right: Arc<dyn ExecutionPlan>,
@@ -119,21 +108,10 @@ impl DiceJoinExec {
         kernel: Kernel,
     ) -> Result<Self> {
         let (left_schema, right_schema) = (left.schema(), right.schema());
-        let clk_bytes = match (left_schema.field(clks.0).data_type(), right_schema.field(clks.1).data_type()) {
-            (DataType::FixedSizeBinary(a), DataType::FixedSizeBinary(b)) if a == b => *a as usize,
-            _ => return plan_err!("a Dice join compares CLKs of one length"),
-        };
-        let fields: Vec<Field> = output
-            .iter()
-            .map(|column| match column.source {
-                Source::Left(at) => left_schema.field(at).clone().with_name(&column.name),
-                Source::Right(at) => right_schema.field(at).clone().with_name(&column.name),
-                // Never null, but declared as the function that it stands for: a rule may not change the schema.
-                Source::Score => Field::new(&column.name, DataType::Float64, true),
-            })
-            .collect();
+        let layout = ClkLayout::of_both(left_schema.field(clks.0), right_schema.field(clks.1))?;
+        let schema = schema_of(&output, &left_schema, &right_schema);
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::new(Schema::new(fields))),
+            EquivalenceProperties::new(Arc::new(schema)),
             Partitioning::UnknownPartitioning(right.output_partitioning().partition_count()),
             EmissionType::Incremental,
             Boundedness::Bounded,
@@ -144,10 +122,11 @@ impl DiceJoinExec {
             right,
             left_clk: clks.0,
             right_clk: clks.1,
-            clk_bytes,
+            layout,
             threshold,
             output: output.into(),
             order: None,
+            best: None,
             kernel,
             build: Mutex::default(),
             metrics: ExecutionPlanMetricsSet::new(),
@@ -169,9 +148,25 @@ impl DiceJoinExec {
         Ok(Self { order: Some(order), ..self })
     }
 
+    /// The same join, of which each right row's best pairs alone are wanted, and all that are as good as the last of them.
+    #[must_use]
+    pub fn with_best(self, best: Option<u32>) -> Self {
+        Self { best, ..self }
+    }
+
+    /// How many pairs of each right row are wanted; none when all are.
+    pub fn best(&self) -> Option<u32> {
+        self.best
+    }
+
     /// Which of two rows must come first; none when it does not matter.
     pub fn order(&self) -> Option<RowOrder> {
         self.order
+    }
+
+    /// Segments of each CLK, over which pairs are scored; 1 when CLKs are composite.
+    pub fn segments(&self) -> usize {
+        self.layout.segments
     }
 
     /// The CLK columns of the left and the right input.
@@ -197,15 +192,8 @@ impl DiceJoinExec {
         output: Vec<OutputColumn>,
     ) -> Result<Self> {
         let clks = (self.left_clk, self.right_clk);
-        Ok(Self { order: self.order, ..Self::try_new(left, right, clks, self.threshold, output, self.kernel)? })
-    }
-
-    /// The left columns that the output needs, ascending.
-    fn kept(&self) -> Vec<usize> {
-        let mut kept: Vec<usize> = self.output.iter().filter_map(|column| column.source.left()).collect();
-        kept.sort_unstable();
-        kept.dedup();
-        kept
+        let same = Self::try_new(left, right, clks, self.threshold, output, self.kernel)?;
+        Ok(Self { order: self.order, best: self.best, ..same })
     }
 
     /// The future that collects the left side, made by the first partition that asks.
@@ -230,8 +218,8 @@ impl DiceJoinExec {
             return internal_err!("the left side of a Dice join must be one partition");
         }
         let collect = Collect {
-            clk: (self.left_clk, self.clk_bytes),
-            keep: self.kept(),
+            clk: (self.left_clk, self.layout),
+            keep: kept(&self.output),
             numbers: self.order.map(|order| order.left),
             memory: MemoryConsumer::new("DiceJoinExec left").register(context.memory_pool()),
             pool: Arc::clone(context.memory_pool()),
@@ -239,15 +227,6 @@ impl DiceJoinExec {
         };
         let input = self.left.execute(0, Arc::clone(context))?;
         Ok(collect.run(input).map(|built| built.map(Arc::new).map_err(Arc::new)).boxed().shared())
-    }
-}
-
-impl Source {
-    fn left(self) -> Option<usize> {
-        match self {
-            Self::Left(at) => Some(at),
-            Self::Right(_) | Self::Score => None,
-        }
     }
 }
 
@@ -266,17 +245,18 @@ impl DisplayAs for DiceJoinExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (left, right) = (self.left.schema(), self.right.schema());
         let (left_clk, right_clk) = (left.field(self.left_clk).name(), right.field(self.right_clk).name());
-        let output: Vec<&str> = self.output.iter().map(|column| column.name.as_str()).collect();
         let order = self.order.map_or_else(String::new, |order| {
             let (left, right) = (left.field(order.left).name(), right.field(order.right).name());
             format!(", left.{left} {} right.{right}", if order.left_first { '<' } else { '>' })
         });
+        let best = self.best.map_or_else(String::new, |best| format!(", best {best} of each right row"));
         write!(
             f,
-            "DiceJoinExec: dice({left_clk}, {right_clk}) >= {}{order}, kernel={}, output=[{}]",
+            "DiceJoinExec: dice({left_clk}, {right_clk}){} >= {}{order}{best}, kernel={}, output=[{}]",
+            self.layout,
             self.threshold,
             self.kernel.name(),
-            output.join(", ")
+            names_of(&self.output)
         )
     }
 }
@@ -323,57 +303,20 @@ impl ExecutionPlan for DiceJoinExec {
         Some(self.metrics.clone_inner())
     }
 
-    /// Takes in a projection of plain columns. Under any other projection, drops the columns that it does not read. So no
-    /// column, and above all no CLK, is written out for every pair only to be dropped above.
     fn try_swapping_with_projection(&self, projection: &ProjectionExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        let columns = projection.expr().iter().map(|projected| {
-            let column = projected.expr.downcast_ref::<Column>()?;
-            Some(OutputColumn { source: self.output[column.index()].source, name: projected.alias.clone() })
-        });
-        if let Some(output) = columns.collect::<Option<Vec<_>>>() {
-            return Ok(Some(Arc::new(self.with(Arc::clone(&self.left), Arc::clone(&self.right), output)?)));
-        }
-        let read: BTreeSet<usize> = projection
-            .expr()
-            .iter()
-            .flat_map(|projected| collect_columns(&projected.expr))
-            .map(|column| column.index())
-            .collect();
-        if read.len() == self.output.len() {
-            return Ok(None);
-        }
-        let output = read.iter().map(|at| self.output[*at].clone()).collect();
-        let narrowed = self.with(Arc::clone(&self.left), Arc::clone(&self.right), output)?;
-        let exprs = projection.expr().iter().map(|projected| {
-            let moved = Arc::clone(&projected.expr).transform(|expr| {
-                Ok(match expr.downcast_ref::<Column>() {
-                    Some(column) => {
-                        let at = read.range(..column.index()).count();
-                        Transformed::yes(Arc::new(Column::new(column.name(), at)) as Arc<dyn PhysicalExpr>)
-                    }
-                    None => Transformed::no(expr),
-                })
-            })?;
-            Ok(ProjectionExpr { expr: moved.data, alias: projected.alias.clone() })
-        });
-        let exprs = exprs.collect::<Result<Vec<_>>>()?;
-        Ok(Some(Arc::new(ProjectionExec::try_new(exprs, Arc::new(narrowed))?)))
+        take_in(projection, &self.output, |output| {
+            Ok(Arc::new(self.with(Arc::clone(&self.left), Arc::clone(&self.right), output)?))
+        })
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let metrics = DiceJoinMetrics::new(&self.metrics, partition);
         let build = self.shared_build(&context, &metrics)?;
-        let kept = self.kept();
-        let output = self.output.iter().map(|column| match column.source {
-            // The left side holds only what the output needs.
-            Source::Left(at) => Source::Left(kept.partition_point(|kept| *kept < at)),
-            other => other,
-        });
         let probing = Probing {
-            schema: self.schema(),
-            output: output.collect(),
-            clk: (self.right_clk, self.clk_bytes),
+            writer: Writer::new(&self.output, self.schema()),
+            clk: (self.right_clk, self.layout),
             order: self.order,
+            best: self.best,
             threshold: self.threshold,
             kernel: self.kernel,
             batch_size: context.session_config().batch_size(),

@@ -12,24 +12,24 @@ pub(crate) const BUILD_BYTES: &str = "build_bytes";
 
 /// The metrics of one output partition.
 #[derive(Clone, Debug)]
-pub(super) struct DiceJoinMetrics {
+pub(crate) struct DiceJoinMetrics {
     /// `output_rows` and `elapsed_compute`, as every operator has them.
-    pub(super) baseline: BaselineMetrics,
-    pub(super) build_batches: Count,
-    pub(super) build_rows: Count,
-    pub(super) build_bytes: Gauge,
-    pub(super) build_time: Time,
-    pub(super) probe_batches: Count,
-    pub(super) probe_rows: Count,
+    pub(crate) baseline: BaselineMetrics,
+    pub(crate) build_batches: Count,
+    pub(crate) build_rows: Count,
+    pub(crate) build_bytes: Gauge,
+    pub(crate) build_time: Time,
+    pub(crate) probe_batches: Count,
+    pub(crate) probe_rows: Count,
     /// Comparing, without what writing out the pairs takes.
-    pub(super) probe_time: Time,
-    pub(super) pairs_kept: Count,
+    pub(crate) probe_time: Time,
+    pub(crate) pairs_kept: Count,
     pairs_compared: Count,
     early_aborts: Count,
 }
 
 impl DiceJoinMetrics {
-    pub(super) fn new(set: &ExecutionPlanMetricsSet, partition: usize) -> Self {
+    pub(crate) fn new(set: &ExecutionPlanMetricsSet, partition: usize) -> Self {
         Self {
             baseline: BaselineMetrics::new(set, partition),
             build_batches: MetricBuilder::new(set).counter("build_batches", partition),
@@ -45,7 +45,7 @@ impl DiceJoinMetrics {
         }
     }
 
-    pub(super) fn searched(&self, stats: SearchStats) {
+    pub(crate) fn searched(&self, stats: SearchStats) {
         self.pairs_compared.add(stats.compared as usize);
         self.early_aborts.add(stats.aborted as usize);
     }

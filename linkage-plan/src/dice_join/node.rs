@@ -23,6 +23,15 @@ pub struct NodeOrder {
     pub left_first: bool,
 }
 
+/// How many pairs of each row are asked for: the best, and all that are as good as the last of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BestOf {
+    /// How many.
+    pub pairs: u32,
+    /// Whether of each left row; if not, of each right row.
+    pub left: bool,
+}
+
 /// All pairs of `left` and `right` whose CLKs reach the threshold.
 ///
 /// Output: the left columns, the right columns, and the score (Float64, declared nullable as `dice()` is).
@@ -34,6 +43,9 @@ pub struct DiceJoinNode {
     pub(super) right_clk: Column,
     pub(super) threshold: DiceThreshold,
     pub(super) order: Option<NodeOrder>,
+    /// Columns of the left and of the right input that must be equal, and not null.
+    pub(super) keys: Vec<(Column, Column)>,
+    pub(super) best: Option<BestOf>,
     schema: DFSchemaRef,
 }
 
@@ -52,13 +64,35 @@ impl DiceJoinNode {
         let score = Field::new(SCORE, DataType::Float64, true);
         let score = DFSchema::from_unqualified_fields(vec![score].into(), HashMap::new())?;
         let schema = Arc::new(left.schema().join(right.schema())?.join(&score)?);
-        Ok(Self { left, right, left_clk, right_clk, threshold, order: None, schema })
+        Ok(Self { left, right, left_clk, right_clk, threshold, order: None, keys: Vec::new(), best: None, schema })
     }
 
     /// The same join, of rows in this order alone.
     #[must_use]
     pub fn with_order(self, order: Option<NodeOrder>) -> Self {
         Self { order, ..self }
+    }
+
+    /// The same join, of rows that are equal in these columns of the left and the right input. Null equals nothing.
+    #[must_use]
+    pub fn with_keys(self, keys: Vec<(Column, Column)>) -> Self {
+        Self { keys, ..self }
+    }
+
+    /// The same join, of which no more than the best pairs of each row are asked for. Not together with keys.
+    #[must_use]
+    pub fn with_best(self, best: Option<BestOf>) -> Self {
+        Self { best, ..self }
+    }
+
+    /// How many pairs of each row are asked for; none when all are.
+    pub fn best(&self) -> Option<BestOf> {
+        self.best
+    }
+
+    /// The columns in which rows must be equal.
+    pub fn keys(&self) -> &[(Column, Column)] {
+        &self.keys
     }
 
     /// Which of two rows must come first; none when it does not matter.
@@ -99,13 +133,21 @@ impl UserDefinedLogicalNodeCore for DiceJoinNode {
 
     fn expressions(&self) -> Vec<Expr> {
         let numbers = self.order.iter().flat_map(|order| [&order.left, &order.right]);
-        [&self.left_clk, &self.right_clk].into_iter().chain(numbers).cloned().map(Expr::Column).collect()
+        let keys = self.keys.iter().flat_map(|(left, right)| [left, right]);
+        let columns = [&self.left_clk, &self.right_clk].into_iter().chain(numbers).chain(keys);
+        columns.cloned().map(Expr::Column).collect()
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "DiceJoin: dice({}, {}) >= {}", self.left_clk, self.right_clk, self.threshold)?;
-        match &self.order {
-            Some(order) => write!(f, ", {} {} {}", order.left, if order.left_first { '<' } else { '>' }, order.right),
+        for (left, right) in &self.keys {
+            write!(f, ", {left} = {right}")?;
+        }
+        if let Some(order) = &self.order {
+            write!(f, ", {} {} {}", order.left, if order.left_first { '<' } else { '>' }, order.right)?;
+        }
+        match self.best {
+            Some(best) => write!(f, ", best {} of each {} row", best.pairs, if best.left { "left" } else { "right" }),
             None => Ok(()),
         }
     }
@@ -115,16 +157,17 @@ impl UserDefinedLogicalNodeCore for DiceJoinNode {
         let (Some(columns), [left, right]) = (columns, inputs.as_slice()) else {
             return internal_err!("a Dice join has columns and two inputs");
         };
-        let (clks, order) = match (columns.as_slice(), &self.order) {
-            ([left_clk, right_clk], None) => ((left_clk, right_clk), None),
-            ([left_clk, right_clk, left, right], Some(order)) => {
-                let order = NodeOrder { left: left.clone(), right: right.clone(), left_first: order.left_first };
-                ((left_clk, right_clk), Some(order))
-            }
-            _ => return internal_err!("a Dice join keeps its columns"),
-        };
-        let node = Self::try_new(left.clone(), right.clone(), clks.0.clone(), clks.1.clone(), self.threshold)?;
-        Ok(node.with_order(order))
+        let (pairs, []) = columns.as_chunks::<2>() else { return internal_err!("a Dice join keeps its columns") };
+        let mut pairs = pairs.iter().map(|[left, right]| (left.clone(), right.clone()));
+        let Some((left_clk, right_clk)) = pairs.next() else { return internal_err!("a Dice join compares CLKs") };
+        let order = self.order.as_ref().zip(if self.order.is_some() { pairs.next() } else { None });
+        let order = order.map(|(order, (left, right))| NodeOrder { left, right, left_first: order.left_first });
+        let keys: Vec<_> = pairs.collect();
+        if (order.is_some(), keys.len()) != (self.order.is_some(), self.keys.len()) {
+            return internal_err!("a Dice join keeps its columns");
+        }
+        let node = Self::try_new(left.clone(), right.clone(), left_clk, right_clk, self.threshold)?;
+        Ok(node.with_order(order).with_keys(keys).with_best(self.best))
     }
 
     /// Which columns each side must bring, so that the others are never read.
@@ -136,6 +179,10 @@ impl UserDefinedLogicalNodeCore for DiceJoinNode {
         if let Some(order) = &self.order {
             left.push(self.left.schema().index_of_column(&order.left).ok()?);
             right.push(self.right.schema().index_of_column(&order.right).ok()?);
+        }
+        for (left_column, right_column) in &self.keys {
+            left.push(self.left.schema().index_of_column(left_column).ok()?);
+            right.push(self.right.schema().index_of_column(right_column).ok()?);
         }
         for column in output_columns {
             if *column < left_columns {

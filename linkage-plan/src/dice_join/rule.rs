@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
+use arrow::row::{RowConverter, SortField};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema, ExprSchema, JoinType, Result, ScalarValue};
+use datafusion::common::{Column, DFSchema, ExprSchema, JoinType, NullEquality, Result, ScalarValue};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{BinaryExpr, Expr, Extension, Filter, Join, LogicalPlan, Operator, Projection, lit};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
@@ -21,9 +22,9 @@ use crate::udf::{dice_columns, is_dice};
 pub enum Declined {
     /// An outer, semi or anti join.
     NotInner,
-    /// There are equalities beside it: DataFusion joins on them and calls `dice()` within equal keys only, which is
-    /// fewer pairs than a Dice join would compare.
-    Equalities,
+    /// An equality beside it is not between two columns of one type, or takes null for equal: DataFusion joins on the
+    /// equalities and calls `dice()` within equal keys.
+    Keys,
     /// No conjunct compares `dice(column, column)` with a literal by `>=` or `>`.
     NoLowerBound,
     /// The literal is not in (0, 1], or has more than six decimals.
@@ -38,7 +39,9 @@ impl fmt::Display for Declined {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotInner => "the join is not an inner join",
-            Self::Equalities => "there are equalities beside it, so DataFusion joins on these and dice() filters",
+            Self::Keys => {
+                "an equality beside it is not between two columns of one type, or takes null for equal: DataFusion joins on it, and dice() filters"
+            }
             Self::NoLowerBound => "no AND-ed condition compares dice(column, column) with a literal by >= or >",
             Self::Threshold => "the threshold is not a literal above 0, at most 1, with at most 6 decimals",
             Self::OneSided => "the columns do not come one from each side",
@@ -49,7 +52,7 @@ impl fmt::Display for Declined {
 
 /// Replaces joins on `dice(l.clk, r.clk) >= t` by Dice joins.
 ///
-/// `>` and the mirrored forms are taken too. Other AND-ed conditions go into a filter above, and where the join's
+/// `>` and the mirrored forms are taken too, and so are AND-ed equalities of columns. Other AND-ed conditions go into a filter above, and where the join's
 /// projection or that filter calls `dice()` on the same columns, they read the score instead of computing it again.
 #[derive(Debug, Default)]
 pub struct DiceJoinRule;
@@ -123,6 +126,7 @@ struct Recognised {
     right_clk: Column,
     threshold: DiceThreshold,
     order: Option<NodeOrder>,
+    keys: Vec<(Column, Column)>,
     residual: Vec<Expr>,
 }
 
@@ -136,9 +140,7 @@ fn recognise_condition(join: &Join, filter: &Expr) -> std::result::Result<Recogn
     if join.join_type != JoinType::Inner {
         return Err(Declined::NotInner);
     }
-    if !join.on.is_empty() {
-        return Err(Declined::Equalities);
-    }
+    let keys = keys(join)?;
     let conjuncts = split_conjunction(filter);
     // The first conjunct that will do is the join's; why others will not is told only when none does.
     let mut reason = Declined::NoLowerBound;
@@ -152,12 +154,29 @@ fn recognise_condition(join: &Join, filter: &Expr) -> std::result::Result<Recogn
                 if bound.strict {
                     residual.push(Expr::Column(Column::new_unqualified(SCORE)).gt(lit(threshold.as_f64())));
                 }
-                let order = take_order(&mut residual, join);
-                return Ok(Recognised { left_clk, right_clk, threshold, order, residual });
+                // Within blocks, which are small, the order is a filter above.
+                let order = if keys.is_empty() { take_order(&mut residual, join) } else { None };
+                return Ok(Recognised { left_clk, right_clk, threshold, order, keys, residual });
             }
         }
     }
     Err(reason)
+}
+
+/// The columns of the equalities beside the condition: left, right.
+fn keys(join: &Join) -> std::result::Result<Vec<(Column, Column)>, Declined> {
+    let (left, right) = (join.left.schema(), join.right.schema());
+    let keys = join.on.iter().map(|(a, b)| {
+        let (a, b) = (a.try_as_col()?, b.try_as_col()?);
+        let (a_type, b_type) = (left.data_type(a).ok()?, right.data_type(b).ok()?);
+        let sorts = RowConverter::supports_fields(&[SortField::new(a_type.clone())]);
+        (a_type == b_type && sorts).then(|| (a.clone(), b.clone()))
+    });
+    let keys: Vec<_> = keys.collect::<Option<_>>().ok_or(Declined::Keys)?;
+    if !keys.is_empty() && join.null_equality == NullEquality::NullEqualsNull {
+        return Err(Declined::Keys);
+    }
+    Ok(keys)
 }
 
 /// Takes the first `left < right` or `left > right` of row numbers out of the conditions: the join itself keeps to it, and
@@ -193,7 +212,7 @@ impl Recognised {
     fn plan(&self, join: &Join) -> Result<LogicalPlan> {
         let (left, right) = (join.left.as_ref().clone(), join.right.as_ref().clone());
         let node = DiceJoinNode::try_new(left, right, self.left_clk.clone(), self.right_clk.clone(), self.threshold)?;
-        let node = node.with_order(self.order.clone());
+        let node = node.with_order(self.order.clone()).with_keys(self.keys.clone());
         let plan = LogicalPlan::Extension(Extension { node: Arc::new(node) });
         let residual = self.residual.iter().map(|expr| Ok(self.read_score(expr.clone())?.data));
         match conjunction(residual.collect::<Result<Vec<_>>>()?) {
@@ -255,6 +274,7 @@ impl<'a> LowerBound<'a> {
             {
                 Ok((left_clk.clone(), right_clk.clone(), threshold))
             }
+            // That they are cut into the same segments dice() has seen to.
             _ => Err(Declined::Length),
         }
     }

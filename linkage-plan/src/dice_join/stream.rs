@@ -4,38 +4,40 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{ArrayRef, Float64Array, RecordBatch, RecordBatchOptions, UInt32Array};
-use arrow::compute::take;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{RecordBatch, UInt32Array};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_plan::metrics::RecordOutput;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt, stream};
-use linkage_core::dice::{ClkBlock, DiceThreshold, Kernel, Match, score, search};
+use linkage_core::dice::{ClkBlock, DiceThreshold, Kernel, Match, search};
 
-use super::build::{BuildSide, ORDER_TILE, SEGMENT_ROWS, for_each_clk, row_numbers};
-use super::exec::{RowOrder, SharedBuild, Source};
+use super::blocks::BLOCK_ROWS;
+use super::build::{BuildSide, ORDER_TILE, row_numbers};
+use super::cut::Cut;
+use super::exec::{RowOrder, SharedBuild};
 use super::metrics::DiceJoinMetrics;
+use super::output::Writer;
+use crate::layout::{ClkLayout, clks};
 
 /// How long to compute before other tasks may run, and a dropped stream is noticed.
-const STEP: Duration = Duration::from_millis(1);
+pub(crate) const STEP: Duration = Duration::from_millis(1);
 
 /// Most pairs in a step: bounds what a senseless threshold can bring at once.
-const STEP_PAIRS: usize = 2 << 20;
+pub(crate) const STEP_PAIRS: usize = 2 << 20;
 
 /// How long a batch that is not full may wait: rare pairs are wanted soon.
-const PATIENCE: Duration = Duration::from_millis(50);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(50);
 
 /// What a partition needs beside its inputs.
 pub(super) struct Probing {
-    pub(super) schema: SchemaRef,
-    /// The output's columns; left ones by their place among those held.
-    pub(super) output: Vec<Source>,
-    /// The CLK's column in the right input, and its bytes.
-    pub(super) clk: (usize, usize),
+    pub(super) writer: Writer,
+    /// The CLK's column in the right input, and its layout.
+    pub(super) clk: (usize, ClkLayout),
     pub(super) order: Option<RowOrder>,
+    /// How many pairs of each right row are wanted, and all that are as good; none when all are.
+    pub(super) best: Option<u32>,
     pub(super) threshold: DiceThreshold,
     pub(super) kernel: Kernel,
     pub(super) batch_size: usize,
@@ -49,7 +51,7 @@ pub(super) fn pairs(
     right: SendableRecordBatchStream,
     probing: Probing,
 ) -> SendableRecordBatchStream {
-    let schema = Arc::clone(&probing.schema);
+    let schema = Arc::clone(probing.writer.schema());
     let batches = stream::once(async move {
         let build = build.await.map_err(DataFusionError::Shared)?;
         let state = Probe { build, right, probing, current: None, step_rows: 64 };
@@ -76,10 +78,12 @@ struct Current {
     /// The right rows' numbers, if their order matters, and whether they ascend.
     numbers: Option<(UInt32Array, bool)>,
     /// Where the next step begins on the left side.
-    segment: usize,
+    left_block: usize,
     row: usize,
     /// Pairs found and not yet handed on; `left` counts from the start of the left side.
     pending: Vec<Match>,
+    /// What is kept of these; none when all are.
+    cut: Option<Cut>,
     since: Instant,
 }
 
@@ -94,14 +98,20 @@ impl Probe {
                 },
             };
             let done = loop {
-                let done = current.segment == self.build.segments.len();
-                let waited = !current.pending.is_empty() && current.since.elapsed() >= PATIENCE;
-                if done || waited || current.pending.len() >= self.probing.batch_size {
+                let done = current.left_block == self.build.blocks.len();
+                // Which pairs are the best is known when the batch is done.
+                let waited = current.cut.is_none()
+                    && !current.pending.is_empty()
+                    && (current.since.elapsed() >= PATIENCE || current.pending.len() >= self.probing.batch_size);
+                if done || waited {
                     break done;
                 }
                 self.step(&mut current)?;
                 tokio::task::yield_now().await;
             };
+            if done && let Some(cut) = current.cut.take() {
+                cut.all(&mut current.pending);
+            }
             let batch = if current.pending.is_empty() { None } else { Some(self.hand_on(&mut current)?) };
             if !done || !current.pending.is_empty() {
                 self.current = Some(current);
@@ -114,52 +124,54 @@ impl Probe {
 
     fn start(&self, batch: RecordBatch) -> Result<Current> {
         let _timer = self.probing.metrics.baseline.elapsed_compute().timer();
-        let (column, clk_bytes) = self.probing.clk;
+        let (column, layout) = self.probing.clk;
         self.probing.metrics.probe_batches.add(1);
         self.probing.metrics.probe_rows.add(batch.num_rows());
-        self.probing.memory.try_resize(ClkBlock::bytes_for(clk_bytes, batch.num_rows()))?;
-        let mut block = ClkBlock::with_capacity(clk_bytes, batch.num_rows())
-            .map_err(|e| DataFusionError::Execution(e.to_string()))?;
-        for_each_clk(&batch, column, |clk| block.push(clk))?;
+        self.probing.memory.try_resize(layout.block_bytes(batch.num_rows()))?;
+        let block = layout.block(std::slice::from_ref(clks(&batch, column)?))?;
         let numbers = match self.probing.order {
             Some(order) => {
                 let numbers = row_numbers(&batch, order.right)?.clone();
-                let ascend = numbers.values().is_sorted();
+                // Segmented rows lie in their block by presence pattern.
+                let ascend = layout.segments == 1 && numbers.values().is_sorted();
                 Some((numbers, ascend))
             }
             None => None,
         };
-        Ok(Current { batch, block, numbers, segment: 0, row: 0, pending: Vec::new(), since: Instant::now() })
+        let cut = self.probing.best.map(|pairs| Cut::new(pairs, batch.num_rows()));
+        let (pending, since) = (Vec::new(), Instant::now());
+        Ok(Current { batch, block, numbers, left_block: 0, row: 0, pending, cut, since })
     }
 
-    /// Compares some left rows of one segment with the whole right batch.
+    /// Compares some left rows of one block with the whole right batch.
     fn step(&mut self, current: &mut Current) -> Result<()> {
         let began = Instant::now();
         let Probing { metrics, threshold, kernel, memory, .. } = &self.probing;
         let (_timer, _probe_timer) = (metrics.baseline.elapsed_compute().timer(), metrics.probe_time.timer());
-        let segment = &self.build.segments[current.segment];
+        let left_block = &self.build.blocks[current.left_block];
         let right_rows = current.block.rows();
         let rows = self.step_rows.min(STEP_PAIRS / right_rows.max(1)).max(8) / 8 * 8;
-        let mut end = (current.row + rows).min(segment.rows());
+        let mut end = (current.row + rows).min(left_block.rows());
         let found = current.pending.len();
         let mut right = 0..right_rows;
         if let (Some(order), Some((numbers, ascend))) = (self.probing.order, &current.numbers) {
-            let first_tile = current.segment * (SEGMENT_ROWS / ORDER_TILE);
+            let first_tile = current.left_block * (BLOCK_ROWS / ORDER_TILE);
             loop {
                 let tile = current.row / ORDER_TILE;
                 right = in_order(order, self.build.numbers.bounds[first_tile + tile], numbers.values(), *ascend);
                 end = end.min((tile + 1) * ORDER_TILE);
                 // Tiles without a row in order cost nothing, so they are passed over at once.
-                if !right.is_empty() || end == segment.rows() {
+                if !right.is_empty() || end == left_block.rows() {
                     break;
                 }
                 current.row = end;
-                end = segment.rows().min(end + ORDER_TILE);
+                end = left_block.rows().min(end + ORDER_TILE);
             }
         }
-        let stats = search(*kernel, segment, current.row..end, &current.block, right, *threshold, &mut current.pending);
+        let stats =
+            search(*kernel, left_block, current.row..end, &current.block, right, *threshold, &mut current.pending);
         metrics.searched(stats);
-        let first = (current.segment * SEGMENT_ROWS) as u32;
+        let first = (current.left_block * BLOCK_ROWS) as u32;
         for pair in &mut current.pending[found..] {
             pair.left += first;
         }
@@ -177,15 +189,18 @@ impl Probe {
             current.pending.truncate(kept);
         }
         metrics.pairs_kept.add(current.pending.len() - found);
+        if let Some(cut) = &mut current.cut {
+            cut.when_many(&mut current.pending);
+        }
         if found == 0 {
             current.since = began;
         }
         memory.try_resize(current.block.bytes() + current.pending.capacity() * size_of::<Match>())?;
-        (current.segment, current.row) =
-            if end == segment.rows() { (current.segment + 1, 0) } else { (current.segment, end) };
+        (current.left_block, current.row) =
+            if end == left_block.rows() { (current.left_block + 1, 0) } else { (current.left_block, end) };
         let took = began.elapsed();
         if took < STEP / 2 {
-            self.step_rows = (self.step_rows * 2).min(SEGMENT_ROWS);
+            self.step_rows = (self.step_rows * 2).min(BLOCK_ROWS);
         } else if took > STEP * 3 / 2 {
             self.step_rows = (self.step_rows / 2).max(8);
         }
@@ -194,30 +209,12 @@ impl Probe {
 
     /// A batch of pending pairs, the latest first: taking them off the end moves no others.
     fn hand_on(&self, current: &mut Current) -> Result<RecordBatch> {
-        let Probing { metrics, output, schema, batch_size, .. } = &self.probing;
+        let Probing { metrics, writer, batch_size, .. } = &self.probing;
         let _timer = metrics.baseline.elapsed_compute().timer();
-        let (left_clks, right_clks) = (&self.build.segments, &current.block);
         let count = current.pending.len().min(*batch_size);
         let pairs = current.pending.split_off(current.pending.len() - count);
         current.since = Instant::now();
-        let left = UInt32Array::from_iter_values(pairs.iter().map(|pair| pair.left));
-        let right = UInt32Array::from_iter_values(pairs.iter().map(|pair| pair.right));
-        let scores: ArrayRef = Arc::new(Float64Array::from_iter_values(pairs.iter().map(|pair| {
-            let row = pair.left as usize;
-            let left = left_clks[row / SEGMENT_ROWS].popcount(row % SEGMENT_ROWS);
-            score(pair.intersection, left, right_clks.popcount(pair.right as usize))
-        })));
-        let columns = output
-            .iter()
-            .map(|source| match source {
-                Source::Left(at) => Ok(take(self.build.columns.column(*at), &left, None)?),
-                Source::Right(at) => Ok(take(current.batch.column(*at), &right, None)?),
-                Source::Score => Ok(Arc::clone(&scores)),
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let options = RecordBatchOptions::new().with_row_count(Some(count));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?;
-        Ok(batch.record_output(&metrics.baseline))
+        Ok(writer.batch(&pairs, &self.build.columns, &current.batch)?.record_output(&metrics.baseline))
     }
 }
 

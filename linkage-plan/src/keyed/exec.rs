@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow::array::{ArrayRef, AsArray, Float64Array, RecordBatch, UInt32Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result, exec_datafusion_err, internal_err, plan_err};
+use datafusion::common::{DataFusionError, Result, exec_datafusion_err, internal_err};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{Distribution, EquivalenceProperties, Partitioning, PhysicalExpr};
@@ -28,6 +28,7 @@ use super::node::KeyedSettings;
 use super::sides::{Side, Sides};
 use crate::dice_join::SCORE;
 use crate::dice_join::metrics::{PAIRS_KEPT, total};
+use crate::layout::ClkLayout;
 use crate::lsh_join::{CANDIDATES, Holding, SideColumns, StopOnDrop, collect};
 use crate::table::ROW;
 
@@ -39,6 +40,8 @@ const SAMPLE_COMPARED: u64 = 5_000_000_000;
 
 /// Those of the pairs that agree in a blocking key whose CLKs reach the threshold, with a measured completeness.
 ///
+/// Segmented CLKs are scored over the segments that both rows have, in the sample as well.
+///
 /// **What is held.** The CLKs of both sides, at 1024 bits about 140 bytes per row: the pairs themselves carry row numbers
 /// only. All of it is reserved from the task's memory pool; nothing is spilled. A side that does not fit is refused with
 /// what it needs.
@@ -49,7 +52,7 @@ pub struct KeyedJoinExec {
     inputs: [Arc<dyn ExecutionPlan>; 3],
     pairs: [usize; 2],
     columns: [SideColumns; 2],
-    clk_bytes: usize,
+    layout: ClkLayout,
     settings: KeyedSettings,
     kernel: Kernel,
     threads: usize,
@@ -105,7 +108,7 @@ impl KeyedJoinExec {
     /// A keyed join of pairs (by their columns of left and right row numbers) of two sides, each by its columns.
     ///
     /// # Errors
-    /// When the CLK columns are not CLKs of one length.
+    /// When the CLK columns are not CLKs of one length and layout.
     pub fn try_new(
         inputs: [Arc<dyn ExecutionPlan>; 3],
         pairs: [usize; 2],
@@ -115,10 +118,7 @@ impl KeyedJoinExec {
         threads: usize,
     ) -> Result<Self> {
         let (left, right) = (inputs[1].schema(), inputs[2].schema());
-        let clk_bytes = match (left.field(columns[0].clk).data_type(), right.field(columns[1].clk).data_type()) {
-            (DataType::FixedSizeBinary(a), DataType::FixedSizeBinary(b)) if a == b => *a as usize,
-            _ => return plan_err!("a keyed join compares CLKs of one length"),
-        };
+        let layout = ClkLayout::of_both(left.field(columns[0].clk), right.field(columns[1].clk))?;
         let schema = Schema::new(vec![
             Field::new(format!("left_{ROW}"), DataType::UInt32, false),
             Field::new(format!("right_{ROW}"), DataType::UInt32, false),
@@ -135,7 +135,7 @@ impl KeyedJoinExec {
             inputs,
             pairs,
             columns,
-            clk_bytes,
+            layout,
             settings,
             kernel,
             threads,
@@ -143,6 +143,21 @@ impl KeyedJoinExec {
             metrics: ExecutionPlanMetricsSet::new(),
             properties: Arc::new(properties),
         })
+    }
+
+    /// The pairs' columns of left and right row numbers.
+    pub fn pairs(&self) -> [usize; 2] {
+        self.pairs
+    }
+
+    /// The columns of the left and the right side.
+    pub fn columns(&self) -> [SideColumns; 2] {
+        self.columns
+    }
+
+    /// What is asked for.
+    pub fn settings(&self) -> KeyedSettings {
+        self.settings
     }
 
     /// What was done so far; `None` before the sample is drawn.
@@ -232,7 +247,7 @@ impl ExecutionPlan for KeyedJoinExec {
         let reading = Reading {
             inputs: [Arc::clone(&self.inputs[1]), Arc::clone(&self.inputs[2])],
             columns: self.columns,
-            clk_bytes: self.clk_bytes,
+            layout: self.layout,
             settings: self.settings,
             kernel: self.kernel,
             threads: self.threads,
@@ -255,7 +270,7 @@ impl ExecutionPlan for KeyedJoinExec {
 struct Reading {
     inputs: [Arc<dyn ExecutionPlan>; 2],
     columns: [SideColumns; 2],
-    clk_bytes: usize,
+    layout: ClkLayout,
     settings: KeyedSettings,
     kernel: Kernel,
     threads: usize,
@@ -274,9 +289,9 @@ impl Reading {
         };
         let [left, right] = &self.inputs;
         let left = left.execute(0, Arc::clone(&context))?;
-        let left = collect(left, self.columns[0], self.clk_bytes, &memory, pool.as_ref(), &holding).await?;
+        let left = collect(left, self.columns[0], self.layout, &memory, pool.as_ref(), &holding).await?;
         let right = right.execute(0, context)?;
-        let right = collect(right, self.columns[1], self.clk_bytes, &memory, pool.as_ref(), &holding).await?;
+        let right = collect(right, self.columns[1], self.layout, &memory, pool.as_ref(), &holding).await?;
         for input in [&left, &right] {
             let bytes = Side::bytes_for(input.numbers.len(), Side::numbers(input));
             memory.try_grow(bytes)?;

@@ -69,6 +69,16 @@ impl KeyedJoinNode {
         Ok(Self { inputs, columns, settings, schema })
     }
 
+    /// Left and right row of the pairs; CLK and row of either side.
+    pub fn columns(&self) -> &[[Column; 2]; 3] {
+        &self.columns
+    }
+
+    /// What is asked for.
+    pub fn settings(&self) -> KeyedSettings {
+        self.settings
+    }
+
     fn places(&self, input: usize) -> Result<[usize; 2]> {
         let (schema, [a, b]) = (self.inputs[input].schema(), &self.columns[input]);
         Ok([schema.index_of_column(a)?, schema.index_of_column(b)?])

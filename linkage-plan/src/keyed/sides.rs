@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use datafusion::execution::memory_pool::MemoryReservation;
 use linkage_core::block::TokenRows;
 use linkage_core::block::certificate::{RecallCertificate, RecallTally};
-use linkage_core::dice::{DiceThreshold, Match, score};
+use linkage_core::dice::{DiceThreshold, Match};
 
 use crate::lsh_join::Input;
 
@@ -67,12 +67,16 @@ impl Sides {
         for (left_row, right_row) in pairs {
             let (left, right) = (self.left.place(left_row)?, self.right.place(right_row)?);
             let (l, r) = (left as usize, right as usize);
-            let common =
-                self.left.tokens.row(l).iter().zip(self.right.tokens.row(r)).map(|(a, b)| (a & b).count_ones());
-            let (intersection, ones) = (common.sum(), (self.left.ones[l], self.right.ones[r]));
-            if threshold.accepts(intersection, ones.0, ones.1) {
-                found.push(Match { left, right, intersection, ones: ones.0 + ones.1 });
-                kept.push(Kept { left: left_row, right: right_row, score: score(intersection, ones.0, ones.1) });
+            let (intersection, ones) = if self.left.tokens.segments() > 1 {
+                self.left.tokens.in_common(l, &self.right.tokens, r)
+            } else {
+                let rows = self.left.tokens.row(l).iter().zip(self.right.tokens.row(r));
+                (rows.map(|(a, b)| (a & b).count_ones()).sum(), self.left.ones[l] + self.right.ones[r])
+            };
+            if threshold.accepts(intersection, ones, 0) {
+                let pair = Match { left, right, intersection, ones };
+                found.push(pair);
+                kept.push(Kept { left: left_row, right: right_row, score: pair.score() });
             }
         }
         if !found.is_empty() {

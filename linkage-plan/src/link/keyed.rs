@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use datafusion::common::{Column, TableReference};
-use datafusion::logical_expr::{Extension, JoinType, LogicalPlan, col, lit};
+use datafusion::logical_expr::{Extension, JoinType, LogicalPlan, col};
 use datafusion::prelude::{DataFrame, SessionContext};
 
 use super::LinkOptions;
-use super::plan::{Stages, stages};
+use super::plan::{Stages, stages, whole};
 use crate::bloom::BloomSemiNode;
 use crate::dice_join::SCORE;
 use crate::error::PlanError;
@@ -36,7 +36,7 @@ pub(super) async fn plan(
     seed: u64,
     right_builds: bool,
 ) -> Result<(LogicalPlan, String), PlanError> {
-    let Stages { exact, left: l, right: r } = stages(context, left, right, options).await?;
+    let Stages { exact, rivals, left: l, right: r } = stages(context, left, right, options).await?;
     let columns = key_columns((left, right), (&l, &r), keys)?;
     let (build, probe, build_side, probe_side) = if right_builds { (&r, &l, "r", "l") } else { (&l, &r, "l", "r") };
     let mut pairs: Option<DataFrame> = None;
@@ -75,16 +75,13 @@ pub(super) async fn plan(
     )?;
     let similar = DataFrame::new(context.state(), LogicalPlan::Extension(Extension { node: Arc::new(node) }));
     let rows = ["left_row", "right_row"].map(col);
-    let similar = similar.select(rows.into_iter().chain([col(SCORE).alias("score"), lit(false).alias("exact")]))?;
-    let all = match exact {
-        Some(exact) => exact.union(similar)?,
-        None => similar,
-    };
+    let similar = similar.select(rows.into_iter().chain([col(SCORE).alias("score")]))?;
+    let plan = whole(exact, rivals, similar, options)?;
     let stage = format!(
         "Dice stage: pairs that agree in a blocking key, of the rows that the exact stage did not match, by hash join on {}",
         columns.join(", ")
     );
-    Ok((all.into_unoptimized_plan(), stage))
+    Ok((plan, stage))
 }
 
 fn of(side: &str, column: &str) -> Column {

@@ -3,6 +3,7 @@
 mod keyed;
 mod plan;
 mod report;
+mod rivals;
 mod strategy;
 mod stream;
 
@@ -23,6 +24,20 @@ pub struct LinkOptions {
     pub threshold: DiceThreshold,
     /// The exact tokens to join on first, by name; their columns are `exact_<name>`. None: Dice alone.
     pub exact_tokens: Vec<String>,
+    /// How many pairs of each left record the Dice stage hands on, the best ones: higher similarity first and, of equal
+    /// ones, the lower right row. None: all. Pairs that agree in an exact token are always handed on.
+    pub top_k: Option<u32>,
+    /// Whether to count the exact pairs of a record that is more like another one
+    /// ([`LinkReport::exact_with_rival`]). For that, the records that the exact stage has matched are compared with all others
+    /// as well: together with the Dice stage, every pair of the two tables once.
+    pub rivals: bool,
+}
+
+impl LinkOptions {
+    /// All pairs from a similarity on, of the records that no exact token of these has matched.
+    pub fn new(threshold: DiceThreshold, exact_tokens: Vec<String>) -> Self {
+        Self { threshold, exact_tokens, top_k: None, rivals: false }
+    }
 }
 
 /// A pair of rows that may be one person.

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use datafusion::common::{DataFusionError, JoinType};
-use datafusion::logical_expr::{Expr, LogicalPlan, col, lit};
+use datafusion::common::{DataFusionError, JoinType, ScalarValue};
+use datafusion::functions_window::expr_fn::row_number;
+use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, col, lit};
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::prelude::{DataFrame, SessionContext};
 use linkage_core::dice::{DiceThreshold, Kernel};
@@ -11,6 +12,7 @@ use linkage_core::dice::{DiceThreshold, Kernel};
 use super::LinkOptions;
 use super::stream::LinkStream;
 use crate::error::PlanError;
+use crate::layout::ClkLayout;
 use crate::table::{CLK, ROW};
 use crate::udf::DiceUdf;
 
@@ -30,13 +32,33 @@ pub(crate) async fn plan(
     right: &str,
     options: &LinkOptions,
 ) -> Result<LogicalPlan, PlanError> {
-    let Stages { exact, left, right } = stages(context, left, right, options).await?;
+    let Stages { exact, rivals, left, right } = stages(context, left, right, options).await?;
     let similar = candidates(left.join_on(right, JoinType::Inner, [similar(options.threshold)])?)?;
-    let similar = similar.with_column("exact", lit(false))?;
-    let all = match exact {
-        Some(exact) => exact.union(similar)?,
-        None => similar,
-    };
+    whole(exact, rivals, similar, options)
+}
+
+/// The plan of all stages; `similar` is `left_row`, `right_row` and `score` of the Dice stage.
+///
+/// The best pairs of each left row are a window over these, of which a [Dice join](crate::dice_join::BestPairsRule) below takes note.
+pub(super) fn whole(
+    exact: Option<DataFrame>,
+    rivals: Option<DataFrame>,
+    mut similar: DataFrame,
+    options: &LinkOptions,
+) -> Result<LogicalPlan, PlanError> {
+    if let Some(pairs) = options.top_k {
+        let order_by = vec![col("score").sort(false, false), col("right_row").sort(true, false)];
+        let rank = row_number().partition_by(vec![col("left_row")]).order_by(order_by).build()?.alias("rank");
+        similar = similar.window(vec![rank])?.filter(col("rank").lt_eq(lit(u64::from(pairs))))?;
+        similar = similar.select_columns(&["left_row", "right_row", "score"])?;
+    }
+    let mut all = similar.with_column("exact", lit(false))?;
+    if let Some(exact) = exact {
+        all = exact.union(all)?;
+    }
+    if let Some(rivals) = rivals {
+        all = all.union(rivals)?;
+    }
     Ok(all.into_unoptimized_plan())
 }
 
@@ -44,6 +66,9 @@ pub(crate) async fn plan(
 pub(crate) struct Stages {
     /// `left_row`, `right_row`, `score`, `exact`; none when no exact token is named.
     pub(crate) exact: Option<DataFrame>,
+    /// If they are asked for: pairs of rows at or above the threshold of which the exact stage has matched one or both, but
+    /// not with each other. Columns as of `exact`, which is null.
+    pub(crate) rivals: Option<DataFrame>,
     /// The left table, as `l`, without the rows that the exact stage has matched.
     pub(crate) left: DataFrame,
     /// The right table, as `r`, likewise.
@@ -69,12 +94,12 @@ pub(crate) async fn stages(
         Ok(context.table(table).await?.alias(alias)?)
     };
     let (l, r) = (table(left, "l").await?, table(right, "r").await?);
-    let clk_type = |frame: &DataFrame| {
-        Ok::<_, DataFusionError>(frame.schema().field_with_unqualified_name(CLK)?.data_type().clone())
-    };
-    if clk_type(&l)? != clk_type(&r)? {
-        let hint = "both must be tokenised with one linkage schema";
-        return Err(cannot("their CLKs differ in length".into(), hint));
+    let layout = |frame: &DataFrame| ClkLayout::of(frame.schema().field_with_unqualified_name(CLK)?);
+    let (left_layout, right_layout) = (layout(&l)?, layout(&r)?);
+    if left_layout != right_layout {
+        let length = left_layout.bytes != right_layout.bytes;
+        let problem = format!("their CLKs differ in {}", if length { "length" } else { "the number of segments" });
+        return Err(cannot(problem, "both must be tokenised with one linkage schema"));
     }
     let exact_columns: Vec<String> = options.exact_tokens.iter().map(|name| format!("exact_{name}")).collect();
     for column in &exact_columns {
@@ -87,6 +112,7 @@ pub(crate) async fn stages(
 
     let mut exact: Option<DataFrame> = None;
     let (mut left_rest, mut right_rest) = (l.clone(), r.clone());
+    let (mut left_matched, mut right_matched): (Option<DataFrame>, Option<DataFrame>) = (None, None);
     for column in &exact_columns {
         let on = &[column.as_str()];
         let pairs = candidates(l.clone().join(r.clone(), JoinType::Inner, on, on, None)?)?;
@@ -95,11 +121,33 @@ pub(crate) async fn stages(
             Some(others) => others.union_distinct(pairs)?,
             None => pairs,
         });
+        if options.rivals {
+            for (matched, rest, other) in [(&mut left_matched, &left_rest, &r), (&mut right_matched, &right_rest, &l)] {
+                let new = rest.clone().join(other.clone(), JoinType::LeftSemi, on, on, None)?;
+                *matched = Some(match matched.take() {
+                    Some(before) => before.union(new)?,
+                    None => new,
+                });
+            }
+        }
         left_rest = left_rest.join(r.clone(), JoinType::LeftAnti, on, on, None)?;
         right_rest = right_rest.join(l.clone(), JoinType::LeftAnti, on, on, None)?;
     }
     let exact = exact.map(|exact| exact.with_column("exact", lit(true))).transpose()?;
-    Ok(Stages { exact, left: left_rest, right: right_rest })
+    let rivals = match (left_matched, right_matched) {
+        (Some(left_matched), Some(right_matched)) => {
+            // Which columns agree is asked of each pair that is kept.
+            let agree = |column: &String| col(format!("l.{column}")).eq(col(format!("r.{column}"))).is_not_true();
+            let on: Vec<Expr> =
+                [similar(options.threshold)].into_iter().chain(exact_columns.iter().map(agree)).collect();
+            let of_left = left_matched.alias("l")?.join_on(r, JoinType::Inner, on.clone())?;
+            let of_right = left_rest.clone().join_on(right_matched.alias("r")?, JoinType::Inner, on)?;
+            let rivals = candidates(of_left)?.union(candidates(of_right)?)?;
+            Some(rivals.with_column("exact", lit(ScalarValue::Boolean(None)))?)
+        }
+        _ => None,
+    };
+    Ok(Stages { exact, rivals, left: left_rest, right: right_rest })
 }
 
 /// The condition of the Dice stage.
@@ -132,7 +180,7 @@ pub(crate) async fn explain(
     stage: &str,
     analyze: bool,
 ) -> Result<String, PlanError> {
-    let mut stream = LinkStream::start(context, plan, options.threshold).await?;
+    let mut stream = LinkStream::start(context, plan, options).await?;
     if analyze {
         while let Some(candidates) = stream.next().await {
             candidates?;
@@ -149,10 +197,13 @@ pub(crate) async fn explain(
     };
     if analyze {
         let _ = write!(text, "Exact stage: {exact}: {} pairs", report.exact_pairs);
-        let _ = match options.exact_tokens.len() {
-            0 => writeln!(text),
-            _ => writeln!(text, ", {} of them below the threshold", report.exact_below_threshold),
-        };
+        if !options.exact_tokens.is_empty() {
+            let _ = write!(text, ", {} of them below the threshold", report.exact_below_threshold);
+        }
+        if let Some(rivals) = report.exact_with_rival {
+            let _ = write!(text, ", {rivals} of a record that is more like another one");
+        }
+        let _ = writeln!(text);
         let _ = writeln!(
             text,
             "Dice stage: {} pairs of {} compared, {} given up early",
@@ -162,7 +213,7 @@ pub(crate) async fn explain(
             let _ = writeln!(text, "{line}");
         }
         if let Some(lsh) = &report.lsh {
-            let _ = writeln!(text, "{}", lsh.certificate);
+            let _ = writeln!(text, "{lsh}");
         }
         if let Some(keyed) = &report.keyed {
             let _ = writeln!(text, "{keyed}");
@@ -171,7 +222,9 @@ pub(crate) async fn explain(
             let _ = write!(text, "{}", DisplayableExecutionPlan::with_metrics(plan).indent(false));
         }
     } else {
-        let _ = writeln!(text, "Exact stage: {exact}");
+        let rivals =
+            if options.rivals { "; matched records are compared with all others, to count conflicts" } else { "" };
+        let _ = writeln!(text, "Exact stage: {exact}{rivals}");
         let _ = writeln!(text, "{stage}");
         if let Some(plan) = stream.physical_plan() {
             let _ = write!(text, "{}", DisplayableExecutionPlan::new(plan).indent(false));

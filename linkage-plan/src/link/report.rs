@@ -36,6 +36,10 @@ pub struct LinkReport {
     /// Conflicts of the stages: pairs handed on that agree in an exact token although their similarity is below the
     /// threshold.
     pub exact_below_threshold: u64,
+    /// Conflicts of the stages the other way round: pairs handed on that agree in an exact token although one of their records
+    /// is more similar, at or above the threshold, to a record with which it agrees in none. Counted when
+    /// [`LinkOptions::rivals`](crate::LinkOptions) asks for it, and known when the link is done.
+    pub exact_with_rival: Option<u64>,
 }
 
 /// Reads a link's counts while another task runs it. Cheap to clone.
@@ -52,6 +56,7 @@ pub(super) struct Counts {
     pub(super) exact: AtomicU64,
     pub(super) dice: AtomicU64,
     pub(super) exact_below: AtomicU64,
+    pub(super) exact_with_rival: OnceLock<u64>,
     pub(super) threshold: DiceThreshold,
     began: Instant,
     took: OnceLock<Duration>,
@@ -63,6 +68,7 @@ impl Counts {
             exact: AtomicU64::new(0),
             dice: AtomicU64::new(0),
             exact_below: AtomicU64::new(0),
+            exact_with_rival: OnceLock::new(),
             threshold,
             began: Instant::now(),
             took: OnceLock::new(),
@@ -95,6 +101,7 @@ impl LinkProgress {
         let mut report = LinkReport {
             exact_pairs: self.counts.exact.load(Ordering::Relaxed),
             dice_pairs: self.counts.dice.load(Ordering::Relaxed),
+            exact_with_rival: self.counts.exact_with_rival.get().copied(),
             exact_below_threshold: self.counts.exact_below.load(Ordering::Relaxed),
             elapsed: self.counts.took.get().copied().unwrap_or_else(|| self.counts.began.elapsed()),
             ..LinkReport::default()

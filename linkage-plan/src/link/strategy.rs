@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field};
 use datafusion::common::stats::Precision;
 use datafusion::common::{Column, TableReference};
 use datafusion::execution::memory_pool::MemoryLimit;
-use datafusion::logical_expr::{Extension, LogicalPlan, col, lit};
+use datafusion::logical_expr::{Extension, LogicalPlan, col};
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::prelude::{DataFrame, SessionContext};
 
 use super::LinkOptions;
 use super::keyed;
-use super::plan::{Stages, plan, stages};
+use super::plan::{Stages, plan, stages, whole};
 use crate::dice_join::SCORE;
 use crate::error::PlanError;
+use crate::layout::ClkLayout;
 use crate::lsh_join::{LshJoinNode, LshSettings};
 use crate::table::{CLK, ROW};
 
@@ -53,7 +53,7 @@ pub enum Strategy {
         /// What sampled rows are drawn from.
         seed: u64,
     },
-    /// Compares all pairs when that takes a minute or the recall is to be 1, and else by bands.
+    /// Compares all pairs when that takes a minute, the recall is to be 1 or CLKs have segments, and else by bands.
     Auto {
         /// The share of the pairs above the threshold that must be found, above 0 and at most 1.
         recall: f64,
@@ -96,7 +96,17 @@ pub(crate) async fn choose(
         let plan = plan(context, left, right, options).await?;
         return Ok(Choice { plan, why: format!("{ALL_PAIRS}\nstrategy: {why}") });
     };
-    let Stages { exact, left, right } = stages(context, left, right, options).await?;
+    let names = (left, right);
+    let Stages { exact, rivals, left, right } = stages(context, left, right, options).await?;
+    let layout = ClkLayout::of(left.schema().field_with_unqualified_name(CLK)?)?;
+    if layout.segments > 1 {
+        return Err(PlanError::Link {
+            left: names.0.into(),
+            right: names.1.into(),
+            problem: format!("bands need composite CLKs, and these have {} segments", layout.segments),
+            hint: "compare all pairs, or use blocking keys made at the custodian",
+        });
+    }
     let settings = LshSettings::new(options.threshold, recall, seed)?;
     let columns = |side: &str| [CLK, ROW].map(|column| Column::new(Some(TableReference::bare(side)), column));
     let node = LshJoinNode::try_new(
@@ -108,26 +118,24 @@ pub(crate) async fn choose(
     )?;
     let similar = DataFrame::new(context.state(), LogicalPlan::Extension(Extension { node: Arc::new(node) }));
     let columns = ["left_row", "right_row"].map(col);
-    let similar = similar.select(columns.into_iter().chain([col(SCORE).alias("score"), lit(false).alias("exact")]))?;
-    let all = match exact {
-        Some(exact) => exact.union(similar)?,
-        None => similar,
-    };
+    let similar = similar.select(columns.into_iter().chain([col(SCORE).alias("score")]))?;
+    let plan = whole(exact, rivals, similar, options)?;
     let stage = "Dice stage: pairs that agree in a band, of the rows that the exact stage did not match";
-    Ok(Choice { plan: all.into_unoptimized_plan(), why: format!("{stage}\nstrategy: {why}") })
+    Ok(Choice { plan, why: format!("{stage}\nstrategy: {why}") })
 }
 
 /// What speaks for one strategy or the other.
 struct Sizes {
     rows: (f64, f64),
     clk_bytes: f64,
+    segments: usize,
     cores: f64,
     free_bytes: f64,
 }
 
 impl Sizes {
     async fn of(context: &SessionContext, left: &str, right: &str) -> Result<Self, PlanError> {
-        let mut clk_bytes = 0.0;
+        let (mut clk_bytes, mut segments) = (0.0, 1);
         let mut rows = [f64::INFINITY; 2];
         for (name, rows) in [left, right].into_iter().zip(&mut rows) {
             let table = TableReference::bare(name);
@@ -136,8 +144,9 @@ impl Sizes {
                 continue;
             }
             let scan = context.table(table).await?.create_physical_plan().await?;
-            if let Ok(DataType::FixedSizeBinary(bytes)) = scan.schema().field_with_name(CLK).map(Field::data_type) {
-                clk_bytes = f64::from(*bytes);
+            if let Ok(layout) = scan.schema().field_with_name(CLK).map(ClkLayout::of) {
+                let layout = layout?;
+                (clk_bytes, segments) = (layout.bytes as f64, layout.segments);
             }
             let statistics = StatisticsContext::new().compute(scan.as_ref(), &StatisticsArgs::new())?;
             if let Precision::Exact(counted) | Precision::Inexact(counted) = statistics.num_rows {
@@ -150,7 +159,7 @@ impl Sizes {
             MemoryLimit::Infinite | MemoryLimit::Unknown => f64::INFINITY,
         };
         let cores = context.state().config().target_partitions() as f64;
-        Ok(Self { rows: (rows[0], rows[1]), clk_bytes, cores, free_bytes })
+        Ok(Self { rows: (rows[0], rows[1]), clk_bytes, segments, cores, free_bytes })
     }
 
     /// Whether bands are the better choice for this recall, and why.
@@ -160,7 +169,9 @@ impl Sizes {
         let seconds = pairs / (PAIRS_PER_SECOND * self.cores) * (self.clk_bytes / 128.0).max(0.1);
         let bytes = (self.rows.0 + self.rows.1) * (self.clk_bytes + BAND_BYTES);
         let rate = format!("{pairs:.1e} pairs take about {} at {PAIRS_PER_SECOND:.1e} pairs/s and core", Span(seconds));
-        if recall >= 1.0 {
+        if self.segments > 1 {
+            (false, format!("exhaustive, because bands do not go with CLKs of {} segments; {rate}", self.segments))
+        } else if recall >= 1.0 {
             (false, format!("exhaustive, because every pair is asked for; {rate}"))
         } else if seconds <= PATIENCE_SECONDS {
             (false, format!("exhaustive, because {rate}"))
@@ -192,7 +203,13 @@ mod tests {
 
     #[test]
     fn sizes_memory_and_the_recall_decide() {
-        let sizes = |rows: f64, free_bytes: f64| Sizes { rows: (rows, rows), clk_bytes: 128.0, cores: 2.0, free_bytes };
+        let sizes = |rows: f64, free_bytes: f64| Sizes {
+            rows: (rows, rows),
+            clk_bytes: 128.0,
+            segments: 1,
+            cores: 2.0,
+            free_bytes,
+        };
         let (large, plenty) = (sizes(2e7, 2e10), 2e10);
         for (sizes, recall, bands, reason) in [
             (
@@ -204,6 +221,12 @@ mod tests {
             (&large, 0.99, true, "bands, because 4.0e14 pairs take about 46.3 h"),
             (&large, 1.0, false, "exhaustive, because every pair is asked for; 4.0e14"),
             (&sizes(2e7, 1e9), 0.99, false, "exhaustive, because bands would hold 5.4 GiB and 0.9 GiB are free"),
+            (
+                &Sizes { segments: 8, ..sizes(2e7, plenty) },
+                0.99,
+                false,
+                "exhaustive, because bands do not go with CLKs of 8 segments; 4.0e14",
+            ),
         ] {
             let (chosen, why) = sizes.weigh(recall);
             assert!(chosen == bands && why.starts_with(reason), "{why}");

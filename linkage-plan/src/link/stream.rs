@@ -7,14 +7,15 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, UInt32Type};
 use datafusion::common::{DataFusionError, exec_datafusion_err};
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
-use linkage_core::dice::DiceThreshold;
 
-use super::Candidate;
 use super::report::{LinkProgress, LinkReport};
+use super::rivals::Rivals;
+use super::{Candidate, LinkOptions};
 use crate::error::PlanError;
 
 /// A running link. Dropping it cancels the run: its tasks stop within a few milliseconds and give their memory back.
@@ -23,22 +24,28 @@ use crate::error::PlanError;
 pub struct LinkStream {
     batches: SendableRecordBatchStream,
     progress: LinkProgress,
+    /// What exact pairs compete with, if it is asked for.
+    rivals: Option<Rivals>,
 }
 
 impl LinkStream {
     pub(crate) async fn start(
         context: &SessionContext,
         plan: LogicalPlan,
-        threshold: DiceThreshold,
+        options: &LinkOptions,
     ) -> Result<Self, PlanError> {
         let plan = context.state().create_physical_plan(&plan).await?;
-        let progress = LinkProgress::start(Arc::clone(&plan), threshold);
-        Ok(Self::new(execute_stream(plan, context.task_ctx())?, progress))
+        let progress = LinkProgress::start(Arc::clone(&plan), options.threshold);
+        let rivals = options.rivals.then(|| {
+            let pool = &context.runtime_env().memory_pool;
+            Rivals::new(MemoryConsumer::new("exact pairs and their rivals").register(pool))
+        });
+        Ok(Self { rivals, ..Self::new(execute_stream(plan, context.task_ctx())?, progress) })
     }
 
     /// A link whose candidates come as batches of `left`, `right`, `score` and `exact`.
     pub(crate) fn new(batches: SendableRecordBatchStream, progress: LinkProgress) -> Self {
-        Self { batches, progress }
+        Self { batches, progress, rivals: None }
     }
 
     /// The next candidates, in no particular order; `None` when there are no more.
@@ -46,11 +53,23 @@ impl LinkStream {
     /// # Errors
     /// When the plan fails, above all for want of memory. After an error there is nothing more.
     pub async fn next(&mut self) -> Option<Result<Vec<Candidate>, PlanError>> {
-        let next = self.batches.next().await;
-        if !matches!(next, Some(Ok(_))) {
-            self.progress.finish();
+        loop {
+            let next = self.batches.next().await;
+            if !matches!(next, Some(Ok(_))) {
+                self.progress.finish();
+            }
+            if next.is_none()
+                && let Some(rivals) = self.rivals.take()
+            {
+                // Set once, at the one end of the stream.
+                let _ = self.progress.counts().exact_with_rival.set(rivals.count());
+            }
+            match next?.and_then(|batch| self.candidates(&batch)) {
+                // A batch of rivals is nothing to hand on.
+                Ok(candidates) if candidates.is_empty() => {}
+                other => return Some(other.map_err(PlanError::from)),
+            }
         }
-        Some(next?.and_then(|batch| self.candidates(&batch)).map_err(PlanError::from))
     }
 
     /// What was done so far.
@@ -67,15 +86,16 @@ impl LinkStream {
         self.progress.plan()
     }
 
-    fn candidates(&self, batch: &RecordBatch) -> Result<Vec<Candidate>, DataFusionError> {
+    fn candidates(&mut self, batch: &RecordBatch) -> Result<Vec<Candidate>, DataFusionError> {
         let other = || exec_datafusion_err!("the plan's output is not a list of candidates");
         let left = batch.column(0).as_primitive_opt::<UInt32Type>().ok_or_else(other)?;
         let right = batch.column(1).as_primitive_opt::<UInt32Type>().ok_or_else(other)?;
         let score = batch.column(2).as_primitive_opt::<Float64Type>().ok_or_else(other)?;
         let exact = batch.column(3).as_boolean_opt().ok_or_else(other)?;
         let exact_pairs = exact.true_count() as u64;
+        let handed_on = (exact.len() - exact.null_count()) as u64;
         self.progress.counts().exact.fetch_add(exact_pairs, Ordering::Relaxed);
-        self.progress.counts().dice.fetch_add(batch.num_rows() as u64 - exact_pairs, Ordering::Relaxed);
+        self.progress.counts().dice.fetch_add(handed_on - exact_pairs, Ordering::Relaxed);
         let row = |at| Candidate {
             left: left.value(at),
             right: right.value(at),
@@ -83,7 +103,13 @@ impl LinkStream {
             score: if score.is_null(at) { 0.0 } else { score.value(at) },
             exact: exact.value(at),
         };
-        let candidates: Vec<Candidate> = (0..batch.num_rows()).map(row).collect();
+        let rows = || 0..batch.num_rows();
+        let candidates: Vec<Candidate> = rows().filter(|at| exact.is_valid(*at)).map(row).collect();
+        if let Some(rivals) = &mut self.rivals {
+            let null = rows().filter(|at| exact.is_null(*at));
+            rivals.rivals(null.map(|at| (left.value(at), right.value(at), score.value(at))))?;
+            rivals.exact(&candidates)?;
+        }
         // A score is the double nearest to its ratio, and so is the threshold: they compare as the ratios do.
         let least = self.progress.counts().threshold.as_f64();
         let below = candidates.iter().filter(|pair| pair.exact && pair.score < least).count();

@@ -25,6 +25,7 @@ use super::inputs::{Holding, Input, collect};
 use super::metrics::LshJoinMetrics;
 use super::run::{LshReport, LshSettings, Run};
 use crate::dice_join::SCORE;
+use crate::layout::ClkLayout;
 use crate::table::ROW;
 
 /// Batches that wait to be taken: a search that runs ahead holds pairs that nobody has asked for.
@@ -43,7 +44,8 @@ pub struct SideColumns {
 ///
 /// Bits per band and the number of bands are solved from the data when they are there; see
 /// [`LshPlan::solve`](linkage_core::block::lsh::LshPlan::solve). An exact sample is drawn before the first band, so that
-/// [`report`](Self::report) has a certificate at any time.
+/// [`report`](Self::report) has a certificate at any time; the bands end by the rule of
+/// [`CertifiedSearch`](linkage_core::block::lsh::CertifiedSearch).
 ///
 /// **What is held.** Both inputs, whole: at 1024 bits 144 bytes per row, CLK included, and the pairs of one band.
 ///
@@ -56,7 +58,7 @@ pub struct LshJoinExec {
     left: Arc<dyn ExecutionPlan>,
     right: Arc<dyn ExecutionPlan>,
     columns: [SideColumns; 2],
-    clk_bytes: usize,
+    layout: ClkLayout,
     settings: LshSettings,
     kernel: Kernel,
     threads: usize,
@@ -69,7 +71,8 @@ impl LshJoinExec {
     /// An LSH join of two inputs, each by its columns, on so many threads.
     ///
     /// # Errors
-    /// When the CLK columns are not CLKs of one length.
+    /// When the CLK columns are not CLKs of one length, or have segments: bands sample bits of whole CLKs, and what they
+    /// find would not be what the score over shared segments asks for.
     pub fn try_new(
         left: Arc<dyn ExecutionPlan>,
         right: Arc<dyn ExecutionPlan>,
@@ -79,11 +82,10 @@ impl LshJoinExec {
         threads: usize,
     ) -> Result<Self> {
         let (left_schema, right_schema) = (left.schema(), right.schema());
-        let types = (left_schema.field(columns[0].clk).data_type(), right_schema.field(columns[1].clk).data_type());
-        let clk_bytes = match types {
-            (DataType::FixedSizeBinary(a), DataType::FixedSizeBinary(b)) if a == b => *a as usize,
-            _ => return plan_err!("an LSH join compares CLKs of one length"),
-        };
+        let layout = ClkLayout::of_both(left_schema.field(columns[0].clk), right_schema.field(columns[1].clk))?;
+        if layout.segments > 1 {
+            return plan_err!("an LSH join compares composite CLKs, and these have {} segments", layout.segments);
+        }
         let schema = Schema::new(vec![
             Field::new(format!("left_{ROW}"), DataType::UInt32, false),
             Field::new(format!("right_{ROW}"), DataType::UInt32, false),
@@ -101,7 +103,7 @@ impl LshJoinExec {
             left,
             right,
             columns,
-            clk_bytes,
+            layout,
             settings,
             kernel,
             threads,
@@ -109,6 +111,16 @@ impl LshJoinExec {
             metrics: ExecutionPlanMetricsSet::new(),
             properties: Arc::new(properties),
         })
+    }
+
+    /// The columns of the left and the right input.
+    pub fn columns(&self) -> [SideColumns; 2] {
+        self.columns
+    }
+
+    /// What is asked for.
+    pub fn settings(&self) -> LshSettings {
+        self.settings
     }
 
     /// What was done so far; `None` before the first band is through.
@@ -132,7 +144,7 @@ impl DisplayAs for LshJoinExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "LshJoinExec: {}, kernel={}", self.settings, self.kernel.name())?;
         match self.report() {
-            Some(report) => write!(f, ", {}, {}", report.plan, report.certificate),
+            Some(report) => write!(f, ", {}, {report}", report.plan),
             None => Ok(()),
         }
     }
@@ -189,7 +201,7 @@ impl ExecutionPlan for LshJoinExec {
         let memory = MemoryConsumer::new("LshJoinExec").register(context.memory_pool());
         let pool = Arc::clone(context.memory_pool());
         let inputs = [self.left.execute(0, Arc::clone(&context))?, self.right.execute(0, Arc::clone(&context))?];
-        let (columns, clk_bytes) = (self.columns, self.clk_bytes);
+        let (columns, layout) = (self.columns, self.layout);
         let (out, pairs) = tokio::sync::mpsc::channel(WAITING_BATCHES);
         let stop = StopOnDrop(Arc::default());
         let slot = Arc::clone(&self.report);
@@ -214,8 +226,8 @@ impl ExecutionPlan for LshJoinExec {
                 bytes: &metrics.build_bytes,
                 time: &metrics.build_time,
             };
-            let left: Input = collect(left, columns[0], clk_bytes, &run.memory, pool.as_ref(), &holding).await?;
-            let right: Input = collect(right, columns[1], clk_bytes, &run.memory, pool.as_ref(), &holding).await?;
+            let left: Input = collect(left, columns[0], layout, &run.memory, pool.as_ref(), &holding).await?;
+            let right: Input = collect(right, columns[1], layout, &run.memory, pool.as_ref(), &holding).await?;
             tokio::task::spawn_blocking(move || run.search(&left, &right));
             // The guard lives as long as the stream of pairs.
             Ok::<_, DataFusionError>(stream::unfold((pairs, stop), |(mut pairs, stop)| async move {

@@ -1,19 +1,23 @@
 //! One input of a join that scores single pairs, held in memory.
 
-use arrow::array::AsArray;
+use arrow::array::{AsArray, RecordBatch, UInt32Array};
+use arrow::compute::interleave_record_batch;
 use arrow::datatypes::UInt32Type;
 use datafusion::common::{Result, exec_datafusion_err};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool, MemoryReservation};
+use datafusion::execution::memory_pool::{MemoryPool, MemoryReservation};
 use datafusion::physical_plan::metrics::{Count, Gauge, Time};
 use futures::StreamExt;
 use linkage_core::block::TokenRows;
 
 use super::exec::SideColumns;
-use crate::dice_join::for_each_clk;
 use crate::error::PlanError;
+use crate::layout::{ClkLayout, clks, for_each};
 
-/// CLKs in rows, and the number that each row has in its table.
+/// Rows that are put in order at a time.
+const ORDERED_ROWS: usize = 8192;
+
+/// CLKs in rows, and the number that each row has in its table, ascending.
 pub(crate) struct Input {
     pub(crate) tokens: TokenRows,
     pub(crate) numbers: Vec<u32>,
@@ -30,11 +34,12 @@ pub(crate) struct Holding<'a> {
     pub(crate) time: &'a Time,
 }
 
-/// Reads an input to its end. Every batch is reserved before it is kept, twice over while the rows grow: they move.
+/// Reads an input to its end, and puts its rows in the order of their numbers: joins and partitions give them in any order, and
+/// what is drawn from them must not depend on that. Every batch is reserved before it is kept, twice over while the rows grow: they move.
 pub(crate) async fn collect(
     mut input: SendableRecordBatchStream,
     columns: SideColumns,
-    clk_bytes: usize,
+    layout: ClkLayout,
     memory: &MemoryReservation,
     pool: &dyn MemoryPool,
     holding: &Holding<'_>,
@@ -48,32 +53,68 @@ pub(crate) async fn collect(
         batches.push(batch);
         tokio::task::yield_now().await;
     }
-    let needed = rows * (clk_bytes + size_of::<u32>() + holding.bytes_beside);
+    let needed = rows * (layout.bytes + size_of::<u32>() + holding.bytes_beside);
     if memory.try_grow(needed).is_err() {
-        let free = match pool.memory_limit() {
-            MemoryLimit::Finite(limit) => limit.saturating_sub(pool.reserved()),
-            MemoryLimit::Infinite | MemoryLimit::Unknown => 0,
-        };
-        return Err(PlanError::Memory {
-            what: holding.what,
-            rows: rows as u64,
-            needed_bytes: needed as u64,
-            free_bytes: free as u64,
-            hint: "grant the session that much memory, or compare all pairs, which holds one side only",
-        }
-        .into_datafusion());
+        let hint = "grant the session that much memory, or compare all pairs, which holds one side only";
+        return Err(PlanError::memory(pool, holding.what, rows, needed, hint).into_datafusion());
     }
     let _timer = holding.time.timer();
     holding.bytes.add(needed);
     holding.rows.add(rows);
-    let mut tokens = TokenRows::with_capacity(clk_bytes, rows).map_err(|e| exec_datafusion_err!("{e}"))?;
+    let mut tokens = layout.rows(rows)?;
     let mut numbers = Vec::with_capacity(rows);
-    for batch in batches {
-        for_each_clk(&batch, columns.clk, |clk| tokens.push(clk))?;
+    let held = memory.new_empty();
+    // Sorting tens of millions of rows takes a second, and the stream must be free to be dropped.
+    let ordering = tokio::task::spawn_blocking(move || Order::of(batches, columns.row, held));
+    let order = ordering.await.map_err(|e| exec_datafusion_err!("the rows were not put in order: {e}"))??;
+    for batch in order.batches() {
+        let batch = batch?;
+        for_each(clks(&batch, columns.clk)?, |clk| tokens.push(clk))?;
         let column = batch.column(columns.row).as_primitive_opt::<UInt32Type>();
         let column = column.ok_or_else(|| exec_datafusion_err!("the row numbers are not UInt32"))?;
         numbers.extend_from_slice(column.values());
         tokio::task::yield_now().await;
     }
     Ok(Input { tokens, numbers })
+}
+
+/// Batches, and where each row is in the order of the rows' numbers.
+struct Order {
+    batches: Vec<RecordBatch>,
+    /// Number, batch, row of the batch; empty when the batches have that order already.
+    places: Vec<(u32, u32, u32)>,
+    _memory: MemoryReservation,
+}
+
+impl Order {
+    fn of(batches: Vec<RecordBatch>, column: usize, memory: MemoryReservation) -> Result<Self> {
+        let numbers = |batch: &RecordBatch| {
+            let column = batch.column(column).as_primitive_opt::<UInt32Type>();
+            Ok(column.ok_or_else(|| exec_datafusion_err!("the row numbers are not UInt32"))?.clone())
+        };
+        let numbers: Vec<UInt32Array> = batches.iter().map(numbers).collect::<Result<_>>()?;
+        let mut places = Vec::new();
+        if !numbers.iter().flat_map(|batch| batch.values()).is_sorted() {
+            let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+            memory.try_grow(rows * size_of::<(u32, u32, u32)>())?;
+            places.reserve_exact(rows);
+            for (batch, numbers) in numbers.iter().enumerate() {
+                let rows = numbers.values().iter().enumerate();
+                places.extend(rows.map(|(row, number)| (*number, batch as u32, row as u32)));
+            }
+            places.sort_unstable();
+        }
+        Ok(Self { batches, places, _memory: memory })
+    }
+
+    fn batches(&self) -> Box<dyn Iterator<Item = Result<RecordBatch>> + Send + '_> {
+        if self.places.is_empty() {
+            return Box::new(self.batches.iter().cloned().map(Ok));
+        }
+        let all: Vec<&RecordBatch> = self.batches.iter().collect();
+        Box::new(self.places.chunks(ORDERED_ROWS).map(move |places| {
+            let places: Vec<_> = places.iter().map(|(_, batch, row)| (*batch as usize, *row as usize)).collect();
+            Ok(interleave_record_batch(&all, &places)?)
+        }))
+    }
 }

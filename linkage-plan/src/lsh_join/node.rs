@@ -60,6 +60,16 @@ impl LshJoinNode {
         let schema = Arc::new(DFSchema::from_unqualified_fields(fields.into(), HashMap::new())?);
         Ok(Self { left, right, left_columns, right_columns, settings, schema })
     }
+
+    /// The columns of CLKs and of row numbers, of the left and the right input.
+    pub fn columns(&self) -> [&[Column; 2]; 2] {
+        [&self.left_columns, &self.right_columns]
+    }
+
+    /// What is asked for.
+    pub fn settings(&self) -> LshSettings {
+        self.settings
+    }
 }
 
 impl PartialOrd for LshJoinNode {

@@ -10,9 +10,9 @@ use arrow::datatypes::SchemaRef;
 use datafusion::common::{DataFusionError, exec_datafusion_err};
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_plan::metrics::RecordOutput;
-use linkage_core::block::certificate::{RecallCertificate, RecallSample, RecallTally, SampleRequest};
+use linkage_core::block::certificate::{RecallCertificate, RecallSample, SampleRequest};
 use linkage_core::block::lsh::{
-    BandStats, LshDemand, LshError, LshJoin, LshLimits, LshPlan, MAX_BANDS, Stage, Stopped,
+    BandStats, CertifiedSearch, LshDemand, LshError, LshLimits, LshPlan, MAX_BANDS, Stage, Stopped,
 };
 use linkage_core::dice::{DiceThreshold, Kernel, Match, score};
 use tokio::sync::mpsc::Sender;
@@ -61,10 +61,25 @@ impl fmt::Display for LshSettings {
 pub struct LshReport {
     /// Bits and bands, solved from the data.
     pub plan: LshPlan,
-    /// Counts over the bands so far.
+    /// Counts over the bands so far. They are fewer than the plan's when these were enough, and more when they were not.
     pub bands: BandStats,
-    /// The recall as measured on the exact sample; of the bands so far.
+    /// The recall as measured on the exact sample; of the bands so far. A search that has ended may still not be
+    /// [certified](RecallCertificate::certified): what that means is for the caller to say.
     pub certificate: RecallCertificate,
+}
+
+impl fmt::Display for LshReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} bands searched, {}", self.bands.bands, self.plan.bands(), self.certificate)?;
+        match self.bands.capped_blocks {
+            0 => Ok(()),
+            blocks => write!(
+                f,
+                "; {blocks} blocks capped: {} pairs not compared, about {:.0} matches lost",
+                self.bands.uncompared, self.bands.lost
+            ),
+        }
+    }
 }
 
 /// What the search needs beside its inputs.
@@ -82,7 +97,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Searches all bands on threads of its own, and hands on each band's pairs.
+    /// Searches bands on threads of its own until the recall is certified, and hands on each band's pairs.
     pub(super) fn search(self, left: &Input, right: &Input) {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build();
         let done = match pool {
@@ -111,21 +126,21 @@ impl Run {
         metrics.bits.set(plan.bits() as usize);
 
         let timer = metrics.sample_time.timer();
-        let request = SampleRequest::for_target(recall, settings.seed);
+        let request = SampleRequest::for_search(&left.tokens, &right.tokens, recall, settings.seed);
         let sample = RecallSample::draw(&left.tokens, &right.tokens, settings.threshold, *kernel, request, &stopped);
         let Ok(sample) = sample else { return Ok(()) };
         timer.done();
-        let mut tally = RecallTally::new(sample);
 
-        let mut join = LshJoin::new(&left.tokens, &right.tokens, plan, *kernel, LshLimits::default())
+        let (tokens, limits) = ((&left.tokens, &right.tokens), LshLimits::default());
+        let mut search = CertifiedSearch::new(tokens.0, tokens.1, plan, *kernel, limits, sample, recall)
             .map_err(|error| PlanError::Lsh(error).into_datafusion())?;
         let held = memory.size();
-        let (mut found, mut all) = (Vec::new(), BandStats::default());
+        let mut found = Vec::new();
         loop {
             found.clear();
             let began = Instant::now();
             let (mut at, mut since) = (None::<Stage>, began);
-            let band = join.next_band(&mut found, &stopped, &mut |stage| {
+            let band = search.next_band(&mut found, &stopped, &mut |stage| {
                 if let Some(time) = at.replace(stage).and_then(|before| metrics.stage(before)) {
                     time.add_elapsed(since);
                 }
@@ -137,9 +152,7 @@ impl Run {
             };
             metrics.baseline.elapsed_compute().add_elapsed(began);
             metrics.searched(&band);
-            all.add(&band);
-            tally.observe(&found);
-            (self.report)(LshReport { plan, bands: all, certificate: tally.certificate(recall) });
+            (self.report)(LshReport { plan, bands: search.stats(), certificate: search.certificate() });
             memory.try_resize(held + found.capacity() * size_of::<Match>())?;
             if !self.hand_on(&found, left, right)? {
                 return Ok(());

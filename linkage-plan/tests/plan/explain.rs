@@ -55,22 +55,22 @@ fn other_conditions_are_a_filter_above() {
 }
 
 #[test]
-fn an_equality_beside_it_is_datafusions_own_join() {
+fn an_equality_beside_it_is_a_dice_join_within_blocks() {
     check(
         "SELECT l.row, r.row FROM ndb l JOIN dpc r ON dice(l.clk, r.clk) >= 0.85 AND l.exact_a = r.exact_a",
         expect![[r#"
-            HashJoinExec: mode=CollectLeft, join_type=Inner, on=[(exact_a@1, exact_a@1)], filter=dice(clk@0, clk@1) >= 0.85, projection=[row@2, row@5]
-              CoalescePartitionsExec
+            BlockedDiceJoinExec: dice(clk, clk) >= 0.85, left.exact_a = right.exact_a, kernel=…, output=[row, row]
+              RepartitionExec: partitioning=Hash([exact_a@1], 2), input_partitions=2
                 DataSourceExec: partitions=2, partition_sizes=[2, 2]
-              DataSourceExec: partitions=2, partition_sizes=[4, 4]
-            no Dice join: there are equalities beside it, so DataFusion joins on these and dice() filters
+              RepartitionExec: partitioning=Hash([exact_a@1], 2), input_partitions=2
+                DataSourceExec: partitions=2, partition_sizes=[4, 4]
         "#]],
     );
 }
 
 #[test]
 fn a_link_shows_both_stages() {
-    let options = LinkOptions { threshold: "0.85".parse().unwrap(), exact_tokens: vec!["a".into(), "b".into()] };
+    let options = LinkOptions::new("0.85".parse().unwrap(), vec!["a".into(), "b".into()]);
     let text = runtime().block_on(tables().explain("ndb", "dpc", &options, false)).unwrap();
     expect![[r#"
         Link ndb with dpc: dice(clk, clk) >= 0.85, kernel …
@@ -114,7 +114,7 @@ fn a_link_shows_both_stages() {
 
 #[test]
 fn a_link_that_was_run_shows_the_counts_of_both_stages_and_no_token() {
-    let options = LinkOptions { threshold: "0.85".parse().unwrap(), exact_tokens: vec!["a".into()] };
+    let options = LinkOptions::new("0.85".parse().unwrap(), vec!["a".into()]);
     let text = runtime().block_on(tables().explain("ndb", "dpc", &options, true)).unwrap();
     let head: Vec<&str> = text.lines().take(3).collect();
     expect![[r#"

@@ -22,7 +22,7 @@ fn a_left_side_that_does_not_fit_is_refused_with_what_it_needs_and_fits_when_tha
     let (left, right) = (table(&rows(20_000), 128, 4096), table(&rows(500), 128, 500));
     let tables = left.bytes() + right.bytes();
     let needed = ClkBlock::bytes_for(128, 20_000);
-    let options = LinkOptions { threshold: "1".parse().unwrap(), exact_tokens: vec![] };
+    let options = LinkOptions::new("1".parse().unwrap(), vec![]);
     let link = |memory_bytes: usize, left: TokenTable, right: TokenTable| {
         let session = session(left, right, memory_bytes, 2);
         let linked = runtime().block_on(async { drain(session.link("ndb", "dpc", &options).await.unwrap()).await });
@@ -71,7 +71,7 @@ fn batches_that_are_no_tokens_are_refused() {
 fn a_link_runs_in_64_mib() {
     // The tables take 20 MiB and the left side as much again.
     let (left, right) = (rows(150_000), rows(1_000));
-    let options = LinkOptions { threshold: "1".parse().unwrap(), exact_tokens: vec![] };
+    let options = LinkOptions::new("1".parse().unwrap(), vec![]);
     let session = session(table(&left, 128, 8192), table(&right, 128, 8192), 64 << 20, 2);
     let tables = session.reserved_bytes();
     let linked = runtime().block_on(async { drain(session.link("ndb", "dpc", &options).await.unwrap()).await });

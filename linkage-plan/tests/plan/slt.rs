@@ -2,7 +2,7 @@
 //! sqllogictest, with a record of its own for token tables:
 //!
 //! ```text
-//! table NAME CLK_BYTES
+//! table NAME CLK_BYTES [SEGMENTS]
 //! CLK (hexadecimal, or - for none) EXACT_A (or -) PLACE
 //!
 //! query [rowsort]
@@ -66,9 +66,11 @@ fn run(session: &LinkSession, record: &str) -> String {
     };
     let words: Vec<&str> = lines[head].split_whitespace().collect();
     let kind = match words.as_slice() {
-        ["table", name, clk_bytes] => {
+        ["table", name, clk_bytes, segments @ ..] => {
             let rows: Vec<Row> = lines[head + 1..].iter().map(|line| read_row(line)).collect();
-            session.register(name, table(&rows, clk_bytes.parse().unwrap(), 3)).unwrap();
+            let segments = segments.first().map_or(1, |segments| segments.parse().unwrap());
+            let table = table(&rows, clk_bytes.parse().unwrap(), 3).with_segments(segments).unwrap();
+            session.register(name, table).unwrap();
             return record.to_owned();
         }
         ["query"] => Kind::Query { sorted: false },

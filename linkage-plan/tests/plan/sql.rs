@@ -117,9 +117,30 @@ fn cases() -> Vec<Case> {
             true,
             |a, b, s| s >= 0.8 && a.place < 2 && b.place != 3,
         ),
-        case("equality", "JOIN dpc r ON dice(l.clk, r.clk) >= 0.8 AND l.place = r.place", false, |a, b, s| {
+        case("equality", "JOIN dpc r ON dice(l.clk, r.clk) >= 0.8 AND l.place = r.place", true, |a, b, s| {
             s >= 0.8 && a.place == b.place
         }),
+        case("where equal", ", dpc r WHERE dice(l.clk, r.clk) > 0.8 AND r.place = l.place", true, |a, b, s| {
+            s > 0.8 && a.place == b.place
+        }),
+        case(
+            "equality and order",
+            "JOIN dpc r ON dice(l.clk, r.clk) >= 0.8 AND l.exact_a = r.exact_a AND l.place < r.place",
+            true,
+            |a, b, s| s >= 0.8 && a.exact[0].is_some() && a.exact[0] == b.exact[0] && a.place < b.place,
+        ),
+        case(
+            "equal expressions",
+            "JOIN dpc r ON dice(l.clk, r.clk) >= 0.8 AND l.place = r.place + 1",
+            false,
+            |a, b, s| s >= 0.8 && a.place == b.place + 1,
+        ),
+        case(
+            "null equals null",
+            "JOIN dpc r ON dice(l.clk, r.clk) >= 0.8 AND l.exact_a IS NOT DISTINCT FROM r.exact_a",
+            false,
+            |a, b, s| s >= 0.8 && a.exact[0] == b.exact[0],
+        ),
         case(
             "or",
             "JOIN dpc r ON (dice(l.clk, r.clk) >= 0.9 OR l.place > r.place) WHERE dice(l.clk, r.clk) IS NOT NULL",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{ArrayRef, AsArray, FixedSizeBinaryBuilder, Int32Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Float64Type, Schema, UInt32Type};
@@ -10,6 +11,9 @@ use linkage_plan::{Candidate, LinkSession, LinkStream, PlanError, PlanOptions, T
 
 /// Enough for every test that is not about memory.
 pub const PLENTY: usize = 1 << 30;
+
+/// How long a test waits for what takes milliseconds before it says that it does not happen: no machine is so busy.
+pub const LONG: Duration = Duration::from_secs(30);
 
 /// One record's tokens.
 #[derive(Clone, Debug, Default)]

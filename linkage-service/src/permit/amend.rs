@@ -7,7 +7,7 @@ use super::committee::Committee;
 use super::conditions::check_conditions;
 use super::refusal::Refusal;
 use super::revocation::VerifiedRevocation;
-use super::statement::Statement;
+use super::statement::{Permit, Statement};
 use crate::policy::{Environment, Policy};
 use crate::role::{Caller, Role};
 
@@ -31,6 +31,9 @@ pub struct Change {
 
 /// Decides whether a permit may be stored: by the committee, signed, newer, not revoked, and allowed by the policy.
 ///
+/// The version that is stored, `current`, is only compared with: it need not be signed by the committee of today, which
+/// may be another one than signed it.
+///
 /// The policy is taken as it stands when the permit begins, or today if that is later.
 ///
 /// # Errors
@@ -40,7 +43,7 @@ pub fn accept_permit(
     caller: &Caller,
     committee: &Committee,
     policy: &Policy,
-    current: Option<&VerifiedPermit>,
+    current: Option<&Permit>,
     revocations: &[Vec<u8>],
     now: OffsetDateTime,
 ) -> Result<AcceptedPermit, Refusal> {
@@ -52,7 +55,7 @@ pub fn accept_permit(
             return Err(Refusal::Revoked { permit: statement.id.clone() });
         }
     }
-    let current = current.map(|current| current.permit().statement()).filter(|current| current.id == statement.id);
+    let current = current.map(Permit::statement).filter(|current| current.id == statement.id);
     if let Some(current) = current {
         if statement.version <= current.version {
             let (permit, offered) = (statement.id.clone(), statement.version);

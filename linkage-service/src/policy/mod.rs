@@ -15,6 +15,11 @@ use time::{Date, OffsetDateTime, UtcOffset};
 
 use crate::error::PolicyError;
 
+/// A count as it may be shown: what is smaller than the smallest cell reads as "<10".
+pub fn shown(count: u64, smallest_cell: u64) -> String {
+    if count < smallest_cell { format!("<{smallest_cell}") } else { count.to_string() }
+}
+
 /// How closely released data may point at a person. Data of two classes are never linked with each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -160,3 +160,8 @@ fn a_policy_file_that_contradicts_itself_is_refused() {
         assert!(error.contains(expected), "{from} → {to}: {error}");
     }
 }
+
+#[test]
+fn small_cells_are_suppressed() {
+    assert_eq!(["<10", "<10", "10"], [0, 9, 10].map(|count| shown(count, 10)));
+}

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 use super::access::Rpc;
 use super::denial::Denial;
 use super::desk::Desk;
-use super::shown;
+use crate::policy::shown;
 
 #[tonic::async_trait]
 impl CatalogueService for Desk {
@@ -36,6 +36,8 @@ impl Desk {
             threshold: config.matching.threshold.clone(),
             policy: self.unit().policy().name().to_owned(),
             databases: databases.collect(),
+            candidates: config.matching.candidates.to_string(),
+            recall: config.matching.demand(),
         })
     }
 }

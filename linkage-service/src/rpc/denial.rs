@@ -4,7 +4,7 @@ use linkage_proto::REFUSAL_KEY;
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 
-use crate::error::{ReleaseError, RoleError, RunError, StoreError, SubmissionError};
+use crate::error::{DecisionError, ReleaseError, RoleError, RunError, StoreError, SubmissionError};
 use crate::permit::Refusal;
 
 /// A call that is not answered: refused by a rule, or failed through no fault of the caller.
@@ -52,6 +52,16 @@ impl Denial {
 impl From<Refusal> for Denial {
     fn from(refusal: Refusal) -> Self {
         Self::new(refusal.code(), Code::PermissionDenied, refusal.to_string())
+    }
+}
+
+impl From<DecisionError> for Denial {
+    fn from(error: DecisionError) -> Self {
+        match error {
+            DecisionError::Refusal(refusal) => refusal.into(),
+            DecisionError::NoCommittee => Self::new("no-committee", Code::FailedPrecondition, error.to_string()),
+            DecisionError::Store(error) => error.into(),
+        }
     }
 }
 

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use time::OffsetDateTime;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 
 use super::access::Rpc;
 use super::denial::Denial;
 use crate::audit::{Actor, Detail, Entry, Label, Outcome};
-use crate::permit::{
-    Committee, PermitState, Permitted, Refusal, RunRequest, VerifiedPermit, authorise, authorise_custodian,
-};
+use crate::error::DecisionError;
+use crate::journal::Writing;
+use crate::permit::{Committee, Permitted, Refusal, RunRequest};
 use crate::role::{Caller, Role};
 use crate::store::RunRecord;
 use crate::unit::Unit;
@@ -27,6 +26,8 @@ pub(super) struct Visit {
     rpc: Rpc,
     object: Label,
     details: Vec<(Label, Detail)>,
+    /// Whether the audit log has it already, together with what it did.
+    recorded: bool,
 }
 
 impl Desk {
@@ -59,12 +60,13 @@ impl Desk {
             let entry = Entry::new(Actor::caller(&caller), rpc.action(), Label::fixed("service"), refused(&denial));
             return Err(self.close(entry, denial).await);
         }
-        Ok(Visit { caller, rpc, object: Label::fixed("service"), details: Vec::new() })
+        Ok(Visit { caller, rpc, object: Label::fixed("service"), details: Vec::new(), recorded: false })
     }
 
     /// Records what was decided, then, and only then, answers.
     pub(super) async fn answer<T>(&self, visit: Visit, outcome: Result<T, Denial>) -> Result<Response<T>, Status> {
         match outcome {
+            Ok(answer) if visit.recorded => Ok(Response::new(answer)),
             Ok(answer) => match self.unit.journal().record(visit.entry(Outcome::Allowed)).await {
                 Ok(()) => Ok(Response::new(answer)),
                 Err(error) => Err(Denial::internal(&error).into_status()),
@@ -78,29 +80,15 @@ impl Desk {
 
     /// The committee, without which there are no permits.
     pub(super) fn committee(&self) -> Result<&Committee, Denial> {
-        let hint =
-            "this linkage unit has no committee yet\nhint: its operator puts committee.json into the unit's folder";
-        self.unit.committee().ok_or_else(|| Denial::new("no-committee", Code::FailedPrecondition, hint))
+        self.unit.committee().ok_or_else(|| DecisionError::NoCommittee.into())
     }
 
-    /// Decides by the permit of `permit_id` whether the caller may have `request`; asked anew at every use.
-    pub(super) async fn permitted(
-        &self,
-        caller: &Caller,
-        permit_id: &str,
-        request: impl FnOnce(Option<&VerifiedPermit>) -> Result<RunRequest, Denial>,
-    ) -> Result<Permitted<RunRequest>, Denial> {
-        let committee = self.committee()?;
-        let document = self.unit.store().permit(permit_id).await?;
-        let revocations = self.unit.store().revocations(permit_id).await?;
-        let verified = document.as_deref().map(|document| VerifiedPermit::verify(document, committee)).transpose()?;
-        let request = request(verified.as_ref())?;
-        let state = PermitState { committee, permit: document.as_deref(), revocations: &revocations };
-        let decide = match caller.role {
-            Role::Custodian(_) => authorise_custodian,
-            _ => authorise,
-        };
-        Ok(decide(request, caller, state, self.unit.policy(), OffsetDateTime::now_utc())?)
+    /// Makes what a call did lasting, together with the entry that says so.
+    pub(super) async fn commit(&self, mut writing: Writing<'_>, visit: &mut Visit) -> Result<(), Denial> {
+        writing.record(visit.entry(Outcome::Allowed)).await?;
+        writing.commit().await?;
+        visit.recorded = true;
+        Ok(())
     }
 
     /// Whether the caller may have results of this run, by the run's permit as it stands now.
@@ -111,7 +99,7 @@ impl Desk {
     ) -> Result<Permitted<RunRequest>, Denial> {
         let databases = self.unit.store().run_inputs(&run.id).await?.into_iter().map(|input| input.database).collect();
         let request = RunRequest { project: run.project.clone(), databases, class: run.class };
-        self.permitted(caller, &run.permit_id, |_| Ok(request)).await
+        Ok(self.unit.permitted(caller, &run.permit_id, |_| Ok(request)).await?)
     }
 
     async fn close(&self, entry: Entry, denial: Denial) -> Status {
@@ -138,9 +126,14 @@ impl Visit {
         &self.caller.role
     }
 
-    fn entry(self, outcome: Outcome) -> Entry {
-        let entry = Entry::new(Actor::caller(&self.caller), self.rpc.action(), self.object, outcome);
-        self.details.into_iter().fold(entry, |entry, (name, detail)| entry.with(name, detail))
+    pub(super) fn entry(&self, outcome: Outcome) -> Entry {
+        let entry = Entry::new(Actor::caller(&self.caller), self.rpc.action(), self.object.clone(), outcome);
+        self.details.iter().cloned().fold(entry, |entry, (name, detail)| entry.with(name, detail))
+    }
+
+    /// Notes that the audit log has the call already, together with what it did.
+    pub(super) fn mark_recorded(&mut self) {
+        self.recorded = true;
     }
 }
 

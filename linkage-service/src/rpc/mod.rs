@@ -50,18 +50,3 @@ pub fn routes(unit: &Arc<Unit>) -> Routes {
         .add_service(serve!(RunServiceServer))
         .add_service(serve!(SubmissionServiceServer))
 }
-
-/// A count as it may be shown: what is smaller than the smallest cell reads as "<10".
-fn shown(count: u64, smallest_cell: u64) -> String {
-    if count < smallest_cell { format!("<{smallest_cell}") } else { count.to_string() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn small_cells_are_suppressed() {
-        assert_eq!(["<10", "<10", "10"], [0, 9, 10].map(|count| shown(count, 10)));
-    }
-}

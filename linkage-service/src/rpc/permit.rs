@@ -12,9 +12,9 @@ use super::access::Rpc;
 use super::denial::Denial;
 use super::desk::{Desk, Visit};
 use crate::audit::Label;
-use crate::permit::{Change, Refusal, Statement, VerifiedPermit, accept_permit, accept_revocation};
+use crate::permit::{Change, Envelope, Permit, Refusal, Statement, VerifiedPermit, accept_permit, accept_revocation};
 use crate::role::Role;
-use crate::store::instant_text;
+use crate::store::{instant_text, permit};
 
 #[tonic::async_trait]
 impl PermitService for Desk {
@@ -59,27 +59,33 @@ impl Desk {
         if stored.as_deref() == Some(document) {
             return Ok(SubmitPermitResponse { permit: Some(self.summary(statement).await?), changes: Vec::new() });
         }
-        let current = stored.as_deref().map(|stored| VerifiedPermit::verify(stored, committee)).transpose()?;
+        let current = stored.as_deref().map(stored_permit).transpose()?;
         let revocations = store.revocations(&id).await?;
         let policy = self.unit().policy();
         let accepted = accept_permit(document, &visit.caller, committee, policy, current.as_ref(), &revocations, now)?;
         let statement = accepted.permit.permit().statement();
-        if !store.insert_permit(statement, document, now).await? {
+        for change in &accepted.changes {
+            visit.note(change.field, Label::fixed(if change.widens { "widens" } else { "changed" }));
+        }
+        let mut writing = self.unit().journal().begin().await?;
+        if !permit::insert(writing.connection(), statement, document, now).await? {
             let (permit, current) = (statement.id.clone(), statement.version);
             return Err(Refusal::NotNewer { permit, current, offered: current }.into());
         }
-        visit.note("changes", accepted.changes.len() as u64);
+        self.commit(writing, visit).await?;
         let changes = accepted.changes.iter().map(change_text).collect();
         Ok(SubmitPermitResponse { permit: Some(self.summary(statement).await?), changes })
     }
 
     async fn revoke_permit(&self, visit: &mut Visit, document: &[u8]) -> Result<RevokePermitResponse, Denial> {
         let verified = accept_revocation(document, &visit.caller, self.committee()?)?;
-        let permit = &verified.revocation().permit;
-        visit.concerns("permit", permit);
-        self.unit().store().insert_revocation(permit, document, OffsetDateTime::now_utc()).await?;
-        self.unit().runs().stop_permit(permit.as_str());
-        Ok(RevokePermitResponse { permit_id: permit.to_string() })
+        let revoked = &verified.revocation().permit;
+        visit.concerns("permit", revoked);
+        let mut writing = self.unit().journal().begin().await?;
+        permit::insert_revocation(writing.connection(), revoked, document, OffsetDateTime::now_utc()).await?;
+        self.commit(writing, visit).await?;
+        self.unit().runs().stop_permit(revoked.as_str());
+        Ok(RevokePermitResponse { permit_id: revoked.to_string() })
     }
 
     async fn show_permit(&self, visit: &Visit, id: &str) -> Result<ShowPermitResponse, Denial> {
@@ -87,13 +93,13 @@ impl Desk {
             Denial::new("no-permit", Code::NotFound, "there is no such permit\nhint: `linkage permit list` shows them")
         };
         let document = self.unit().store().permit(id).await?.ok_or_else(none)?;
-        let permit = VerifiedPermit::verify(&document, self.committee()?)?;
-        let statement = permit.permit().statement();
+        let permit = stored_permit(&document)?;
+        let statement = permit.statement();
         // Another project's permit is as good as none.
         if matches!(visit.role(), Role::Project(project) if *project != statement.project) {
             return Err(none());
         }
-        Ok(ShowPermitResponse { permit: Some(self.summary(statement).await?), document })
+        Ok(ShowPermitResponse { permit: Some(self.stored_summary(&document, statement).await?), document })
     }
 
     async fn list_permits(&self, visit: &Visit) -> Result<ListPermitsResponse, Denial> {
@@ -103,10 +109,19 @@ impl Desk {
         };
         let mut permits = Vec::new();
         for document in self.unit().store().permits(project).await? {
-            let permit = VerifiedPermit::verify(&document, self.committee()?)?;
-            permits.push(self.summary(permit.permit().statement()).await?);
+            let permit = stored_permit(&document)?;
+            permits.push(self.stored_summary(&document, permit.statement()).await?);
         }
         Ok(ListPermitsResponse { permits })
+    }
+
+    /// The summary of what is stored, whose signatures may be of a committee that is no more.
+    async fn stored_summary(&self, document: &[u8], statement: &Statement) -> Result<PermitSummary, Denial> {
+        let mut summary = self.summary(statement).await?;
+        if VerifiedPermit::verify(document, self.committee()?).is_err() {
+            "signatures-do-not-hold".clone_into(&mut summary.state);
+        }
+        Ok(summary)
     }
 
     async fn summary(&self, statement: &Statement) -> Result<PermitSummary, Denial> {
@@ -129,6 +144,12 @@ impl Desk {
             version: statement.version,
         })
     }
+}
+
+/// What a stored envelope says; it permits nothing, for that its signatures are verified at every use.
+fn stored_permit(document: &[u8]) -> Result<Permit, Refusal> {
+    let envelope = Envelope::parse(document).map_err(|cause| Refusal::Malformed { cause })?;
+    Permit::parse(envelope.payload()).map_err(|cause| Refusal::Invalid { cause })
 }
 
 fn change_text(change: &Change) -> String {

@@ -91,7 +91,7 @@ fn in_messages<E, W, M>(
     run_id: String,
     entries: Vec<E>,
     convert: fn(E) -> W,
-    message: impl Fn(String, Vec<W>) -> M,
+    message: impl Fn(String, Vec<W>) -> M + Send + 'static,
 ) -> Answers<M>
 where
     E: Send + 'static,
@@ -102,7 +102,7 @@ where
     let mut entries = entries.into_iter();
     let cut =
         (0..messages).map(move |_| Ok(message(run_id.clone(), entries.by_ref().take(ENTRIES).map(convert).collect())));
-    stream::iter(cut.collect::<Vec<_>>()).boxed()
+    stream::iter(cut).boxed()
 }
 
 fn crosswalk_entry((record, key): (RecordRef, LinkageKey)) -> CrosswalkEntry {

@@ -7,7 +7,7 @@ use futures::{Stream, StreamExt, stream};
 use linkage_proto::v1::run_service_server::RunService;
 use linkage_proto::v1::{
     CancelRunRequest, CancelRunResponse, ExplainRunRequest, ExplainRunResponse, ListRunsRequest, ListRunsResponse,
-    RunState as WireState, RunStatus, StartRunRequest, StartRunResponse, WatchRunRequest,
+    RecallCertificate, RunState as WireState, RunStatus, StartRunRequest, StartRunResponse, WatchRunRequest,
 };
 use time::OffsetDateTime;
 use tokio_stream::wrappers::WatchStream;
@@ -16,12 +16,20 @@ use tonic::{Request, Response, Status};
 use super::access::Rpc;
 use super::denial::Denial;
 use super::desk::{Desk, Visit};
-use super::shown;
+use crate::audit::{Label, Outcome};
 use crate::error::RunError;
 use crate::permit::{Refusal, RunRequest};
-use crate::role::Role;
+use crate::policy::shown;
+use crate::role::{ProjectId, Role};
 use crate::run::{self, Stop};
-use crate::store::{RunRecord, RunState};
+use crate::store::{Certificate, Means, RunRecord, RunState};
+
+/// Whether a status says what the run counted.
+#[derive(Clone, Copy)]
+enum Counts {
+    Shown,
+    Withheld,
+}
 
 type Statuses = Pin<Box<dyn Stream<Item = Result<RunStatus, Status>> + Send>>;
 
@@ -39,7 +47,7 @@ impl RunService for Desk {
 
     async fn watch(&self, request: Request<WatchRunRequest>) -> Result<Response<Statuses>, Status> {
         let mut visit = self.admit(Rpc::RunWatch, &request).await?;
-        let outcome = self.own_run(&mut visit, &request.into_inner().run_id).await.map(|run| self.statuses(run));
+        let outcome = self.watch_run(&mut visit, &request.into_inner().run_id).await;
         self.answer(visit, outcome).await
     }
 
@@ -61,9 +69,7 @@ impl RunService for Desk {
             Role::Project(project) => Some(project),
             _ => None,
         };
-        let runs = self.unit().store().runs(project).await.map_err(Denial::from);
-        let outcome =
-            runs.map(|runs| ListRunsResponse { runs: runs.into_iter().map(|run| self.status(run)).collect() });
+        let outcome = self.list_runs(&visit, project).await;
         self.answer(visit, outcome).await
     }
 }
@@ -73,16 +79,22 @@ impl Desk {
         let Role::Project(project) = visit.role().clone() else {
             return Err(Denial::internal(&"a run was admitted that is no project's"));
         };
-        let permitted = self.permitted(&visit.caller, permit_id, |permit| {
+        let permitted = self.unit().permitted(&visit.caller, permit_id, |permit| {
             // A run is over all databases of the permit, in the permit's class.
             let statement = permit.ok_or(Refusal::NoPermit)?.permit().statement();
             Ok(RunRequest { project, databases: statement.databases.clone(), class: statement.class })
         });
-        let run = run::start(self.unit(), permitted.await?, OffsetDateTime::now_utc()).await?;
-        if let Ok(label) = run.id.parse::<crate::audit::Label>() {
-            visit.note("run", label);
-        }
-        Ok(StartRunResponse { run: Some(self.status(run)) })
+        let (permitted, caller) = (permitted.await?, visit.caller.clone());
+        let entry = |run: &RunRecord| {
+            if let Ok(label) = run.id.parse::<Label>() {
+                visit.note("run", label);
+            }
+            visit.note("candidates", Label::fixed(run.candidates.as_str()));
+            visit.entry(Outcome::Allowed)
+        };
+        let run = run::start(self.unit(), &caller, permitted, OffsetDateTime::now_utc(), entry).await?;
+        visit.mark_recorded();
+        Ok(StartRunResponse { run: Some(self.status(run, Counts::Shown)) })
     }
 
     /// The run with this id, if it is the caller's project's. Another project's is as good as none.
@@ -93,35 +105,57 @@ impl Desk {
         Ok(own.ok_or(RunError::NoRun)?)
     }
 
+    async fn list_runs(&self, visit: &Visit, project: Option<&ProjectId>) -> Result<ListRunsResponse, Denial> {
+        let mut runs = Vec::new();
+        for run in self.unit().store().runs(project).await? {
+            let counts = self.counts(visit, &run).await;
+            runs.push(self.status(run, counts));
+        }
+        Ok(ListRunsResponse { runs })
+    }
+
+    /// Whether the caller may see what a run counted: the operator, who has the tokens, and whom the run's permit names
+    /// as it stands now.
+    async fn counts(&self, visit: &Visit, run: &RunRecord) -> Counts {
+        match *visit.role() == Role::Operator || self.permitted_release(&visit.caller, run).await.is_ok() {
+            true => Counts::Shown,
+            false => Counts::Withheld,
+        }
+    }
+
     /// The progress of a run that is under way, or its one final status.
-    fn statuses(&self, run: RunRecord) -> Statuses {
+    async fn watch_run(&self, visit: &mut Visit, id: &str) -> Result<Statuses, Denial> {
+        let run = self.own_run(visit, id).await?;
+        let counts = self.counts(visit, &run).await;
         let desk = self.clone();
-        match self.unit().runs().watch(&run.id) {
+        Ok(match self.unit().runs().watch(&run.id) {
             // The sender's last value is the final state, and the stream ends with the sender.
-            Some(progress) => WatchStream::new(progress).map(move |run| Ok(desk.status(run))).boxed(),
+            Some(progress) => WatchStream::new(progress).map(move |run| Ok(desk.status(run, counts))).boxed(),
             None => {
                 let id = run.id;
                 // It may have ended since it was looked up, so it is looked up again.
                 let last = async move {
                     let run = desk.unit().store().run(&id).await.map_err(Denial::from).map_err(Denial::into_status)?;
-                    run.map(|run| desk.status(run)).ok_or_else(|| Denial::from(RunError::NoRun).into_status())
+                    run.map(|run| desk.status(run, counts)).ok_or_else(|| Denial::from(RunError::NoRun).into_status())
                 };
                 stream::once(last).boxed()
             }
-        }
+        })
     }
 
     async fn explain_run(&self, visit: &mut Visit, id: &str) -> Result<ExplainRunResponse, Denial> {
         let run = self.own_run(visit, id).await?;
+        self.permitted_release(&visit.caller, &run).await?;
         let cell = self.unit().config().policy.smallest_cell;
-        let mut text = format!("run {}: {}, threshold {}\n", run.id, run.state, run.threshold);
+        let mut text =
+            format!("run {}: {}, threshold {}, candidates {}\n", run.id, run.state, run.threshold, run.candidates);
         if let Some(findings) = &run.findings {
             let _ = writeln!(text, "\n{findings}");
         }
         for pair in self.unit().store().run_pairs(id).await? {
             let (left, right, ms) = (&pair.left, &pair.right, pair.elapsed_ms);
             let (exact, dice) = (shown(pair.exact_pairs, cell), shown(pair.dice_pairs, cell));
-            let (compared, aborted) = (pair.compared, pair.aborted);
+            let (compared, aborted) = (shown(pair.compared, cell), shown(pair.aborted, cell));
             let counts = format!("exact {exact}, dice {dice}, compared {compared}, aborted early {aborted}, {ms} ms");
             // Writing to a string cannot fail.
             let _ = writeln!(text, "\n{left} – {right}: {counts}\n{}", pair.plan.trim_end());
@@ -131,6 +165,8 @@ impl Desk {
 
     async fn cancel_run(&self, visit: &mut Visit, id: &str) -> Result<CancelRunResponse, Denial> {
         let run = self.own_run(visit, id).await?;
+        // Any member may end a run, and nobody else who holds a credential of the project.
+        self.permitted_release(&visit.caller, &run).await?;
         let mut progress = self.unit().runs().watch(id).ok_or(RunError::Ended)?;
         if run.state.is_final() || !self.unit().runs().stop(id, Stop::Cancelled) {
             return Err(RunError::Ended.into());
@@ -138,17 +174,25 @@ impl Desk {
         // An error here means that the run has just ended; its last value says how.
         let _ = progress.wait_for(|run| run.state.is_final()).await;
         let run = progress.borrow().clone();
-        Ok(CancelRunResponse { run: Some(self.status(run)) })
+        Ok(CancelRunResponse { run: Some(self.status(run, Counts::Shown)) })
     }
 
-    fn status(&self, run: RunRecord) -> RunStatus {
+    fn status(&self, run: RunRecord, counts: Counts) -> RunStatus {
         let cell = self.unit().config().policy.smallest_cell;
+        let known = |count: Option<u64>| match counts {
+            Counts::Shown => count.map(|count| shown(count, cell)).unwrap_or_default(),
+            Counts::Withheld => String::new(),
+        };
         let state = match run.state {
             RunState::Queued => WireState::Queued,
             RunState::Running => WireState::Running,
             RunState::Done => WireState::Done,
             RunState::Failed => WireState::Failed,
             RunState::Cancelled => WireState::Cancelled,
+        };
+        let certificates = match counts {
+            Counts::Shown => run.certificates.iter().map(|certificate| certified(certificate, cell)).collect(),
+            Counts::Withheld => Vec::new(),
         };
         RunStatus {
             run_id: run.id,
@@ -160,16 +204,43 @@ impl Desk {
             database_pairs: run.pairs,
             compared_pairs: run.compared,
             elapsed_ms: run.elapsed_ms,
-            linkage_keys: shown_if_known(run.clusters, cell),
+            linkage_keys: known(run.clusters),
             failure: run.failure.unwrap_or_default(),
             created_at: run.created_at,
             finished_at: run.finished_at.unwrap_or_default(),
-            exact_pairs: shown_if_known(run.exact_pairs, cell),
-            dice_pairs: shown_if_known(run.dice_pairs, cell),
+            exact_pairs: known(run.exact_pairs),
+            dice_pairs: known(run.dice_pairs),
+            candidates: run.candidates.to_string(),
+            recall: run.recall,
+            certificates,
+            bands_searched: run.bands.map_or(0, |bands| bands.0),
+            bands_solved: run.bands.map_or(0, |bands| bands.1),
         }
     }
 }
 
-fn shown_if_known(count: Option<u64>, smallest_cell: u64) -> String {
-    count.map(|count| shown(count, smallest_cell)).unwrap_or_default()
+fn certified(certificate: &Certificate, cell: u64) -> RecallCertificate {
+    let mut message = RecallCertificate {
+        left_database: certificate.left.to_string(),
+        right_database: certificate.right.to_string(),
+        candidates: certificate.means.as_str().to_owned(),
+        demand: certificate.demand,
+        certified: certificate.certified() == Some(true),
+        sample_rows: certificate.sample_rows,
+        sample_pairs: shown(certificate.sample_pairs, cell),
+        found_pairs: shown(certificate.found_pairs, cell),
+        recall: certificate.recall,
+        lower: certificate.lower,
+        upper: certificate.upper,
+        compared_pairs: shown(certificate.candidates, cell),
+        ..RecallCertificate::default()
+    };
+    match certificate.means {
+        Means::Bands { bits, solved, searched, capped_blocks, uncompared, lost } => {
+            (message.bits, message.bands_solved, message.bands_searched) = (bits, solved, searched);
+            (message.capped_blocks, message.capped_pairs, message.capped_lost) = (capped_blocks, uncompared, lost);
+        }
+        Means::Keyed { reduction_ratio } => message.reduction_ratio = reduction_ratio,
+    }
+    message
 }

@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::access::Rpc;
 use super::denial::Denial;
 use super::desk::{Desk, Visit};
-use crate::audit::Label;
+use crate::audit::{Label, Outcome};
 use crate::error::SubmissionError;
 use crate::role::Role;
 use crate::store::{Encoding, Submission};
@@ -59,10 +59,14 @@ impl Desk {
             }
         };
         // What has arrived is kept either way, so that the next upload goes on from there.
-        let progress = upload.finish(OffsetDateTime::now_utc()).await?;
+        let entry = |submission: &Submission| {
+            visit.note("records", submission.records);
+            visit.entry(Outcome::Allowed)
+        };
+        let progress = upload.finish(OffsetDateTime::now_utc(), entry).await?;
         match (progress, broken) {
             (Progress::Accepted(submission), _) => {
-                visit.note("records", submission.records);
+                visit.mark_recorded();
                 let receipt = Some(self.receipt(&submission).await?);
                 Ok(UploadResponse { received_bytes: submission.file_bytes, receipt })
             }

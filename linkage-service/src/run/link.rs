@@ -9,11 +9,12 @@ use linkage_core::cluster::{Member, ScoredPair, cluster};
 use linkage_core::dice::DiceThreshold;
 use linkage_core::token_file::TokenFileReader;
 use linkage_core::types::RecordRef;
-use linkage_plan::{Candidate, LinkOptions, LinkSession, PlanOptions, TokenTable};
-use tokio::sync::watch;
+use linkage_plan::{Candidate, LinkOptions, LinkSession, PlanOptions, Strategy, TokenTable};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
+use super::candidates;
 use super::learnt::Learner;
-use crate::config::MatchRule;
+use crate::config::{Candidates, MatchRule, Uncertified};
 use crate::error::LinkError;
 use crate::store::{PairRecord, RunRecord, RunState, Submission};
 use crate::unit::Unit;
@@ -38,15 +39,26 @@ struct Tokens {
     exact_tokens: Vec<String>,
     /// How many filters stand side by side in a CLK.
     segments: usize,
+    /// Whether it has any blocking key.
+    blocking_keys: bool,
 }
 
-/// Links every pair of the submissions' databases.
+impl Tokens {
+    /// The bytes of a CLK and the filters that stand side by side in it; [`None`] without rows.
+    fn layout(&self) -> Option<(i32, usize)> {
+        let clk = self.batches.first()?.column_by_name("clk")?.as_any().downcast_ref::<FixedSizeBinaryArray>()?;
+        Some((clk.value_length(), self.segments))
+    }
+}
+
+/// Links every pair of the submissions' databases. Work on other threads, which goes on for a moment when a run is ended
+/// from outside, holds on to the `turn` until it is over.
 pub(super) async fn link(
     unit: &Arc<Unit>,
     submissions: &[Submission],
     progress: &watch::Sender<RunRecord>,
+    turn: &Arc<OwnedSemaphorePermit>,
 ) -> Result<Linked, LinkError> {
-    let _turn = unit.runs().turn.acquire().await.map_err(|_| LinkError::Internal)?;
     let started = Instant::now();
     progress.send_modify(|run| run.state = RunState::Running);
     let record = progress.borrow().clone();
@@ -58,31 +70,52 @@ pub(super) async fn link(
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         partitions => partitions,
     };
+    let needed_mib = submissions.iter().map(|submission| submission.file_bytes.div_ceil(1 << 20)).sum();
+    if needed_mib > limits.memory_mib as u64 {
+        return Err(LinkError::TooLarge { needed_mib, limit_mib: limits.memory_mib as u64 });
+    }
     let session = LinkSession::new(PlanOptions { memory_bytes, partitions })?;
     #[cfg(feature = "distributed")]
     let session = session.with_cluster(unit.cluster().clone());
     let rule = MatchRule::parse(&record.threshold).ok_or(LinkError::Internal)?;
     let mut refs = Vec::with_capacity(submissions.len());
     let mut exact_tokens = Vec::new();
+    let mut layout = None;
     let mut learner = (rule == MatchRule::Learnt).then(Learner::default);
     for submission in submissions {
-        let tokens = load(unit, submission).await?;
+        let tokens = load(unit, submission, turn).await?;
+        let of_these = tokens.layout();
+        if of_these.is_some() && *layout.get_or_insert(of_these) != of_these {
+            return Err(LinkError::OtherLayout { database: submission.database.clone() });
+        }
+        if record.candidates == Candidates::Keyed && !tokens.blocking_keys {
+            return Err(LinkError::NoBlockingKeys { database: submission.database.clone() });
+        }
         if let Some(learner) = &mut learner {
             learner.add(&tokens.batches, tokens.segments, submission.deduplicated)?;
         }
         session.register(
             submission.database.as_str(),
-            TokenTable::try_new(tokens.batches)?.with_segments(tokens.segments as u32),
+            TokenTable::try_new(tokens.batches)?.with_segments(tokens.segments as u32)?,
         )?;
         refs.push(tokens.refs);
         exact_tokens = tokens.exact_tokens;
     }
-    let mut run = Run { session: &session, exact_tokens, progress, started, candidates: Vec::new(), count: 0 };
+    let mut run = Run {
+        session: &session,
+        exact_tokens,
+        strategy: candidates::strategy(&unit.config().matching),
+        uncertified: unit.config().matching.uncertified,
+        progress,
+        started,
+        candidates: Vec::new(),
+        count: 0,
+    };
     // Candidates wait in memory until the last pair of databases is through; a threshold far too low shows itself here.
     let most = memory_bytes / 4 / size_of::<ScoredPair>();
     let mut pairs = Vec::new();
     for (left, right) in pairs_of(submissions.len()) {
-        let threshold = match (rule, &mut learner) {
+        let threshold = match (rule, &learner) {
             (MatchRule::Threshold(threshold), _) => threshold,
             (MatchRule::Learnt, Some(learner)) => learner.floor(left, right),
             (MatchRule::Learnt, None) => return Err(LinkError::Internal),
@@ -93,7 +126,9 @@ pub(super) async fn link(
     let candidates: Vec<_> = pairs_of(submissions.len()).zip(run.candidates).collect();
     let deduplicated: Vec<bool> = submissions.iter().map(|submission| submission.deduplicated).collect();
     let smallest_cell = unit.config().policy.smallest_cell;
+    let turn = Arc::clone(turn);
     let linking = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
         let (clusters, findings) = match learner {
             Some(learner) => {
                 let (clusters, findings) = learner.decide(candidates, smallest_cell);
@@ -122,6 +157,9 @@ fn scored(((left, right), found): &((usize, usize), Vec<Candidate>)) -> impl Ite
 struct Run<'a> {
     session: &'a LinkSession,
     exact_tokens: Vec<String>,
+    /// None for all pairs.
+    strategy: Option<Strategy>,
+    uncertified: Uncertified,
     progress: &'a watch::Sender<RunRecord>,
     started: Instant,
     /// By pair of databases.
@@ -138,22 +176,34 @@ impl Run<'_> {
         most: usize,
     ) -> Result<PairRecord, LinkError> {
         let (left, right) = (&left.database, &right.database);
-        let options = LinkOptions { threshold, exact_tokens: self.exact_tokens.clone() };
-        let plan = self.session.explain(left.as_str(), right.as_str(), &options, false).await?;
-        let mut stream = self.session.link(left.as_str(), right.as_str(), &options).await?;
+        let options = LinkOptions::new(threshold, self.exact_tokens.clone());
+        let (l, r) = (left.as_str(), right.as_str());
+        let (plan, mut stream) = match &self.strategy {
+            None => (self.session.explain(l, r, &options, false).await?, self.session.link(l, r, &options).await?),
+            Some(strategy) => {
+                let explained = |error| candidates::explained(error, left, right);
+                let plan = self.session.explain_by(l, r, &options, strategy.clone(), false).await.map_err(explained)?;
+                let stream = self.session.link_by(l, r, &options, strategy.clone()).await.map_err(explained)?;
+                (plan, stream)
+            }
+        };
         let mut found = Vec::new();
         let compared_before = self.progress.borrow().compared;
         loop {
             let next = tokio::time::timeout(TICK, stream.next()).await;
-            let compared = compared_before + stream.report().compared;
+            let report = stream.report();
+            let compared = compared_before + report.compared;
             let elapsed_ms = millis(self.started.elapsed());
-            self.progress.send_modify(|run| (run.compared, run.elapsed_ms) = (compared, elapsed_ms));
+            self.progress.send_modify(|run| {
+                (run.compared, run.elapsed_ms) = (compared, elapsed_ms);
+                run.bands = report.lsh.map(|lsh| (lsh.bands.bands, lsh.plan.bands()));
+            });
             match next {
                 Err(_) => {}
                 Ok(None) => break,
                 Ok(Some(batch)) => {
                     let before = found.len();
-                    found.extend(batch?);
+                    found.extend(batch.map_err(|error| candidates::explained(error, left, right))?);
                     self.count += found.len() - before;
                     if self.count > most {
                         return Err(LinkError::TooManyCandidates);
@@ -163,6 +213,11 @@ impl Run<'_> {
         }
         self.candidates.push(found);
         let report = stream.report();
+        if let Some(certificate) = candidates::certificate(left, right, &report) {
+            let judged = candidates::judge(&certificate, self.uncertified);
+            self.progress.send_modify(|run| run.certificates.push(certificate));
+            judged?;
+        }
         Ok(PairRecord {
             left: left.clone(),
             right: right.clone(),
@@ -177,10 +232,15 @@ impl Run<'_> {
 }
 
 /// Reads a stored token file and makes sure that it is still the one that was accepted.
-async fn load(unit: &Arc<Unit>, submission: &Submission) -> Result<Tokens, LinkError> {
+async fn load(
+    unit: &Arc<Unit>,
+    submission: &Submission,
+    turn: &Arc<OwnedSemaphorePermit>,
+) -> Result<Tokens, LinkError> {
     let file = unit.store().open_token_file(&submission.database, &submission.file_blake3).await?;
-    let (unit, submission) = (Arc::clone(unit), submission.clone());
+    let (unit, submission, turn) = (Arc::clone(unit), submission.clone(), Arc::clone(turn));
     let loading = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
         let damaged = |_| LinkError::DamagedTokenFile { database: submission.database.clone() };
         let mut reader = TokenFileReader::open(BufReader::new(file), unit.identity()).map_err(damaged)?;
         let (mut batches, mut refs) = (Vec::new(), Vec::with_capacity(submission.records as usize));
@@ -190,11 +250,12 @@ async fn load(unit: &Arc<Unit>, submission: &Submission) -> Result<Tokens, LinkE
         }
         let exact_tokens = reader.header().exact_tokens.clone();
         let segments = reader.header().segments as usize;
+        let blocking_keys = !reader.header().blocking_keys.is_empty();
         let stats = reader.finish().map_err(damaged)?;
         if stats.payload_blake3 != submission.payload_blake3 {
             return Err(LinkError::DamagedTokenFile { database: submission.database });
         }
-        Ok(Tokens { batches, refs, exact_tokens, segments })
+        Ok(Tokens { batches, refs, exact_tokens, segments, blocking_keys })
     });
     loading.await.map_err(|_| LinkError::Internal)?
 }

@@ -2,11 +2,12 @@
 //!
 //! The store decides nothing. It knows neither callers nor permits' meaning; it keeps what it is given, in transactions.
 
-mod audit;
+pub(crate) mod audit;
+mod certificate;
 mod objects;
-mod permit;
-mod run;
-mod submission;
+pub(crate) mod permit;
+pub(crate) mod run;
+pub(crate) mod submission;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,9 +16,11 @@ use std::time::Duration;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Sqlite, Transaction};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+pub use certificate::{Certificate, Means};
 pub use run::{PairRecord, RunInput, RunRecord, RunState};
 pub use submission::{DatabaseHolding, Encoding, Submission};
 
@@ -53,6 +56,14 @@ impl Store {
         sqlx::migrate!("./migrations").run(&pool).await?;
         let objects = LocalFileSystem::new_with_prefix(objects)?;
         Ok(Self { pool, objects: Arc::new(objects), uploads })
+    }
+
+    /// Begins to write: nobody else writes until this is committed or dropped, and dropping undoes it.
+    ///
+    /// # Errors
+    /// When the database cannot write.
+    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
     }
 
     /// Writes what is still in the write-ahead log and closes the database.

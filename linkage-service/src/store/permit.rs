@@ -1,5 +1,6 @@
 //! Registered permits and revocations, as signed bytes. Their meaning is read from the bytes anew at every use.
 
+use sqlx::SqliteConnection;
 use time::OffsetDateTime;
 
 use super::{Store, instant_text};
@@ -7,52 +8,50 @@ use crate::error::StoreError;
 use crate::permit::{PermitId, Statement};
 use crate::role::ProjectId;
 
-impl Store {
-    /// Stores a version of a permit. Answers false when this version is here already.
-    ///
-    /// # Errors
-    /// When the database cannot write.
-    pub async fn insert_permit(
-        &self,
-        permit: &Statement,
-        document: &[u8],
-        now: OffsetDateTime,
-    ) -> Result<bool, StoreError> {
-        let done = sqlx::query(
-            "INSERT INTO permit (id, version, project, document, submitted_at) VALUES (?, ?, ?, ?, ?) \
-             ON CONFLICT DO NOTHING",
-        )
-        .bind(permit.id.as_str())
-        .bind(permit.version)
-        .bind(permit.project.as_str())
-        .bind(document)
-        .bind(instant_text(now))
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected() == 1)
-    }
+/// Stores a version of a permit. Answers false when this version or a higher one is here already.
+///
+/// # Errors
+/// When the database cannot write.
+pub(crate) async fn insert(
+    connection: &mut SqliteConnection,
+    permit: &Statement,
+    document: &[u8],
+    now: OffsetDateTime,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "INSERT INTO permit (id, version, project, document, submitted_at) SELECT ?1, ?2, ?3, ?4, ?5 \
+         WHERE NOT EXISTS (SELECT 1 FROM permit WHERE id = ?1 AND version >= ?2)",
+    )
+    .bind(permit.id.as_str())
+    .bind(permit.version)
+    .bind(permit.project.as_str())
+    .bind(document)
+    .bind(instant_text(now))
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
 
-    /// Stores the revocation of a permit; a second one of the same permit changes nothing.
-    ///
-    /// # Errors
-    /// When the database cannot write.
-    pub async fn insert_revocation(
-        &self,
-        permit: &PermitId,
-        document: &[u8],
-        now: OffsetDateTime,
-    ) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO revocation (permit_id, document, submitted_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-        )
+/// Stores the revocation of a permit; a second one of the same permit changes nothing.
+///
+/// # Errors
+/// When the database cannot write.
+pub(crate) async fn insert_revocation(
+    connection: &mut SqliteConnection,
+    permit: &PermitId,
+    document: &[u8],
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO revocation (permit_id, document, submitted_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
         .bind(permit.as_str())
         .bind(document)
         .bind(instant_text(now))
-        .execute(&self.pool)
+        .execute(connection)
         .await?;
-        Ok(())
-    }
+    Ok(())
+}
 
+impl Store {
     /// The highest version of a permit.
     ///
     /// # Errors

@@ -1,13 +1,16 @@
 //! Runs, what each pair of databases gave, and the clusters that came out.
 
+pub(crate) mod write;
+
 use std::fmt;
 use std::str::FromStr;
 
 use linkage_core::types::{DatabaseId, RecordRef};
 use sqlx::FromRow;
-use time::OffsetDateTime;
 
-use super::{Store, bytes, count, instant_text, stored};
+use super::certificate::Certificate;
+use super::{Store, bytes, count};
+use crate::config::Candidates;
 use crate::error::StoreError;
 use crate::policy::Class;
 use crate::role::ProjectId;
@@ -31,6 +34,11 @@ impl RunState {
     /// Whether nothing more will happen.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Done | Self::Failed | Self::Cancelled)
+    }
+
+    /// Whether its results are stored.
+    pub fn is_done(self) -> bool {
+        self == Self::Done
     }
 }
 
@@ -62,7 +70,7 @@ impl FromStr for RunState {
 }
 
 /// A run as it is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RunRecord {
     /// Its id.
     pub id: String,
@@ -98,6 +106,21 @@ pub struct RunRecord {
     pub failure: Option<String>,
     /// What a run whose links were learnt expects of them: text for people, without small counts.
     pub findings: Option<String>,
+    /// How it finds pairs of records.
+    pub candidates: Candidates,
+    /// The recall that it was asked for, if any.
+    pub recall: Option<f64>,
+    /// For the pairs of databases that are finished and whose pairs of records were not all compared.
+    pub certificates: Vec<Certificate>,
+    /// Bands searched and solved of the pair of databases that is under way. Not stored.
+    pub bands: Option<(u32, u32)>,
+}
+
+impl RunRecord {
+    /// Whether the recall asked for is shown for every pair of databases so far; `None` when none was asked for or nothing is certified.
+    pub fn certified(&self) -> Option<bool> {
+        self.certificates.iter().filter_map(Certificate::certified).reduce(|all, one| all && one)
+    }
 }
 
 /// One database of a run and the submission that was linked.
@@ -131,104 +154,6 @@ pub struct PairRecord {
 }
 
 impl Store {
-    /// Stores a new run and the submissions that it will link.
-    ///
-    /// # Errors
-    /// When the database cannot write.
-    pub async fn insert_run(&self, run: &RunRecord, inputs: &[RunInput]) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        sqlx::query(
-            "INSERT INTO run (id, permit_id, project, class, state, threshold, created_at, pairs) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(&run.id)
-        .bind(&run.permit_id)
-        .bind(run.project.as_str())
-        .bind(run.class.to_string())
-        .bind(run.state.to_string())
-        .bind(&run.threshold)
-        .bind(&run.created_at)
-        .bind(run.pairs)
-        .execute(&mut *transaction)
-        .await?;
-        for (position, input) in inputs.iter().enumerate() {
-            sqlx::query("INSERT INTO run_input (run_id, position, database_id, submission_id) VALUES (?, ?, ?, ?)")
-                .bind(&run.id)
-                .bind(stored(position as u64))
-                .bind(input.database.as_str())
-                .bind(input.submission)
-                .execute(&mut *transaction)
-                .await?;
-        }
-        Ok(transaction.commit().await?)
-    }
-
-    /// Stores where a run stands, without results.
-    ///
-    /// # Errors
-    /// When the database cannot write.
-    pub async fn update_run(&self, run: &RunRecord) -> Result<(), StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        write_progress(&mut connection, run).await
-    }
-
-    /// Stores the results of a run and that it is done, all or nothing.
-    ///
-    /// `clusters` holds, by cluster, the position of the database and the record ref of each member.
-    ///
-    /// # Errors
-    /// When the database cannot write.
-    pub async fn finish_run(
-        &self,
-        run: &RunRecord,
-        pairs: &[PairRecord],
-        clusters: impl IntoIterator<Item = Vec<(u16, RecordRef)>>,
-    ) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        for pair in pairs {
-            sqlx::query("INSERT INTO run_pair VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
-                .bind(&run.id)
-                .bind(pair.left.as_str())
-                .bind(pair.right.as_str())
-                .bind(&pair.plan)
-                .bind(stored(pair.exact_pairs))
-                .bind(stored(pair.dice_pairs))
-                .bind(stored(pair.compared))
-                .bind(stored(pair.aborted))
-                .bind(stored(pair.elapsed_ms))
-                .execute(&mut *transaction)
-                .await?;
-        }
-        for (number, members) in clusters.into_iter().enumerate() {
-            for (position, record_ref) in members {
-                sqlx::query("INSERT INTO member (run_id, cluster, position, record_ref) VALUES (?, ?, ?, ?)")
-                    .bind(&run.id)
-                    .bind(stored(number as u64))
-                    .bind(position)
-                    .bind(record_ref.as_bytes().as_slice())
-                    .execute(&mut *transaction)
-                    .await?;
-            }
-        }
-        write_progress(&mut transaction, run).await?;
-        Ok(transaction.commit().await?)
-    }
-
-    /// Marks runs that a crash has left behind as failed; answers their ids.
-    ///
-    /// # Errors
-    /// When the database cannot write.
-    pub async fn fail_left_over_runs(&self, now: OffsetDateTime) -> Result<Vec<String>, StoreError> {
-        let rows: Vec<(String,)> = sqlx::query_as(
-            "UPDATE run SET state = 'failed', finished_at = ?, failure = 'the service stopped during the run' \
-             WHERE state IN ('queued', 'running') RETURNING id",
-        )
-        .bind(instant_text(now))
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows.into_iter().map(|(id,)| id).collect())
-    }
-
     /// The run with this id.
     ///
     /// # Errors
@@ -236,7 +161,10 @@ impl Store {
     pub async fn run(&self, id: &str) -> Result<Option<RunRecord>, StoreError> {
         let row: Option<RunRow> =
             sqlx::query_as("SELECT * FROM run WHERE id = ?").bind(id).fetch_optional(&self.pool).await?;
-        row.map(RunRow::into_record).transpose()
+        match row {
+            Some(row) => Ok(Some(self.record(row).await?)),
+            None => Ok(None),
+        }
     }
 
     /// The latest run of a project that is done.
@@ -249,7 +177,10 @@ impl Store {
                 .bind(project.as_str())
                 .fetch_optional(&self.pool)
                 .await?;
-        row.map(RunRow::into_record).transpose()
+        match row {
+            Some(row) => Ok(Some(self.record(row).await?)),
+            None => Ok(None),
+        }
     }
 
     /// Every run, of one project or of all, in order of their start.
@@ -261,7 +192,16 @@ impl Store {
             .bind(project.map(ProjectId::as_str))
             .fetch_all(&self.pool)
             .await?;
-        rows.into_iter().map(RunRow::into_record).collect()
+        let mut runs = Vec::with_capacity(rows.len());
+        for row in rows {
+            runs.push(self.record(row).await?);
+        }
+        Ok(runs)
+    }
+
+    async fn record(&self, row: RunRow) -> Result<RunRecord, StoreError> {
+        let certificates = self.certificates(&row.id).await?;
+        row.into_record(certificates)
     }
 
     /// The databases of a run, in the order by which `members` refers to them.
@@ -328,27 +268,6 @@ impl Store {
     }
 }
 
-async fn write_progress(connection: &mut sqlx::SqliteConnection, run: &RunRecord) -> Result<(), StoreError> {
-    sqlx::query(
-        "UPDATE run SET state = ?, finished_at = ?, elapsed_ms = ?, pairs_done = ?, compared = ?, exact_pairs = ?, \
-         dice_pairs = ?, clusters = ?, failure = ?, findings = ? WHERE id = ?",
-    )
-    .bind(run.state.to_string())
-    .bind(&run.finished_at)
-    .bind(stored(run.elapsed_ms))
-    .bind(run.pairs_done)
-    .bind(stored(run.compared))
-    .bind(run.exact_pairs.map(stored))
-    .bind(run.dice_pairs.map(stored))
-    .bind(run.clusters.map(stored))
-    .bind(&run.failure)
-    .bind(&run.findings)
-    .bind(&run.id)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
 #[derive(FromRow)]
 struct RunRow {
     id: String,
@@ -368,10 +287,12 @@ struct RunRow {
     clusters: Option<i64>,
     failure: Option<String>,
     findings: Option<String>,
+    candidates: String,
+    recall: Option<f64>,
 }
 
 impl RunRow {
-    fn into_record(self) -> Result<RunRecord, StoreError> {
+    fn into_record(self, certificates: Vec<Certificate>) -> Result<RunRecord, StoreError> {
         Ok(RunRecord {
             project: self.project.parse().map_err(|_| StoreError::Damaged("project"))?,
             class: class(&self.class)?,
@@ -390,6 +311,10 @@ impl RunRow {
             pairs: self.pairs,
             failure: self.failure,
             findings: self.findings,
+            candidates: self.candidates.parse().map_err(|_| StoreError::Damaged("strategy"))?,
+            recall: self.recall,
+            certificates,
+            bands: None,
         })
     }
 }

@@ -62,46 +62,6 @@ impl Store {
         read_encoding(&mut *self.pool.acquire().await?).await
     }
 
-    /// Stores an accepted submission. The first one decides the encoding; the answer is the encoding then in force, and
-    /// when it is not `encoding`, nothing was stored.
-    ///
-    /// # Errors
-    /// When the database cannot write.
-    pub async fn accept_submission(
-        &self,
-        submission: &Submission,
-        encoding: &Encoding,
-        now: OffsetDateTime,
-    ) -> Result<Encoding, StoreError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        sqlx::query("INSERT INTO encoding (id, schema_digest, key_check) VALUES (1, ?, ?) ON CONFLICT DO NOTHING")
-            .bind(encoding.schema_digest.as_bytes().as_slice())
-            .bind(encoding.key_check.as_bytes().as_slice())
-            .execute(&mut *transaction)
-            .await?;
-        let in_force = read_encoding(&mut transaction).await?.ok_or(StoreError::Damaged("encoding"))?;
-        if in_force != *encoding {
-            return Ok(in_force);
-        }
-        sqlx::query(
-            "INSERT INTO submission (database_id, file_blake3, file_bytes, payload_blake3, records, deduplicated, \
-             schema_name, profile, accepted_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        )
-        .bind(submission.database.as_str())
-        .bind(submission.file_blake3.as_slice())
-        .bind(stored(submission.file_bytes))
-        .bind(submission.payload_blake3.as_slice())
-        .bind(stored(submission.records))
-        .bind(submission.deduplicated)
-        .bind(&submission.schema_name)
-        .bind(submission.profile.to_string())
-        .bind(instant_text(now))
-        .execute(&mut *transaction)
-        .await?;
-        transaction.commit().await?;
-        Ok(in_force)
-    }
-
     /// The submission of this very file, if it was accepted before.
     ///
     /// # Errors
@@ -149,6 +109,44 @@ impl Store {
             .map(|row| Ok(DatabaseHolding { submissions: count(row.try_get("submissions")?), latest: from_row(row)? }))
             .collect()
     }
+}
+
+/// Stores an accepted submission. The first one decides the encoding; the answer is the encoding then in force, and
+/// when it is not `encoding`, nothing was stored.
+///
+/// # Errors
+/// When the database cannot write.
+pub(crate) async fn insert(
+    connection: &mut SqliteConnection,
+    submission: &Submission,
+    encoding: &Encoding,
+    now: OffsetDateTime,
+) -> Result<Encoding, StoreError> {
+    sqlx::query("INSERT INTO encoding (id, schema_digest, key_check) VALUES (1, ?, ?) ON CONFLICT DO NOTHING")
+        .bind(encoding.schema_digest.as_bytes().as_slice())
+        .bind(encoding.key_check.as_bytes().as_slice())
+        .execute(&mut *connection)
+        .await?;
+    let in_force = read_encoding(connection).await?.ok_or(StoreError::Damaged("encoding"))?;
+    if in_force != *encoding {
+        return Ok(in_force);
+    }
+    sqlx::query(
+        "INSERT INTO submission (database_id, file_blake3, file_bytes, payload_blake3, records, deduplicated, \
+         schema_name, profile, accepted_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    )
+    .bind(submission.database.as_str())
+    .bind(submission.file_blake3.as_slice())
+    .bind(stored(submission.file_bytes))
+    .bind(submission.payload_blake3.as_slice())
+    .bind(stored(submission.records))
+    .bind(submission.deduplicated)
+    .bind(&submission.schema_name)
+    .bind(submission.profile.to_string())
+    .bind(instant_text(now))
+    .execute(connection)
+    .await?;
+    Ok(in_force)
 }
 
 async fn read_encoding(connection: &mut SqliteConnection) -> Result<Option<Encoding>, StoreError> {

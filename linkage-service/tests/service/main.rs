@@ -2,7 +2,9 @@
 
 mod access;
 mod calls;
+mod candidates;
 mod runs;
 mod submissions;
 mod tokens;
+mod unit;
 mod world;

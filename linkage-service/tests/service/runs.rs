@@ -55,6 +55,33 @@ fn a_run_gives_keys_to_the_project_and_each_custodian_its_own_records() {
 }
 
 #[test]
+fn what_a_run_counted_is_for_those_whom_its_permit_names() {
+    let world = World::new();
+    world.issue("stranger", "project:heart");
+    world.block_on(async {
+        submit_all(&world, &DATABASES).await;
+        world.submit_permit(world.permit("p-1", "heart", &["ndb", "dpc", "kaigo"], 1)).await.unwrap();
+        let done = link(&world, "heart", "p-1").await;
+        let counted = async |caller: &str| {
+            let watched = watch(&world, caller, &done.run_id).await.unwrap().pop().unwrap();
+            let mut client = RunServiceClient::new(world.connect(caller).await);
+            let listed = client.list(ListRunsRequest {}).await.unwrap().into_inner().runs.pop().unwrap();
+            assert_eq!((watched.state(), listed.state()), (RunState::Done, RunState::Done));
+            assert_eq!(watched.linkage_keys, listed.linkage_keys);
+            let explained = client.explain(ExplainRunRequest { run_id: done.run_id.clone() }).await;
+            (listed.linkage_keys, explained.map(drop).map_err(|status| code(&status)))
+        };
+        assert_eq!(counted("heart").await, ("70".to_owned(), Ok(())));
+        assert_eq!(counted("stranger").await, (String::new(), Err("caller-not-named".to_owned())));
+        world.revoke_permit("p-1").await;
+        assert_eq!(counted("heart").await, (String::new(), Err("revoked".to_owned())));
+        let mut operator = RunServiceClient::new(world.connect("operator").await);
+        let listed = operator.list(ListRunsRequest {}).await.unwrap().into_inner().runs.pop().unwrap();
+        assert_eq!(listed.linkage_keys, "70", "the operator has the tokens themselves");
+    });
+}
+
+#[test]
 fn a_repeated_run_gives_the_same_keys_and_another_project_gives_none_of_them() {
     let mut world = World::new();
     let (first, other) = world.block_on(async {
@@ -179,6 +206,44 @@ fn a_run_can_be_cancelled_and_revoking_its_permit_ends_it() {
 }
 
 #[test]
+fn a_run_that_its_permit_no_longer_covers_does_not_begin() {
+    let world = World::new();
+    world.block_on(async {
+        submit_all(&world, &LARGE).await;
+        world.submit_permit(world.permit("p-1", "heart", &["ndb", "dpc"], 1)).await.unwrap();
+        world.submit_permit(world.permit("p-2", "stroke", &["ndb", "dpc"], 1)).await.unwrap();
+        let run = start(&world, "heart", "p-1").await.unwrap();
+        let queued = start(&world, "stroke", "p-2").await.unwrap();
+        world.submit_permit(world.permit("p-2", "stroke", &["ndb", "kaigo"], 2)).await.unwrap();
+        cancel(&world, "heart", &run.run_id).await.unwrap();
+        let ended = watch(&world, "stroke", &queued.run_id).await.unwrap().pop().unwrap();
+        assert_eq!(ended.state(), RunState::Failed);
+        assert!(ended.failure.contains("does not cover it any more"), "{}", ended.failure);
+        assert!(audit_log(&world).await.contains("\"state\":\"database-outside-permit\""));
+    });
+}
+
+#[test]
+fn token_files_that_do_not_fit_each_other_or_the_memory_fail_the_run_and_say_so() {
+    let matching = Matching { threshold: "learnt".to_owned(), ..Matching::default() };
+    let limits = Limits { memory_mib: 2, ..Limits::default() };
+    let world = World::with_config(Config { matching, limits, ..Config::default() });
+    world.block_on(async {
+        submit_all(&world, &[("ndb", 0..200), ("dpc", 0..20_000)]).await;
+        let short = Recipe { bits: Some(512), ..Recipe::of("kaigo") };
+        let path = world.tokens("short.tokens", short, 0..200);
+        assert!(submit(&world, "kaigo", &path).await.unwrap().receipt.is_some());
+        world.submit_permit(world.permit("p-1", "heart", &["ndb", "dpc"], 1)).await.unwrap();
+        world.submit_permit(world.permit("p-2", "heart", &["ndb", "kaigo"], 1)).await.unwrap();
+        let failures = [link(&world, "heart", "p-1").await, link(&world, "heart", "p-2").await].map(|run| run.failure);
+        assert!(failures[0].contains("memory_mib"), "{failures:?}");
+        assert!(failures[1].contains("ndb are not cut"), "{failures:?}");
+        // Neither is in the way of the next run.
+        assert_eq!(start(&world, "heart", "p-2").await.unwrap().state(), RunState::Queued);
+    });
+}
+
+#[test]
 fn a_run_that_a_crash_or_a_stop_has_cut_off_is_failed() {
     let mut world = World::new();
     let killed = world.block_on(async {
@@ -205,7 +270,7 @@ fn a_run_that_a_crash_or_a_stop_has_cut_off_is_failed() {
 
 #[test]
 fn a_threshold_far_too_low_fails_the_run_and_says_so() {
-    let matching = Matching { threshold: "0.01".to_owned(), schema_digest: None };
+    let matching = Matching { threshold: "0.01".to_owned(), ..Matching::default() };
     // Memory for some two million candidates, and four million pairs that all pass.
     let limits = Limits { memory_mib: 256, ..Limits::default() };
     let world = World::with_config(Config { matching, limits, ..Config::default() });

@@ -7,17 +7,21 @@ use linkage_core::secret::LinkageSecret;
 use linkage_core::token_file::{Existing, TokenBatchBuilder, TokenFileHeader, TokenFileWriter, density_ppm};
 use linkage_core::types::{DatabaseId, RecordRef};
 
+type BlockingKeys = Vec<Option<[u8; 16]>>;
+
 /// What a token file is made with.
 #[derive(Clone, Copy)]
 pub struct Recipe {
     pub database: &'static str,
     pub schema: &'static str,
     pub secret: u8,
+    /// Bits of a CLK, if not those of the schema.
+    pub bits: Option<u32>,
 }
 
 impl Recipe {
     pub fn of(database: &'static str) -> Self {
-        Self { database, schema: "person-ja", secret: 1 }
+        Self { database, schema: "person-ja", secret: 1, bits: None }
     }
 
     /// Seals a token file of these persons to the recipient in `unit_pub`.
@@ -26,11 +30,15 @@ impl Recipe {
         let secret = LinkageSecret::from_bytes([self.secret; 32]);
         let database: DatabaseId = self.database.parse().unwrap();
         let mut header = TokenFileHeader::new(database, &schema, secret.key_check(), true);
-        let mut rows: Vec<(RecordRef, Vec<u8>)> = persons
-            .map(|person| (record_ref(self.database, person), clk(person, header.clk_bits as usize / 8)))
+        header.clk_bits = self.bits.unwrap_or(header.clk_bits);
+        let mut rows: Vec<(RecordRef, Vec<u8>, BlockingKeys)> = persons
+            .map(|person| {
+                let clk = clk(self.database, person, header.clk_bits as usize / 8);
+                (record_ref(self.database, person), clk, self.blocking(person, header.blocking_keys.len()))
+            })
             .collect();
-        rows.sort_by_key(|(record, _)| *record.as_bytes());
-        let ones: u64 = rows.iter().flat_map(|(_, clk)| clk).map(|byte| u64::from(byte.count_ones())).sum();
+        rows.sort_by_key(|(record, ..)| *record.as_bytes());
+        let ones: u64 = rows.iter().flat_map(|(_, clk, _)| clk).map(|byte| u64::from(byte.count_ones())).sum();
         header.records = rows.len() as u64;
         header.density_ppm = density_ppm(ones, header.records, header.clk_bits);
         let mut builder = TokenBatchBuilder::new(&header);
@@ -40,24 +48,59 @@ impl Recipe {
         let presence = if header.segments > 1 { (1u32 << header.segments) - 1 } else { 1 } as u16;
         let mut writer = TokenFileWriter::create(path, header, &[&unit], Existing::Refuse).unwrap();
         for chunk in rows.chunks(8192) {
-            for (record, clk) in chunk {
-                builder.push(record, clk, presence, &exact).unwrap();
+            for (record, clk, blocking) in chunk {
+                builder.push_blocked(record, clk, presence, &exact, blocking).unwrap();
             }
             writer.write(&builder.finish().unwrap()).unwrap();
         }
         writer.finish().unwrap();
     }
+
+    /// One key of the person alone, which dpc has otherwise for every tenth; the other keys are empty.
+    fn blocking(self, person: u32, keys: usize) -> BlockingKeys {
+        let other = self.database == "dpc" && person.is_multiple_of(10);
+        let key = bytes_of(&format!("block {person} {other}"));
+        (0..keys).map(|at| (at == 0).then_some(key)).collect()
+    }
 }
 
 /// The record ref of a person in a database.
 pub fn record_ref(database: &str, person: u32) -> RecordRef {
-    let hash = blake3::hash(format!("{database}/{person}").as_bytes());
-    RecordRef(hash.as_bytes()[..16].try_into().unwrap())
+    RecordRef(bytes_of(&format!("{database}/{person}")))
 }
 
+/// From this person on, persons have a quarter of the bits, and nobody is in two databases.
+pub const STRANGERS: u32 = 1_000_000;
+
+/// From this person on, persons are in all databases, and their tokens are much fuller than those of the strangers: in dpc more than
+/// a fifth of the bits are others, which leaves a Dice similarity of about 0.82.
+pub const CHANGED: u32 = 2_000_000;
+
 /// Half of the bits are set, so that two persons stay near a Dice similarity of 0.5.
-fn clk(person: u32, bytes: usize) -> Vec<u8> {
+fn clk(database: &str, person: u32, bytes: usize) -> Vec<u8> {
+    let stream = |of: &str| -> Vec<u8> {
+        let mut stream = vec![0; bytes];
+        blake3::Hasher::new().update(of.as_bytes()).finalize_xof().fill(&mut stream);
+        stream
+    };
     let mut clk = vec![0; bytes];
     blake3::Hasher::new().update(&person.to_le_bytes()).finalize_xof().fill(&mut clk);
+    if person >= CHANGED {
+        let full = stream(&format!("full {person}"));
+        clk.iter_mut().zip(full.chunks(2).chain(full.chunks(2))).for_each(|(byte, two)| *byte |= two[0] & two[1]);
+        if database == "dpc" {
+            let flips: Vec<Vec<u8>> = (0..5).map(|at| stream(&format!("flip {person} {at}"))).collect();
+            let flip = |at: usize| flips[0][at] & flips[1][at] & (flips[2][at] | flips[3][at] | flips[4][at]);
+            clk.iter_mut().enumerate().for_each(|(at, byte)| *byte ^= flip(at));
+        }
+    } else if person >= STRANGERS {
+        let other = stream(&format!("stranger {person} of {database}"));
+        let third = stream(&format!("another {person} of {database}"));
+        clk.iter_mut().zip(other.iter().zip(&third)).for_each(|(byte, (other, third))| *byte = other & third);
+    }
     clk
+}
+
+fn bytes_of(text: &str) -> [u8; 16] {
+    blake3::hash(text.as_bytes()).as_bytes()[..16].try_into().unwrap()
 }

@@ -58,24 +58,30 @@ impl World {
 
     pub fn with_config(config: Config) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let committee = [1, 2].map(|seed| SigningKey::generate(|bytes| bytes.fill(seed)));
-        let member =
-            |(name, key): (&str, &SigningKey)| CommitteeMember { name: name.to_owned(), public_key: key.public_key() };
-        let members = ["one", "two"].into_iter().zip(&committee).map(member).collect();
-        let committee_file = folder.path().join("committee.json");
-        write_public(&committee_file, &Committee::new(2, members).unwrap().to_json()).unwrap();
+        let committee = [1, 2].map(key);
+        let file = folder.path().join("committee.json");
+        write_public(&file, &committee_file(&committee)).unwrap();
         let mut world = Self { folder, committee, clients: runtime(), server: None };
-        let new = NewUnit { hosts: vec!["localhost".to_owned()], committee: Some(committee_file), config };
+        let new = NewUnit { hosts: vec!["localhost".to_owned()], committee: Some(file), config };
         let now = OffsetDateTime::now_utc();
         world.clients.block_on(Unit::create(&world.unit(), &new, now)).unwrap();
-        let authority = Authority::open(&world.unit()).unwrap();
-        for (name, role) in CALLERS {
-            let role: Role = format!("urn:linkage:{role}").parse().unwrap();
-            let identity = authority.issue_client(&role, name, now).unwrap();
-            identity.write_credential(&authority, &world.credential(name)).unwrap();
-        }
+        CALLERS.iter().for_each(|(name, role)| world.issue(name, role));
         world.start();
         world
+    }
+
+    /// Makes a credential.
+    pub fn issue(&self, name: &str, role: &str) {
+        let authority = Authority::open(&self.unit()).unwrap();
+        let role: Role = format!("urn:linkage:{role}").parse().unwrap();
+        let identity = authority.issue_client(&role, name, OffsetDateTime::now_utc()).unwrap();
+        identity.write_credential(&authority, &self.credential(name)).unwrap();
+    }
+
+    /// The keys of two members stand for the committee from the next start on.
+    pub fn replace_committee(&mut self, seeds: [u8; 2]) {
+        self.committee = seeds.map(key);
+        std::fs::write(self.unit().join("committee.json"), committee_file(&self.committee)).unwrap();
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -100,13 +106,20 @@ impl World {
         let (unit, ready) = (self.unit(), self.path("ready"));
         let _ = std::fs::remove_file(&ready);
         let ready_file = ready.clone();
+        let start = Instant::now();
+        // Of a service that was killed, a thread may live on for a moment: in one process, unlike after a crash.
+        let lock = std::fs::OpenOptions::new().append(true).create(true).open(unit.join("unit.lock")).unwrap();
+        while lock.try_lock().is_err() {
+            assert!(start.elapsed() < Duration::from_secs(60), "the unit stays locked");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        drop(lock);
         let ended = runtime.spawn(async move {
             let stop = async move {
                 let _ = stopped.await;
             };
             serve(&unit, Some("127.0.0.1:0"), Some(&ready_file), stop).await.unwrap();
         });
-        let start = Instant::now();
         let address = loop {
             match std::fs::read_to_string(&ready) {
                 Ok(address) => break address,
@@ -220,6 +233,17 @@ impl Drop for World {
             server.runtime.shutdown_background();
         }
     }
+}
+
+fn key(seed: u8) -> SigningKey {
+    SigningKey::generate(|bytes| bytes.fill(seed))
+}
+
+/// Both members have to sign.
+fn committee_file(keys: &[SigningKey; 2]) -> Vec<u8> {
+    let member =
+        |(name, key): (&str, &SigningKey)| CommitteeMember { name: name.to_owned(), public_key: key.public_key() };
+    Committee::new(2, ["one", "two"].into_iter().zip(keys).map(member).collect()).unwrap().to_json()
 }
 
 fn runtime() -> Runtime {

@@ -11,9 +11,7 @@ use linkage_core::token_file::TokenFileReader;
 use linkage_core::types::RecordRef;
 
 use crate::cli::Done;
-use crate::commands::tokenise::refuse_output;
-use crate::intake::folder_of;
-use crate::output::{self, WholeFile, at, grouped};
+use crate::output::{self, WholeFile, at, grouped, refuse_output};
 use crate::refs::SiteKey;
 
 /// Write the CLKs of your own token file as clkhash and anonlink exchange them
@@ -41,7 +39,13 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<Done> {
     let site_key = SiteKey::load(&args.site_key)?;
     for output in std::iter::once(&args.output).chain(&args.refs) {
-        refuse_output(output, folder_of(output)?, args.force, std::slice::from_ref(&args.input))?;
+        refuse_output(output, args.force, || Ok(vec![args.input.clone(), args.site_key.clone()]))?;
+    }
+    if args.refs.as_ref() == Some(&args.output) {
+        return Err(at(
+            &args.output,
+            "both outputs have this name\nhint: write the record refs to a file of their own",
+        ));
     }
     let failed = |error| at(&args.input, error);
     let file = File::open(&args.input).map_err(|error| at(&args.input, error))?;

@@ -1,7 +1,5 @@
 //! `custodian clkhash hash`: from a CSV file to the CLKs that clkhash makes of it.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -13,9 +11,8 @@ use serde_json::json;
 
 use super::{load_schema, load_secret};
 use crate::cli::Done;
-use crate::commands::tokenise::refuse_output;
-use crate::intake::folder_of;
-use crate::output::{self, WholeFile, at, grouped, rate};
+use crate::output::{self, WholeFile, at, grouped, rate, refuse_output};
+use crate::rows::TextRows;
 
 /// Rows that are read before they are encoded, and rows per piece of parallel work.
 const BATCH_ROWS: usize = 32_768;
@@ -56,10 +53,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Done> {
     let secret = load_secret(&args.secret)?;
     // Made once here, so that a secret or schema that cannot be used is refused before any work is done.
     ClkhashEncoder::new(&schema, &secret)?;
-    refuse_output(&args.output, folder_of(&args.output)?, args.force, std::slice::from_ref(&args.input))?;
-    let file = File::open(&args.input).map_err(|error| at(&args.input, error))?;
-    let mut reader = csv::ReaderBuilder::new().from_reader(BufReader::new(file));
-    refuse_header(args, &schema, &mut reader)?;
+    let reads = || Ok(vec![args.input.clone(), args.clkhash_schema.clone(), args.secret.clone()]);
+    refuse_output(&args.output, args.force, reads)?;
+    let mut reader = TextRows::open(&args.input)?;
+    refuse_header(args, &schema, &reader)?;
 
     let mut whole = WholeFile::create(&args.output, args.force)?;
     let mut writer = ClkJsonWriter::new(&mut whole).map_err(|error| at(&args.output, error))?;
@@ -68,9 +65,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Done> {
     let mut first_row = 2;
     loop {
         rows.clear();
-        for record in reader.records().take(BATCH_ROWS) {
-            // The message of the csv crate names lines and counts, never a value.
-            rows.push(record.map_err(|error| at(&args.input, error))?);
+        while rows.len() < BATCH_ROWS
+            && let Some(row) = reader.next()?
+        {
+            rows.push(row);
         }
         if rows.is_empty() {
             break;
@@ -106,9 +104,8 @@ fn encode(schema: &ClkhashSchema, secret: &[u8], rows: &[csv::StringRecord]) -> 
     rows.iter().map(|row| encoder.encode(&row.iter().collect::<Vec<_>>())).collect()
 }
 
-fn refuse_header(args: &Args, schema: &ClkhashSchema, reader: &mut csv::Reader<BufReader<File>>) -> anyhow::Result<()> {
-    let header = reader.headers().map_err(|error| at(&args.input, error))?;
-    let found: Vec<&str> = header.iter().map(|name| name.trim_start_matches('\u{FEFF}')).collect();
+fn refuse_header(args: &Args, schema: &ClkhashSchema, reader: &TextRows) -> anyhow::Result<()> {
+    let found: Vec<&str> = reader.header().collect();
     if found.len() != schema.columns().len() {
         let counts = format!("{} columns, where the schema has {}", found.len(), schema.columns().len());
         return Err(at(&args.input, format!("{counts}\nhint: the schema lists ignored columns too")));

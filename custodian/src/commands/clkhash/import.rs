@@ -14,9 +14,9 @@ use serde_json::json;
 
 use super::{load_schema, load_secret};
 use crate::cli::Done;
-use crate::commands::tokenise::{Output, SiteKeyFile, refuse_output, write};
+use crate::commands::tokenise::{Output, SiteKeyFile, write};
 use crate::intake::folder_of;
-use crate::output::{self, at, grouped};
+use crate::output::{self, at, grouped, refuse_output};
 use crate::refs::{RecordId, RecordRefs, load_recipient, record_ref};
 use crate::sort::{RowCodec, Sorted, Sorter};
 
@@ -76,7 +76,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Done> {
     };
     let unit = load_recipient(&args.to)?;
     let folder = folder_of(&args.output)?;
-    refuse_output(&args.output, folder, args.force, std::slice::from_ref(&args.input))?;
+    refuse_output(&args.output, args.force, || {
+        let named = args.secret.iter().chain(&args.site_key).chain(&args.ids);
+        Ok([&args.input, &args.clkhash_schema, &args.to].into_iter().chain(named).cloned().collect())
+    })?;
     let header = TokenFileHeader::of_clkhash(args.database.clone(), &schema, key_check, args.deduplicated);
     let Some(mut header) = header else {
         let advice = "hint: token files hold CLKs of 64 to 4096 bits, in multiples of 64";
@@ -85,7 +88,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Done> {
     let site_key = SiteKeyFile::load_or_make(args.site_key.as_deref(), &args.output)?;
     let sorted = args.read(&schema, &site_key.key.refs(&args.database), folder)?;
     let remaining = sorted.count()?;
-    if !remaining.duplicates.is_empty() {
+    if remaining.duplicates.count > 0 {
         let advice = "hint: every CLK needs an id of its own; nothing has been written";
         bail!("{}", at(args.ids.as_deref().unwrap_or(&args.input), format!("record ids occur twice\n{advice}")));
     }

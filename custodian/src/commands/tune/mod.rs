@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::cli::Done;
 use crate::inputs::{Format, parse_encoding};
 use crate::intake::{InputArgs, parse_mapping};
-use crate::output::{self, at, grouped};
+use crate::output::{self, grouped};
 use read::{Gold, Table};
 
 const EXAMPLES: &str = "\
@@ -93,10 +93,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
-    if !args.force && args.output.try_exists().map_err(|error| at(&args.output, error))? {
-        return Err(at(&args.output, "there is a file of this name\nhint: --force replaces it"));
-    }
     let (left, right) = (args.left_input(), args.right_input());
+    output::refuse_output(&args.output, args.force, || {
+        Ok([left.read_files()?, right.read_files()?, vec![args.gold.clone()]].concat())
+    })?;
     let schema = left.load_schema()?;
     let (left, right) = (Table::read(&left, &schema)?, Table::read(&right, &schema)?);
     let gold = Gold::read(&args.gold, &left, &right)?;

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use anyhow::anyhow;
-use linkage_core::normalise;
+use linkage_core::normalise::{self, NameRoutes};
 use linkage_core::schema::LinkageSchema;
 use linkage_core::source::{BATCH_ROWS, RawBatch};
 
@@ -12,6 +11,7 @@ use crate::inputs::Inputs;
 use crate::intake::InputArgs;
 use crate::output::at;
 use crate::refs::trim_id;
+use crate::rows::TextRows;
 
 /// One table, normalised.
 pub(super) struct Table {
@@ -27,6 +27,7 @@ impl Table {
         let mut source = Inputs::open(input, schema)?;
         let mut table = Self { records: Vec::new(), rows: HashMap::new(), set_aside: 0 };
         let mut newness: Vec<u32> = Vec::new();
+        let routes = NameRoutes::new(schema);
         let (mut batch, mut scratch) = (RawBatch::new(), String::new());
         while source.read_batch(&mut batch, BATCH_ROWS)? {
             table.set_aside += batch.malformed_rows().len() as u64;
@@ -41,16 +42,24 @@ impl Table {
                 let next = u32::try_from(table.records.len())
                     .map_err(|_| at(input.first(), "too many rows to tune on\nhint: take a sample of the people"))?;
                 let row = *table.rows.entry(trim_id(id.text).to_owned()).or_insert(next);
+                if row != next && record.newness() <= newness[row as usize] {
+                    continue;
+                }
                 let values = schema.fields().iter().enumerate().map(|(index, field)| {
                     let raw = record.encoding().decode(record.field(index), &mut scratch);
-                    // What breaks a rule is missing, as it is when the extract is tokenised.
+                    // What breaks a rule is missing, and names go by script, as they do when the extract is tokenised.
                     normalise::normalise(field.kind(), raw.text).ok().flatten()
                 });
+                let mut values: Vec<Option<String>> = values.collect();
+                let raw = |field: usize, out: &mut String| {
+                    out.push_str(record.encoding().decode(record.field(field), &mut scratch).text);
+                };
+                routes.route(&mut values, Option::is_none, raw, |_| {});
                 if row == next {
-                    table.records.push(values.collect());
+                    table.records.push(values);
                     newness.push(record.newness());
-                } else if record.newness() > newness[row as usize] {
-                    table.records[row as usize] = values.collect();
+                } else {
+                    table.records[row as usize] = values;
                     newness[row as usize] = record.newness();
                 }
             }
@@ -71,18 +80,16 @@ pub(super) struct Gold {
 
 impl Gold {
     pub(super) fn read(path: &Path, left: &Table, right: &Table) -> anyhow::Result<Self> {
-        let mut reader = csv::Reader::from_path(path).map_err(|error| at(path, error))?;
-        let header = reader.headers().map_err(|error| at(path, shape(&error)))?.clone();
+        let mut rows = TextRows::open(path)?;
         let column = |name: &str| {
-            let named = header.iter().position(|column| column.trim_start_matches('\u{FEFF}').trim() == name);
+            let named = rows.header().position(|column| column.trim() == name);
             let hint =
                 "hint: the gold file has the columns left_id and right_id, as `linkage generate corrupt` writes them";
             named.ok_or_else(|| at(path, format!("no column `{name}`\n{hint}")))
         };
         let (left_column, right_column) = (column("left_id")?, column("right_id")?);
         let (mut pairs, mut absent) = (Vec::new(), 0);
-        for record in reader.records() {
-            let record = record.map_err(|error| at(path, shape(&error)))?;
+        while let Some(record) = rows.next()? {
             let row = |table: &Table, column: usize| table.rows.get(trim_id(&record[column])).copied();
             match (row(left, left_column), row(right, right_column)) {
                 (Some(left), Some(right)) => pairs.push((left, right)),
@@ -93,10 +100,5 @@ impl Gold {
     }
 }
 
-/// What is wrong with a row, by its number alone.
-fn shape(error: &csv::Error) -> anyhow::Error {
-    match error.position() {
-        Some(position) => anyhow!("line {} cannot be read\nhint: it must be CSV in UTF-8", position.line()),
-        None => anyhow!("it cannot be read\nhint: it must be CSV in UTF-8"),
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,11 @@
 //! The interval is Clopper and Pearson's, exact for any number of pairs. Pairs of one left row were drawn together and may be
 //! found or missed together, so that it is computed for as many pairs as the sample is worth at worst (Kish 1965, Korn and
 //! Graubard 1998): `(Σ m)² / Σ m²`, with `m` pairs of a row. Where hardly a row has two, that is their number.
+//!
+//! **Looking again and again.** A search may look at its certificate after every step and stop as soon as the target is shown. That
+//! makes a wrong "certified" no likelier than one look would: what is found only grows. Be `K` the last step at which the recall
+//! is below the target, which is a matter of the search and not of the sample. If any step up to `K` is certified, the pairs
+//! found by step `K` are at least as many, so that `K` itself is certified; and the chance of that is the interval's 2.5 %.
 
 mod sample;
 mod tally;

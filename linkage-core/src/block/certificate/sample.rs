@@ -20,10 +20,18 @@ const TILE_ROWS: usize = 8192;
 /// What the stream of draws is for.
 const PURPOSE: u64 = 4 << 40;
 
+/// How many times the pairs that are wanted are drawn at most when rows have many pairs each and tell less than their number.
+const MOST_PAIRS: u64 = 8;
+
+/// What a search may spend on its certificate: one comparison in a hundred of all, or some ten seconds of one core.
+const SHARE_COMPARED: u64 = 100;
+const LEAST_COMPARED: u64 = 20_000_000_000;
+
 /// How large a sample is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SampleRequest {
-    /// Draws rows until they have at least as many pairs at or above the threshold,
+    /// Draws rows until their pairs at or above the threshold are worth as many ([`RecallSample::worth`]), or eight times as many
+    /// were drawn,
     pub pairs: u64,
     /// but makes no more comparisons than this, the first rows apart.
     pub most_compared: u64,
@@ -40,13 +48,10 @@ impl SampleRequest {
         Self { pairs, most_compared: u64::MAX, seed }
     }
 
-    /// Another sample of about that size, to decide when a search has done enough: see [`RecallTally::suffices`]. It is drawn from
-    /// other random numbers, so that the certificate says nothing better of a search for having been stopped by it.
-    ///
-    /// [`RecallTally::suffices`]: super::RecallTally::suffices
-    pub fn pilot(target: f64, seed: u64) -> Self {
-        let pairs = (16.0 / (1.0 - target)).ceil() as u64;
-        Self { pairs, most_compared: u64::MAX, seed: !seed }
+    /// The same for a search of these tables, which must not cost as much as comparing all pairs of them.
+    pub fn for_search(left: &TokenRows, right: &TokenRows, target: f64, seed: u64) -> Self {
+        let all = left.rows() as u64 * right.rows() as u64;
+        Self { most_compared: (all / SHARE_COMPARED).max(LEAST_COMPARED), ..Self::for_target(target, seed) }
     }
 }
 
@@ -58,6 +63,8 @@ pub struct RecallSample {
     /// Their pairs, ascending.
     pub(super) pairs: Vec<(u32, u32)>,
     pub(super) compared: u64,
+    /// The squares of the rows' numbers of pairs, added up.
+    squares: f64,
 }
 
 impl RecallSample {
@@ -78,25 +85,32 @@ impl RecallSample {
         request: SampleRequest,
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Self, Stopped> {
-        let mut sample = Self { left_rows: left.rows(), rows: Vec::new(), pairs: Vec::new(), compared: 0 };
+        let mut sample =
+            Self { left_rows: left.rows(), rows: Vec::new(), pairs: Vec::new(), compared: 0, squares: 0.0 };
         if right.rows() == 0 {
             return Ok(sample);
         }
         let affordable = usize::try_from(request.most_compared / right.rows() as u64).unwrap_or(usize::MAX);
         let most = left.rows().min(affordable.max(FIRST_ROWS));
         let mut order = Order::new(left.rows(), request.seed);
-        while sample.rows.len() < most && (sample.pairs.len() as u64) < request.pairs {
+        let wanted_pairs = request.pairs as f64;
+        let most_pairs = request.pairs.saturating_mul(MOST_PAIRS);
+        while sample.rows.len() < most && sample.worth() < wanted_pairs && (sample.pairs.len() as u64) < most_pairs {
             let wanted = match sample.rows.len() {
                 0 => FIRST_ROWS,
                 // As many as seem to be missing and a fifth more, but no leap on a weak hint.
                 drawn => {
-                    let rate = (sample.pairs.len() as f64 / drawn as f64).max(f64::MIN_POSITIVE);
-                    let missing = (request.pairs - sample.pairs.len() as u64) as f64 / rate * 1.2;
+                    let rate = (sample.worth() / drawn as f64).max(f64::MIN_POSITIVE);
+                    let missing = (wanted_pairs - sample.worth()) / rate * 1.2;
                     (missing.ceil() as usize).clamp(FIRST_ROWS / 4, 2 * drawn)
                 }
             };
             let rows: Vec<usize> = order.by_ref().take(wanted.min(most - sample.rows.len())).collect();
-            sample.pairs.extend(pairs_of(&rows, left, right, threshold, kernel, stop)?);
+            let mut pairs = pairs_of(&rows, left, right, threshold, kernel, stop)?;
+            pairs.sort_unstable();
+            // A row is drawn once, so that all its pairs are among these.
+            sample.squares += pairs.chunk_by(|a, b| a.0 == b.0).map(|row| (row.len() as f64).powi(2)).sum::<f64>();
+            sample.pairs.extend(pairs);
             sample.compared += rows.len() as u64 * right.rows() as u64;
             sample.rows.extend(rows.iter().map(|row| *row as u32));
         }
@@ -113,6 +127,12 @@ impl RecallSample {
     /// Their pairs at or above the threshold.
     pub fn pairs(&self) -> usize {
         self.pairs.len()
+    }
+
+    /// How many pairs drawn one by one would tell as much, if the pairs of a row were always found or missed together: the worst
+    /// that can be, and their number when no row has two (Kish 1965).
+    pub fn worth(&self) -> f64 {
+        (self.pairs.len() as f64).powi(2) / self.squares.max(1.0)
     }
 
     /// Comparisons made.

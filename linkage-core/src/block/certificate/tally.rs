@@ -38,21 +38,21 @@ impl RecallTally {
         }
     }
 
-    /// Whether so few pairs are missing that a search may stop: at most a quarter of those that `target` lets it miss, out of
-    /// enough pairs to tell. A sample that says so is not the one to certify the search with.
-    pub fn suffices(&self, target: f64) -> bool {
-        let missed = self.found.iter().filter(|found| !**found).count() as f64;
-        let allowed = self.found.len() as f64 * (1.0 - target);
-        allowed >= 4.0 && missed <= allowed / 4.0
-    }
-
     /// The certificate of a recall of at least `target`, as things stand.
     pub fn certificate(&self, target: f64) -> RecallCertificate {
+        self.with_found(self.found.iter().filter(|found| **found).count() as u64, target)
+    }
+
+    /// Whether the sample could show a recall of at least `target` at all: of a search that misses none of its pairs.
+    pub fn can_certify(&self, target: f64) -> bool {
+        self.with_found(self.sample.pairs.len() as u64, target).certified()
+    }
+
+    fn with_found(&self, found: u64, target: f64) -> RecallCertificate {
         let pairs = self.sample.pairs.len() as u64;
-        let found = self.found.iter().filter(|found| **found).count() as u64;
         let recall = if pairs == 0 { 1.0 } else { found as f64 / pairs as f64 };
         let everything = self.sample.rows.len() == self.sample.left_rows;
-        let worth = pairs as f64 / self.design_effect().max(1.0);
+        let worth = self.sample.worth();
         let (lower, upper) =
             if everything { (recall, recall) } else { clopper_pearson(recall * worth, worth, CONFIDENCE) };
         RecallCertificate {
@@ -66,13 +66,6 @@ impl RecallTally {
             lower,
             upper,
         }
-    }
-
-    /// How many pairs of this sample tell as much as one drawn by itself, if the pairs of a row are always found or missed
-    /// together: the worst that can be, and 1 when no row has two (Kish 1965).
-    fn design_effect(&self) -> f64 {
-        let rows = self.sample.pairs.chunk_by(|a, b| a.0 == b.0).map(|row| (row.len() as f64).powi(2));
-        rows.sum::<f64>() / (self.sample.pairs.len() as f64).max(1.0)
     }
 }
 
@@ -114,7 +107,7 @@ impl RecallCertificate {
 
 impl fmt::Display for RecallCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdict = if self.certified() { "certified" } else { "not certified" };
+        let verdict = if self.certified() { "certified" } else { "NOT CERTIFIED" };
         write!(
             f,
             "recall {:.4} (95 % interval {:.4} to {:.4}), at least {} {verdict}: {} of {} pairs of {} random rows found",

@@ -77,7 +77,7 @@ fn a_sample_of_all_rows_knows_the_recall() {
     let recall = (all.len() - 1) as f64 / all.len() as f64;
     assert_eq!((certificate.recall, certificate.lower, certificate.upper), (recall, recall, recall));
     assert!(!certificate.certified());
-    assert!(tally.suffices(0.9) && !tally.suffices(0.999999));
+    assert!(tally.can_certify(0.999999) && tally.certificate(0.9).certified());
     tally.observe(&all);
     assert!(tally.certificate(1.0).certified());
 }

@@ -6,7 +6,8 @@
 //!
 //! [`LshPlan::solve`] chooses the bits per band and the number of bands: as many bands as the worst pair that counts needs to
 //! be found with the recall that was asked for, and as many bits as make the whole cheapest, by the collisions of the data
-//! itself. [`LshJoin`] then runs one band at a time. What a run really found is the business of [`super::certificate`].
+//! itself. [`LshJoin`] then runs one band at a time. What a run really found is the business of [`super::certificate`], and
+//! [`CertifiedSearch`] runs bands until that says that it is enough.
 //!
 //! **Which pairs come out.** Those whose CLKs reach the threshold by the exact integer rule and agree in a band; each once,
 //! because a pair is accepted only in the first band in which it agrees. That is a question to the pair alone, so no set of
@@ -24,10 +25,12 @@ mod error;
 mod join;
 mod keys;
 mod plan;
+mod search;
 
 pub use error::{LshError, Stopped};
 pub use join::{BandStats, LshJoin, LshLimits, Stage};
 pub use plan::{LshDemand, LshPlan, MAX_BANDS};
+pub use search::CertifiedSearch;
 
 #[cfg(test)]
 mod tests;

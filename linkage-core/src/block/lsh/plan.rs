@@ -17,6 +17,10 @@ const LEAST_BITS: usize = 4;
 /// much as one of an exhaustive comparison, so above this share bands save nothing.
 const MOST_CANDIDATES: f64 = 0.05;
 
+/// Candidates that are no matter however large a share they are: of tables of a thousand rows the matches alone, which agree in most bands,
+/// are too many by the share.
+const FEW_CANDIDATES: f64 = 1e6;
+
 /// Densities between which tokens look diffused: balanced by design, where CLKs of names and dates have a third or so.
 const DENSE: std::ops::Range<f64> = 0.47..0.53;
 
@@ -62,7 +66,7 @@ impl LshPlan {
     /// # Errors
     /// When the recall is no share below one, when there is nothing to compare, when the lengths differ, and when the recall is
     /// [out of reach](LshError::OutOfReach): for more than [`LshDemand::most_bands`], or for more candidates than a twentieth
-    /// of all pairs.
+    /// of all pairs and a million.
     pub fn solve(left: &TokenRows, right: &TokenRows, demand: &LshDemand) -> Result<Self, LshError> {
         let &LshDemand { threshold, recall, seed, .. } = demand;
         if !(recall > 0.0 && recall < 1.0) {
@@ -80,7 +84,8 @@ impl LshPlan {
         let (mut cheapest, mut possible): (Option<(f64, u32, u32, f64)>, f64) = (None, 0.0);
         for bits in LEAST_BITS..=MAX_BITS {
             let (agree, rate) = (agreement(clk_bits, distance, bits as u32), measured.rate[bits]);
-            let affordable = f64::from(most_bands).min(MOST_CANDIDATES / rate.max(f64::MIN_POSITIVE)).floor();
+            let most_candidates = MOST_CANDIDATES.max(FEW_CANDIDATES / pairs);
+            let affordable = f64::from(most_bands).min(most_candidates / rate.max(f64::MIN_POSITIVE)).floor();
             possible = possible.max(reached(agree, affordable));
             let bands = bands_for(agree, recall);
             if bands > affordable {
@@ -129,6 +134,12 @@ impl LshPlan {
     /// Bands.
     pub fn bands(&self) -> u32 {
         self.bands
+    }
+
+    /// The same plan with another number of bands, from 1 to [`MAX_BANDS`]. Bands that both have are the same ones.
+    #[must_use]
+    pub fn with_bands(self, bands: u32) -> Self {
+        Self { bands: bands.clamp(1, MAX_BANDS), ..self }
     }
 
     /// What bits are drawn from.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::super::TokenRows;
+use super::super::certificate::{RecallCertificate, RecallSample, SampleRequest};
 use super::super::random::Draws;
 use super::*;
 use crate::dice::{DiceThreshold, Kernel, Match, search};
@@ -193,6 +194,16 @@ fn tokens_that_collide_as_often_as_pairs_agree_are_refused_with_what_is_possible
 }
 
 #[test]
+fn small_tables_are_planned_although_their_matches_are_a_large_share_of_all_pairs() {
+    // Fifty people, all on both sides: one pair in fifty is a match, and agrees in nearly every band.
+    let (left, right) = people(50, 50, 2);
+    let demand = LshDemand { threshold: "0.8".parse().unwrap(), recall: 0.99, most_bands: MAX_BANDS, seed: 1 };
+    let plan = LshPlan::solve(&left, &right, &demand).unwrap();
+    let (found, _) = run(&left, &right, plan, LshLimits::default());
+    assert_eq!(found.len(), 50);
+}
+
+#[test]
 fn senseless_demands_are_refused() {
     let (left, right) = people(10, 33, 10);
     let demand = LshDemand { threshold: "0.8".parse().unwrap(), recall: 0.9, most_bands: 100, seed: 1 };
@@ -220,4 +231,68 @@ fn a_search_can_be_stopped() {
     let mut join = LshJoin::new(&left, &right, plan, Kernel::detect().unwrap(), LshLimits::default()).unwrap();
     assert_eq!(join.next_band(&mut Vec::new(), &|| true, &mut |_| ()), Err(Stopped));
     assert!(LshJoin::bytes_for(1000, 1000) <= 2000 * 13);
+}
+
+/// A search by this plan until it ends, with the recall that it really has.
+fn certified(
+    (left, right): &(TokenRows, TokenRows),
+    plan: LshPlan,
+    request: SampleRequest,
+    target: f64,
+) -> (BandStats, RecallCertificate, f64) {
+    let kernel = Kernel::detect().unwrap();
+    let sample = RecallSample::draw(left, right, plan.threshold(), kernel, request, &|| false).unwrap();
+    let mut search = CertifiedSearch::new(left, right, plan, kernel, LshLimits::default(), sample, target).unwrap();
+    let mut found = Vec::new();
+    while search.next_band(&mut found, &|| false, &mut |_| ()).unwrap().is_some() {
+        // It goes on exactly as long as the target is not shown.
+        assert!(search.stats().bands <= 2 * plan.bands());
+    }
+    let all = exhaustive(left, right, plan.threshold()).len();
+    (search.stats(), search.certificate(), found.len() as f64 / all as f64)
+}
+
+#[test]
+fn a_search_ends_when_its_recall_is_shown_and_goes_on_with_further_bands_until_then() {
+    let tables = people(6000, 33, 160);
+    let threshold: DiceThreshold = "0.85".parse().unwrap();
+    let demand = LshDemand { threshold, recall: 0.97, most_bands: MAX_BANDS, seed: 3 };
+    let plan = LshPlan::solve(&tables.0, &tables.1, &demand).unwrap();
+    let (stats, certificate, recall) = certified(&tables, plan, SampleRequest::for_target(0.97, 8), 0.97);
+    assert!(certificate.rows < 6000 && certificate.certified() && recall >= 0.97, "{certificate}, truly {recall}");
+    assert!(stats.bands < plan.bands(), "most pairs are easier to find than the worst one: {stats:?}");
+    // A plan of far too few bands is not believed: the search goes on beyond them.
+    let short = plan.with_bands(stats.bands - 1);
+    let (more, certificate, _) = certified(&tables, short, SampleRequest::for_target(0.97, 8), 0.97);
+    assert!(more.bands == stats.bands && certificate.certified());
+    // Twice the bands are the end of it.
+    let hopeless = plan.with_bands(1);
+    let (two, certificate, recall) = certified(&tables, hopeless, SampleRequest::for_target(0.97, 8), 0.97);
+    assert!(two.bands == 2 && !certificate.certified() && recall < 0.97);
+    assert!(certificate.to_string().contains("at least 0.97 NOT CERTIFIED: "), "{certificate}");
+}
+
+#[test]
+fn a_sample_too_small_to_show_the_target_costs_no_further_bands() {
+    let tables = people(6000, 33, 160);
+    let plan = LshPlan::by_hand(1024, "0.85".parse().unwrap(), 700, (14, 40), 1).unwrap();
+    let few = SampleRequest { pairs: 50, most_compared: u64::MAX, seed: 2 };
+    let (stats, certificate, _) = certified(&tables, plan, few, 0.99);
+    assert!(stats.bands == 40 && !certificate.certified() && certificate.pairs < 300, "{certificate}");
+}
+
+#[test]
+fn looking_after_every_band_does_not_certify_what_is_not_so() {
+    // The rule stops at the first band that looks good enough, which luck makes happen early for some samples.
+    let tables = people(3000, 33, 160);
+    let demand = LshDemand { threshold: "0.85".parse().unwrap(), recall: 0.95, most_bands: MAX_BANDS, seed: 4 };
+    let plan = LshPlan::solve(&tables.0, &tables.1, &demand).unwrap();
+    let wrong = (0..60).filter(|seed| {
+        let request = SampleRequest { pairs: 150, most_compared: u64::MAX, seed: *seed };
+        let (_, certificate, recall) = certified(&tables, plan, request, 0.95);
+        certificate.certified() && recall < 0.95
+    });
+    // One sample in forty may be wrong; these sixty are always the same ones.
+    let wrong = wrong.count();
+    assert!(wrong <= 3, "{wrong} of 60");
 }

@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::super::{search_self, segment_intersections, segment_popcounts, segment_similarities, segmented_similarity};
+use super::super::{
+    search_self, segment_intersections, segment_popcounts, segment_presence, segment_similarities, segmented_similarity,
+};
 use super::*;
 
 type Token = (Vec<u8>, u16);
@@ -118,6 +120,10 @@ fn segments_are_counted_one_by_one() {
     let right = [[0x0F_u8; 8], [0xF0; 8], [0xFF; 8], [0xF0; 8]].concat();
     assert_eq!(segment_intersections(&left, &right, 4)[..5], [32, 0, 0, 32, 0]);
     assert_eq!(segment_popcounts(&left, 2)[..3], [96, 32, 0]);
+    assert_eq!(
+        (segment_presence(&left, 4), segment_presence(&right, 4), segment_presence(&[0; 8], 1)),
+        (0b1011, 0b1111, 0)
+    );
     let [a, b, c, d, ..] = segment_similarities((&left, 0b1011), (&right, 0b1111), 4);
     assert_eq!((a, b, c, d), (Some(2.0 / 3.0), Some(0.0), None, Some(1.0)));
     assert_eq!(segmented_similarity((&left, 0b1011), (&right, 0b1111), 4), 128.0 / (128.0 + 96.0));

@@ -60,6 +60,7 @@ fn a_receipt_has_what_its_summary_adds_and_other_receipts_are_passed_over() {
         receipt("外来　三郎", "1", "19600101", "999"),
         "IR,1,14,1,1234567\n".to_owned(),
         receipt("別院　四郎", "1", "19600101", "888"),
+        "GO,4,100,99\n".to_owned(),
     ]
     .concat();
     let (rows, malformed, unnamed) = read_joined(&summaries, &receipts).unwrap();

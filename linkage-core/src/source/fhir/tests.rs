@@ -120,6 +120,22 @@ fn what_is_no_json_is_refused_without_showing_it() {
     assert_eq!(read("山田,花子\n佐藤\n".as_bytes()).unwrap(), (vec![], vec![1, 2]));
 }
 
+#[test]
+fn an_array_in_place_of_an_object_is_malformed_and_nobody_in_it_is_lost_without_a_word() {
+    let patient = GOLDEN.lines().next().unwrap();
+    for line in [
+        format!("[{patient}]"),
+        "[]".to_owned(),
+        format!(r#"{{"resourceType":"Bundle","entry":[[{patient}]]}}"#),
+        format!(r#"{{"resourceType":"Bundle","entry":[{{"resource":[{patient}]}}]}}"#),
+    ] {
+        let (rows, malformed) = read(format!("{line}\n{patient}\n").as_bytes()).unwrap();
+        assert_eq!((rows.len(), malformed), (1, vec![1]), "{line}");
+        assert!(rows[0].starts_with("2 "), "{rows:?}");
+    }
+    assert!(matches!(read(format!("[\n{patient}\n]").as_bytes()), Err(SourceError::NotJson)));
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_rows_malformed_or_a_clear_error(

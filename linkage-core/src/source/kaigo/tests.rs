@@ -84,6 +84,21 @@ fn with_claims_only_their_people_are_rows_and_those_without_a_name_are_listed() 
 }
 
 #[test]
+fn a_transmission_without_its_end_record_was_cut_off_and_its_last_row_is_no_person() {
+    // The number of insured person 124 has lost its last digit, and 12 is somebody else; the birth date is half a date.
+    let ledger = "1,1,x\n2,2,5311,01,20240401,1,1,x,131045,0000000123,ｻﾄｳ ﾊﾅｺ,19350102,2,\n\
+                  2,3,5311,01,20240401,1,1,x,131045,0000000124,ﾀﾅｶ ｲﾁﾛｳ,3100304,1";
+    let (rows, malformed, _) = read_joined(None, ledger, &layout(false)).unwrap();
+    assert_eq!((rows.len(), malformed), (1, vec![3]));
+    let claims = format!("1,1,x\n{}2,9,7131,01,202404,1370100000,131045,000000012", claim("131045", "0000000123"));
+    let (rows, malformed, unnamed) = read_joined(Some(&claims), LEDGER, &layout(false)).unwrap();
+    assert_eq!((rows.len(), malformed, unnamed), (1, vec![3, 7], vec![]));
+    // A file without an envelope has no end record to miss.
+    let bare = ledger.strip_prefix("1,1,x\n").unwrap();
+    assert_eq!(read_joined(None, bare, &layout(false)).unwrap().0.len(), 2);
+}
+
+#[test]
 fn the_software_for_assessments_has_kanji_postal_code_and_date() {
     let row =
         "x,x,x,131045,0000000123,20240315,x,x,x,x,x,x,昭10.1.2,x,女,ｻﾄｳ ﾊﾅｺ,佐藤　花子,100-0001,\"東京都,千代田区\"\n";

@@ -14,7 +14,7 @@ const FIELDS: [&str; 9] = [
     "insured_number",
 ];
 
-const GOLDEN: &str = include_str!("golden.xml");
+const GOLDEN: &str = include_str!("../../../../testdata/golden/checkup.xml");
 
 fn layout() -> KenshinLayout {
     let fields = FIELDS.iter().map(|field| (*field).to_owned()).collect();

@@ -9,6 +9,7 @@ use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
 use super::*;
+use crate::source::{DateOrder, Part, ValueShape};
 
 fn file(columns: Vec<(&str, ArrayRef)>, compression: Compression) -> Vec<u8> {
     let batch =
@@ -47,7 +48,11 @@ fn layout(fields: &[&str], map: &[(&str, &str)]) -> CsvLayout {
 }
 
 fn read(bytes: Vec<u8>, layout: &CsvLayout) -> Result<Vec<String>, SourceError> {
-    let mut source = ParquetSource::open(bytes::Bytes::from(bytes), layout)?;
+    read_shaped(bytes, layout, &CsvShape::default())
+}
+
+fn read_shaped(bytes: Vec<u8>, layout: &CsvLayout, shape: &CsvShape) -> Result<Vec<String>, SourceError> {
+    let mut source = ParquetSource::open_shaped(bytes::Bytes::from(bytes), layout, shape)?;
     let (mut batch, mut rows) = (RawBatch::new(), Vec::new());
     while source.read_batch(&mut batch, 2)? {
         for record in batch.records() {
@@ -105,4 +110,29 @@ fn damage_anywhere_is_rows_or_an_error() {
         damaged[at] ^= 0x81;
         let _ = read(damaged, &layout);
     }
+}
+
+#[test]
+fn a_mapping_splits_names_turns_dates_and_empties_marks() {
+    let bytes = file(
+        vec![
+            ("id", Arc::new(Int64Array::from(vec![1, 2, 3]))),
+            ("name", Arc::new(StringArray::from(vec![Some("佐藤　花子"), Some("NULL"), None]))),
+            ("birth", Arc::new(StringArray::from(vec!["04/03/1983", "1983-03-04", " NULL "]))),
+        ],
+        Compression::UNCOMPRESSED,
+    );
+    let shape = |part, date| ValueShape { part, date };
+    let shape = CsvShape {
+        missing: vec!["NULL".to_owned()],
+        values: vec![
+            ("family".to_owned(), shape(Part::First, DateOrder::YearFirst)),
+            ("given".to_owned(), shape(Part::Rest, DateOrder::YearFirst)),
+            ("birth".to_owned(), shape(Part::Whole, DateOrder::DayFirst)),
+        ],
+        ..CsvShape::default()
+    };
+    let layout = layout(&["family", "given", "birth"], &[("family", "name"), ("given", "name")]);
+    let rows = read_shaped(bytes, &layout, &shape).unwrap();
+    assert_eq!(rows, ["1 [1] 佐藤|花子|1983-03-04", "2 [2] ||1983-03-04", "3 [3] ||"]);
 }

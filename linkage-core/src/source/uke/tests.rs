@@ -44,11 +44,13 @@ fn read_with(file: &[u8], layout: &UkeLayout) -> Result<(Vec<String>, Vec<u64>),
     Ok((rows, malformed))
 }
 
+/// The rows of a file that ends as it should.
 fn read(file: &str) -> Vec<String> {
-    read_with(&cp932(file), &layout()).unwrap().0
+    read_with(&cp932(&format!("{file}{GO}")), &layout()).unwrap().0
 }
 
 const IR: &str = "IR,1,13,1,1234567,,テスト病院,202110,00,\n";
+const GO: &str = "GO,1,100,99\n";
 
 /// An RE record of 医科 with a kana name in column 37.
 fn re(month: &str, name: &str, sex: &str, birth: &str, chart: &str, kana: &str) -> String {
@@ -85,7 +87,7 @@ fn the_sample_of_receiptisan_is_read() {
 fn quotation_marks_spaces_and_missing_columns_do_no_harm() {
     let text = format!(
         "{IR}\"RE\",\"1\",\"1112\",\"202110\",\"山田　太郎\",\"1\",\"19911121\"\n\"HO\",\"  010108\",\"\",\"１２\"\nHO\n\
-         RE,2,1112,202110,佐藤,1\nRE\nRE,3,1112,,鈴木　花子,2,19900101\n\u{1A}"
+         RE,2,1112,202110,佐藤,1\nRE\nRE,3,1112,,鈴木　花子,2,19900101\n{GO}\u{1A}"
     );
     let (rows, malformed) = read_with(&cp932(&text), &layout()).unwrap();
     assert_eq!(
@@ -115,7 +117,7 @@ fn months_count_in_both_calendars() {
 
 #[test]
 fn the_kana_column_depends_on_the_kind_and_can_be_set() {
-    let dpc = format!("{IR}RE,1,1112,202110,山田　太郎,1,19911121,,,12,,ヤマダタロウ\nBU,x\n");
+    let dpc = format!("{IR}RE,1,1112,202110,山田　太郎,1,19911121,,,12,,ヤマダタロウ\nBU,x\n{GO}");
     assert!(read(&dpc)[0].contains(" ヤマダタロウ||山田|太郎|"), "detected where the format is not known");
     let mut layout = layout();
     layout.kana.set("dpc=none").unwrap();
@@ -139,12 +141,30 @@ fn what_the_online_check_gave_replaces_the_card() {
 #[test]
 fn bytes_that_cannot_be_decoded_are_still_counted_later() {
     let mut file = cp932(&format!("{IR}RE,1,1112,202110,"));
-    file.extend_from_slice(b"\x8e\x52\xff\x81\x40\x8e\x52,1,19911121\n");
+    file.extend_from_slice(b"\x8e\x52\xff\x81\x40\x8e\x52,1,19911121\nGO,1\n");
     let mut source = UkeSource::open(&file[..], &layout()).unwrap();
     let mut batch = RawBatch::new();
     assert!(source.read_batch(&mut batch, 9).unwrap());
     let mut scratch = String::new();
     assert!(batch.record(0).encoding().decode(batch.record(0).field(2), &mut scratch).damaged);
+}
+
+#[test]
+fn a_file_that_was_cut_off_has_no_row_of_its_last_receipt_wherever_the_cut_is() {
+    let whole = format!(
+        "{IR}{}HO,01010016,１,１,1,14321\n{}HO,01010016,１,２,1,14321\n{GO}",
+        re("202110", "山田　花子", "2", "19911121", "1", "ヤマダハナコ"),
+        re("202110", "佐藤　一郎", "1", "19481112", "2", "サトウイチロウ"),
+    );
+    let rows = read_with(&cp932(&whole), &layout()).unwrap().0;
+    assert_eq!(rows.len(), 2);
+    let file = cp932(&whole);
+    let line_ends: Vec<usize> = file.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at).collect();
+    // From within the second RE record up to the G of GO.
+    for cut in line_ends[2] + 4..line_ends[4] + 2 {
+        let found = read_with(&file[..cut], &layout()).unwrap();
+        assert_eq!(found, (rows[..1].to_vec(), vec![4]), "cut after {cut} bytes");
+    }
 }
 
 #[test]

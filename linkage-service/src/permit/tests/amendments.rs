@@ -15,8 +15,16 @@ fn arrival(change: impl FnOnce(&mut Arrival)) -> Result<AcceptedPermit, &'static
     let current = current.map(|current| VerifiedPermit::verify(&current.envelope(), &world.committee).unwrap());
     let policy = Policy::shipped(world.policy).unwrap();
     let (envelope, revocations) = (world.envelope(), &world.revocations);
-    accept_permit(&envelope, &caller, &world.committee, &policy, current.as_ref(), revocations, world.now)
-        .map_err(|refusal| refusal.code())
+    accept_permit(
+        &envelope,
+        &caller,
+        &world.committee,
+        &policy,
+        current.as_ref().map(VerifiedPermit::permit),
+        revocations,
+        world.now,
+    )
+    .map_err(|refusal| refusal.code())
 }
 
 #[test]

@@ -1,0 +1,84 @@
+//! The options by which a command reads again what `tokenise` has read, for its record ids alone.
+
+use std::path::PathBuf;
+
+use linkage_core::schema::LinkageSchema;
+use linkage_core::source::Encoding;
+
+use super::InputArgs;
+use crate::inputs::{Format, Inputs, Register, parse_encoding};
+
+/// The extract that was tokenised, and how to read it.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct RereadArgs {
+    /// The extract that was tokenised: a file or folder, or 'part-*.csv'; more than once for several
+    #[arg(long, value_name = "IN", required_unless_present = "refs")]
+    input: Vec<PathBuf>,
+    /// What the extract is
+    #[arg(long, value_name = "FORMAT", default_value = "csv")]
+    format: Format,
+    /// How the extract is encoded: utf-8 or cp932 [default: as for `tokenise`]
+    #[arg(long, value_parser = parse_encoding)]
+    encoding: Option<Encoding>,
+    /// The column that identifies a row; without it, its row number does (csv), or its record_id (other formats)
+    #[arg(long, value_name = "COLUMN")]
+    id_column: Option<String>,
+    /// The mapping file that `tokenise` was given (csv, parquet)
+    #[arg(long, value_name = "FILE", requires = "schema", conflicts_with_all = ["id_column", "encoding"])]
+    mapping: Option<PathBuf>,
+    /// The linkage schema that the mapping file is for
+    #[arg(long, value_name = "NAME|FILE", requires = "mapping")]
+    schema: Option<String>,
+    /// Where receipts of a kind have the reading of the name (uke)
+    #[arg(long, value_name = "KIND=COLUMN", requires = "format")]
+    kana_column: Vec<String>,
+    /// Where receipts of a kind have the number of the chart (uke)
+    #[arg(long, value_name = "KIND=COLUMN", requires = "format")]
+    chart_column: Vec<String>,
+    /// The root (OID) of the id that is the branch number (kenshin)
+    #[arg(long, value_name = "OID", requires = "format")]
+    branch_root: Option<String>,
+    /// Where the names are, when the extract has none (kaigo, dpc)
+    #[arg(long, value_name = "FILE", requires = "format")]
+    names: Vec<PathBuf>,
+    /// How the register is laid out [default: ledger] (kaigo)
+    #[arg(long, value_name = "LAYOUT", requires = "format")]
+    register: Option<Register>,
+    /// Where a value is, by number or by its name in the first row (kaigo)
+    #[arg(long, value_name = "PART.NAME=COLUMN", requires = "format")]
+    column: Vec<String>,
+}
+
+impl RereadArgs {
+    /// Opens the extract; its rows have a record id, or none but their number, and no values. Returns what the ids are called.
+    ///
+    /// # Errors
+    /// When a file cannot be had or is not what it should be, or the mapping does not fit the schema.
+    pub(crate) fn open(&self) -> anyhow::Result<(Inputs, String)> {
+        let schema = self.schema.as_deref().map(LinkageSchema::load).transpose()?;
+        let args = self.input_args();
+        let mapping = schema.as_ref().map(|schema| args.load_mapping(schema)).transpose()?.flatten();
+        let mapped = mapping.as_ref().and_then(|mapping| mapping.id_column());
+        let without = if self.format.is_table() { "row" } else { "record_id" };
+        let name = self.id_column.as_deref().or(mapped).unwrap_or(without).to_owned();
+        Ok((Inputs::open_ids(&args, mapping.as_ref())?, name))
+    }
+
+    /// The same options as `tokenise` has them.
+    fn input_args(&self) -> InputArgs {
+        InputArgs {
+            format: self.format,
+            encoding: self.encoding,
+            id_column: self.id_column.clone(),
+            mapping: self.mapping.clone(),
+            kana_column: self.kana_column.clone(),
+            chart_column: self.chart_column.clone(),
+            branch_root: self.branch_root.clone(),
+            names: self.names.clone(),
+            register: self.register,
+            column: self.column.clone(),
+            inputs: self.input.clone(),
+            ..InputArgs::reading(self.schema.as_deref().unwrap_or_default(), &PathBuf::new())
+        }
+    }
+}
