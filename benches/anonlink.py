@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares our Dice kernel with anonlink's on the same tokens: pairs per CPU-second, and whether the pairs are the same.
 
-    python3 benches/anonlink.py
+    python3 benches/anonlink.py --machine "AMD EPYC (Zen 4), 2 cores, idle"
 
 makes a virtual environment with anonlink and clkhash from PyPI (below target/, unless this Python has them already),
 invents two databases of persons, encodes them with clkhash to CLKs of 1024 bits and a density of about 0.35, and runs
@@ -49,7 +49,7 @@ def main():
     parser.add_argument("--thresholds", nargs="+", default=["0.8", "0.9"])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cpu", help="write benches/record/CPU/anonlink-DATE.csv, such as epyc-zen4")
-    parser.add_argument("--machine", default="", help="the machine in words")
+    parser.add_argument("--machine", required=True, help="the machine in words, and what else it was doing")
     args = parser.parse_args()
     in_environment()
 

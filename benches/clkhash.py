@@ -2,18 +2,19 @@
 """Encodes the same made-up people with clkhash (PyPI) and with `custodian tokenise`, and compares CPU-seconds.
 
     python3 -m venv /tmp/peers && /tmp/peers/bin/pip install clkhash==0.18.3
-    /tmp/peers/bin/python benches/clkhash.py --cpu epyc-zen4 --machine "AMD EPYC (Zen 4), 2 cores"
+    /tmp/peers/bin/python benches/clkhash.py --cpu epyc-zen4 --machine "AMD EPYC (Zen 4), 2 cores, idle"
 
 Both get one CSV file and schemas that ask for the same work: 4 fields (given name, family name, date of birth, sex), padded
 2-grams of names, digits of the date by place, 1024 bits, and the same number of bits drawn per field. clkhash runs
 without validation, with its faster hash (blakeHash), in one process; only its encoding call counts. Of custodian the
-whole process counts: start, reading, normalising, encoding, sorting, sealing, writing to disk.
+whole process counts: start, reading, normalising, encoding, sorting, sealing, writing a new file to disk. It is built in
+the dev profile, which optimises what is hot, or with `--profile release`.
 
 Two populations: `census` draws names as often as clkhash's own census tables say, `distinct` gives nearly everybody
 names that nobody else has, so that neither program gains from remembering them. Both programs remember q-grams.
 
 Each figure is the median of fresh processes, run in turn, with the lowest and the highest beside it. Written to
-benches/record/<cpu>/clkhash-<date>.csv.
+benches/record/<cpu>/clkhash-<profile>-<date>.csv.
 """
 
 import argparse
@@ -141,11 +142,20 @@ def measure_custodian(program, folder, people, threads):
         "--to", folder / "unit.pub", "--site-key", folder / "site-key", "--id-column", "id", "--threads", str(threads),
         "--force", "--json", people, "-o", folder / "out.tokens",
     ]
+    # A new file, as a custodian writes it; replacing one costs what its removal does.
+    (folder / "out.tokens").unlink(missing_ok=True)
     before = cpu_seconds(resource.RUSAGE_CHILDREN)
     out = subprocess.run(command, check=True, capture_output=True, text=True)
     seconds = cpu_seconds(resource.RUSAGE_CHILDREN) - before
     summary = json.loads(out.stdout)
     return summary["written_rows"] / seconds, summary["header"]["density_ppm"] / 1e6
+
+
+def build(profile):
+    """The program, built in a profile of Cargo.toml."""
+    subprocess.run(["cargo", "build", "-p", "custodian", "--no-default-features", "--profile", profile], check=True, cwd=ROOT)
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    return target / {"dev": "debug"}.get(profile, profile) / "custodian"
 
 
 def prepare(program, folder):
@@ -161,21 +171,21 @@ def prepare(program, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cpu", help="folder below benches/record to write to, such as epyc-zen4")
-    parser.add_argument("--machine", default="", help="the machine in words")
+    # The child process that runs clkhash records nothing.
+    needs_machine = "--clkhash" not in sys.argv
+    parser.add_argument("--machine", required=needs_machine, help="the machine in words, and what else it was doing")
     parser.add_argument("--people", type=int, default=100_000)
     parser.add_argument("--large", type=int, default=1_000_000, help="people for custodian alone; 0 leaves it out")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1, help="of custodian")
-    parser.add_argument("--custodian", type=pathlib.Path, help="the program [default: built with cargo]")
+    parser.add_argument("--profile", choices=["dev", "release"], default="dev", help="how custodian is built")
+    parser.add_argument("--custodian", type=pathlib.Path, help="the program [default: built with cargo in this profile]")
     parser.add_argument("--clkhash", type=pathlib.Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.clkhash:
         return encode_with_clkhash(args.clkhash)
 
-    if args.custodian is None:
-        subprocess.run(["cargo", "build", "-p", "custodian", "--no-default-features"], check=True, cwd=ROOT)
-        target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-        args.custodian = target / "debug" / "custodian"
+    program = args.custodian or build(args.profile)
     version = importlib.metadata.version("clkhash")
     rows = []
 
@@ -187,14 +197,14 @@ def main():
 
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        prepare(args.custodian, folder)
+        prepare(program, folder)
         for population in ["census", "distinct"]:
             people = folder / f"{population}.csv"
             write_people(people, args.people, population)
             peer, ours = [], []
             for _ in range(args.repeat):
                 peer.append(measure_clkhash(people))
-                ours.append(measure_custodian(args.custodian, folder, people, args.threads))
+                ours.append(measure_custodian(program, folder, people, args.threads))
             densities = peer[0][1], ours[0][1]
             # The same number of bits drawn gives the same density: a check that both did the same work.
             assert abs(densities[0] - densities[1]) < 0.02, densities
@@ -204,14 +214,15 @@ def main():
             record(f"{population}/ratio", ratios, "times")
             if args.large:
                 write_people(people, args.large, population)
-                figures = [measure_custodian(args.custodian, folder, people, args.threads)[0] for _ in range(args.repeat)]
+                figures = [measure_custodian(program, folder, people, args.threads)[0] for _ in range(args.repeat)]
                 large = record(f"{population}/custodian, {args.large} people", figures)
                 print(f"{population}: {own / theirs:.1f} times clkhash; {large / theirs:.1f} times on {args.large} people")
 
     if args.cpu:
-        out = ROOT / "benches" / "record" / args.cpu / f"clkhash-{datetime.date.today()}.csv"
+        out = ROOT / "benches" / "record" / args.cpu / f"clkhash-{args.profile}-{datetime.date.today()}.csv"
         out.parent.mkdir(parents=True, exist_ok=True)
-        command = f"benches/clkhash.py --people {args.people} --repeat {args.repeat} --threads {args.threads}"
+        command = (f"benches/clkhash.py --people {args.people} --large {args.large} --repeat {args.repeat} "
+                   f"--threads {args.threads} --profile {args.profile}")
         machine = f"{args.machine}; load average {os.getloadavg()[0]:.1f}"
         with out.open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")

@@ -7,7 +7,7 @@ mod reread;
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use anyhow::{anyhow, bail};
@@ -18,6 +18,7 @@ use linkage_core::secret::LinkageSecret;
 use linkage_core::source::{Encoding, Mapping, RawBatch};
 use linkage_core::types::RecordRef;
 
+use crate::allocator::keep_freed_memory;
 use crate::findings::{Findings, SetAside};
 use crate::inputs::{Format, Inputs, Register, listed, parse_encoding};
 use crate::output::{at, grouped, progress, rate, talk};
@@ -276,6 +277,7 @@ impl InputArgs {
     }
 
     fn in_pool<T: Send>(&self, work: impl FnOnce() -> anyhow::Result<T> + Send) -> anyhow::Result<T> {
+        keep_freed_memory();
         let threads = self.threads.map_or(0, usize::from);
         rayon::ThreadPoolBuilder::new().num_threads(threads).build()?.install(work)
     }
@@ -298,6 +300,7 @@ impl InputArgs {
             routes: NameRoutes::new(schema),
             plan: survey.as_ref().map(|survey| Arc::clone(&survey.plan)),
             opted_out: self.load_opt_outs(schema, refs)?,
+            spare: Mutex::default(),
             malformed: if self.format.is_table() { SetAside::WrongFieldCount } else { SetAside::Malformed },
         };
         let mut source = Inputs::open(self, schema)?;
@@ -317,7 +320,7 @@ impl InputArgs {
         // What an earlier process has done is read again and hashed, but not encoded.
         let (done_batches, done_chain) = begun.as_ref().map_or((0, [0; 32]), |begun| (begun.batches, begun.chain));
         let findings = begun.map_or_else(|| Findings::new(schema.fields().len()), |begun| begun.findings);
-        let mut sink = Sink { sorter, findings, survey };
+        let mut sink = Sink { sorter, findings, survey, pieces: &pieces };
         let bar = progress(source.total_bytes());
         let (mut current, mut next, mut waiting) = (RawBatch::new(), RawBatch::new(), None);
         let (mut batches, mut chain) = (0, [0; 32]);
@@ -431,16 +434,18 @@ struct Sink<'a, 's> {
     sorter: Sorter<'a>,
     findings: Findings,
     survey: Option<&'s mut Survey>,
+    pieces: &'s Pieces<'s>,
 }
 
 impl Sink<'_, '_> {
     fn take(&mut self, batch: Encoded) -> io::Result<()> {
-        for piece in &batch.pieces {
+        for piece in batch.pieces {
             self.findings.append(&piece.findings);
             if let (Some(survey), Some(tally)) = (&mut self.survey, &piece.tally) {
                 survey.append(tally);
             }
-            self.sorter.push(&piece.rows)?;
+            self.sorter.push(&piece.rows, piece.ones)?;
+            self.pieces.recycle(piece);
         }
         if self.sorter.checkpoint_is_due(BATCH_ROWS) {
             self.sorter.checkpoint(batch.batches, &batch.chain, &self.findings)?;

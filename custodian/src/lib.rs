@@ -3,6 +3,7 @@
 //! It turns an extract into a sealed token file, shows a person what is about to leave the site, and does both without
 //! opening a socket. It knows nothing of DataFusion, of the linkage service's stores or of other custodians' files.
 
+mod allocator;
 pub mod cli;
 mod commands;
 mod findings;

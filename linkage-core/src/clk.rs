@@ -49,6 +49,11 @@ impl Clk {
         Self { words: vec![0; length.words()].into_boxed_slice() }
     }
 
+    /// Stands where no CLK is for a moment.
+    pub(crate) fn none() -> Self {
+        Self { words: Box::default() }
+    }
+
     /// The CLK in these little-endian bytes; `None` when no CLK has that length.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         ClkLength::new(bytes.len().checked_mul(8)?)?;
@@ -57,11 +62,13 @@ impl Clk {
     }
 
     /// The length.
+    #[inline]
     pub fn length(&self) -> ClkLength {
         ClkLength { words: self.words.len() as u8 }
     }
 
     /// The bits as words, lowest first.
+    #[inline]
     pub fn words(&self) -> &[u64] {
         &self.words
     }

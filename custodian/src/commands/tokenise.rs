@@ -251,7 +251,8 @@ pub(super) fn write(
         batches(&header, sorted, |batch| writer.write(&batch).map_err(failed))?;
         return writer.finish().map_err(failed);
     }
-    // One thread merges and builds batches, the other seals them.
+    // One thread merges and builds batches, one hashes them, one seals them and writes.
+    writer.seal_beside().map_err(|error| at(output.path, error))?;
     std::thread::scope(|scope| {
         let (sender, receiver) = mpsc::sync_channel::<RecordBatch>(2);
         let sealing = scope.spawn(move || -> anyhow::Result<TokenFileWriter> {

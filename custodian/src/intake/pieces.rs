@@ -1,7 +1,7 @@
 //! One batch, encoded piece by piece in parallel.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use linkage_core::encode::{Encoder, Worker};
 use linkage_core::normalise::{self, NameRoutes, Outcome, Rule};
@@ -18,6 +18,9 @@ use crate::sort::RowCodec;
 /// Rows per piece of parallel work.
 const PIECE_ROWS: usize = 1024;
 
+/// Rows that are normalised before the first of them is encoded.
+const GROUP_ROWS: usize = 16;
+
 /// What every piece of a batch needs.
 pub(super) struct Pieces<'a> {
     pub(super) encoder: Encoder,
@@ -30,6 +33,8 @@ pub(super) struct Pieces<'a> {
     pub(super) opted_out: HashSet<RecordRef>,
     /// Why a row that the reader could not use is set aside.
     pub(super) malformed: SetAside,
+    /// Memory of rows that have gone into the sorter, for the rows of further pieces.
+    pub(super) spare: Mutex<Vec<Vec<u8>>>,
 }
 
 /// What came of a piece of a batch.
@@ -37,6 +42,8 @@ pub(super) struct Piece {
     pub(super) findings: Findings,
     pub(super) tally: Option<Tally>,
     pub(super) rows: Vec<u8>,
+    /// Bits set in the CLKs of the rows.
+    pub(super) ones: u64,
 }
 
 impl Pieces<'_> {
@@ -55,30 +62,44 @@ impl Pieces<'_> {
             malformed.rows += 1;
             malformed.set_aside(SetAside::NoName, row);
         }
-        done.push(Piece { findings: malformed, tally: None, rows: Vec::new() });
+        done.push(Piece { findings: malformed, tally: None, rows: Vec::new(), ones: 0 });
         done
     }
 
     fn encode(&self, batch: &RawBatch, range: std::ops::Range<usize>) -> Piece {
+        let mut rows = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        rows.reserve_exact(range.len() * self.codec.width());
         let mut hand = Hand {
             pieces: self,
             worker: self.encoder.worker(),
-            values: Values::new(self.kinds.len()),
+            values: (0..GROUP_ROWS).map(|_| Values::new(self.kinds.len())).collect(),
+            group: Vec::with_capacity(GROUP_ROWS),
             decoded: String::new(),
             piece: Piece {
                 findings: Findings::new(self.kinds.len()),
                 tally: self.plan.as_ref().map(Tally::new),
-                rows: Vec::with_capacity(range.len() * self.codec.width()),
+                rows,
+                ones: 0,
             },
         };
-        for index in range {
-            let record = batch.record(index);
+        for record in batch.records_in(range) {
             hand.piece.findings.rows += 1;
             if let Err(why) = hand.row(record) {
                 hand.piece.findings.set_aside(why, record.row());
             }
+            if hand.group.len() == GROUP_ROWS {
+                hand.encode_group();
+            }
         }
+        hand.encode_group();
         hand.piece
+    }
+
+    /// Takes the memory of a piece back.
+    pub(super) fn recycle(&self, piece: Piece) {
+        let mut rows = piece.rows;
+        rows.clear();
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(rows);
     }
 }
 
@@ -104,26 +125,42 @@ impl Values {
     }
 }
 
+impl AsRef<[Option<String>]> for Values {
+    fn as_ref(&self) -> &[Option<String>] {
+        &self.record
+    }
+}
+
+/// What a row is, beside its values.
+struct Known {
+    record_ref: RecordRef,
+    newness: u32,
+    row: u64,
+}
+
 /// One thread's work on one piece.
 struct Hand<'a> {
     pieces: &'a Pieces<'a>,
     worker: Worker<'a>,
-    values: Values,
+    /// The values of the rows of the group, and of none behind them.
+    values: Vec<Values>,
+    group: Vec<Known>,
     decoded: String,
     piece: Piece,
 }
 
 impl Hand<'_> {
-    /// Encodes one row, unless its person has opted out.
+    /// Adds one row to the group, unless its person has opted out.
     fn row(&mut self, record: RawRecord<'_>) -> Result<(), SetAside> {
         let record_ref = self.record_ref(record)?;
-        let Self { pieces, worker, values, decoded, piece } = self;
-        if pieces.opted_out.contains(&record_ref) {
+        let Self { pieces, values, group, decoded, piece, .. } = self;
+        if !pieces.opted_out.is_empty() && pieces.opted_out.contains(&record_ref) {
             piece.findings.opted_out += 1;
             return Ok(());
         }
+        let values = &mut values[group.len()];
         for (field, &kind) in pieces.kinds.iter().enumerate() {
-            let raw = record.encoding().decode(record.field(field), decoded);
+            let raw = record.decoded_field(field, decoded);
             if raw.damaged {
                 piece.findings.break_rule(field, Rule::UndecodableBytes, record.row());
             }
@@ -141,26 +178,34 @@ impl Hand<'_> {
                 Err(rule) => piece.findings.break_rule(field, rule, record.row()),
             }
         }
-        let raw = |field: usize, out: &mut String| {
-            out.push_str(record.encoding().decode(record.field(field), decoded).text);
-        };
+        let raw = |field: usize, out: &mut String| out.push_str(record.decoded_field(field, decoded).text);
         pieces.routes.route(&mut values.record, Option::is_none, raw, |field| piece.findings.present[field] += 1);
-        let token = worker.encode(&values.record);
-        if let Some(tally) = &mut piece.tally {
-            tally.row(&values.record, &token);
-        }
-        if token.presence == 0 && token.exact.iter().all(Option::is_none) {
-            return Err(SetAside::NothingPresent);
-        }
-        pieces.codec.write(record_ref.as_bytes(), record.newness(), record.row(), &token, &mut piece.rows);
+        group.push(Known { record_ref, newness: record.newness(), row: record.row() });
         Ok(())
     }
 
+    /// Encodes the rows of the group, and empties it.
+    fn encode_group(&mut self) {
+        let Self { pieces, worker, values, group, piece, .. } = self;
+        worker.encode_each(&values[..group.len()], |index, token| {
+            let known = &group[index];
+            if let Some(tally) = &mut piece.tally {
+                tally.row(&values[index].record, token);
+            }
+            if token.presence == 0 && token.exact.iter().all(Option::is_none) {
+                piece.findings.set_aside(SetAside::NothingPresent, known.row);
+            } else {
+                piece.ones += u64::from(token.clk.popcount());
+                pieces.codec.write(known.record_ref.as_bytes(), known.newness, known.row, token, &mut piece.rows);
+            }
+        });
+        group.clear();
+    }
+
     fn record_ref(&mut self, record: RawRecord<'_>) -> Result<RecordRef, SetAside> {
-        let Some(id) = record.id() else {
+        let Some(id) = record.decoded_id(&mut self.decoded) else {
             return Ok(record_ref(self.pieces.refs, RecordId::Row(record.row())));
         };
-        let id = record.encoding().decode(id, &mut self.decoded);
         match (id.damaged, trim_id(id.text)) {
             // Two damaged ids may look the same and be different people.
             (true, _) => Err(SetAside::UnreadableRecordId),

@@ -4,6 +4,7 @@
 //! it brings duplicates together. Rows are fixed-width; when they exceed the budget, sorted runs go to one anonymous
 //! file (unlinked, so that a crash leaves nothing; enciphered, so that no token lies open on a disk) and are merged from there.
 
+mod bucket;
 mod spill;
 
 use std::collections::BinaryHeap;
@@ -11,8 +12,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use linkage_core::encode::Token;
-use rayon::iter::{IntoParallelRefIterator, IntoParallelRefMutIterator, ParallelIterator};
+use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 
+use bucket::Bucket;
 use spill::Nameless;
 pub(crate) use spill::{Run, SpillKey, write_run};
 
@@ -116,8 +118,10 @@ pub(crate) struct Sorter<'a> {
     codec: RowCodec,
     place: Place<'a>,
     budget_bytes: usize,
-    buckets: Vec<Vec<u8>>,
+    buckets: Vec<Bucket>,
     rows: usize,
+    /// Bits set in the CLKs of all rows.
+    ones: u64,
     runs: Vec<Run>,
 }
 
@@ -132,15 +136,15 @@ enum Place<'a> {
 impl<'a> Sorter<'a> {
     /// A sorter that keeps about `budget_bytes` in memory and spills into an anonymous file in `folder`.
     pub(crate) fn new(codec: RowCodec, folder: &Path, budget_bytes: usize) -> Self {
-        let buckets = vec![Vec::new(); 256];
+        let buckets = vec![Bucket::default(); 256];
         let place = Place::Nameless(folder.to_owned(), None);
-        Self { codec, place, budget_bytes, buckets, rows: 0, runs: Vec::new() }
+        Self { codec, place, budget_bytes, buckets, rows: 0, ones: 0, runs: Vec::new() }
     }
 
     /// A sorter that goes on from the runs of a work folder, and spills into it at checkpoints alone.
     pub(crate) fn in_work(codec: RowCodec, work: WorkFolder<'a>, runs: Vec<Run>, budget_bytes: usize) -> Self {
-        let buckets = vec![Vec::new(); 256];
-        Self { codec, place: Place::Work(work), budget_bytes, buckets, rows: 0, runs }
+        let buckets = vec![Bucket::default(); 256];
+        Self { codec, place: Place::Work(work), budget_bytes, buckets, rows: 0, ones: 0, runs }
     }
 
     /// The work folder, when there is one and its next run is due: when a batch of this size would exceed the budget.
@@ -162,18 +166,19 @@ impl<'a> Sorter<'a> {
         }
     }
 
-    /// Takes rows that [`RowCodec::write`] has written.
+    /// Takes rows that [`RowCodec::write`] has written, in whose CLKs so many bits are set in all.
     ///
     /// # Errors
     /// When the runs cannot be written.
-    pub(crate) fn push(&mut self, rows: &[u8]) -> io::Result<()> {
+    pub(crate) fn push(&mut self, rows: &[u8], ones: u64) -> io::Result<()> {
         let per_row = self.codec.width();
-        for row in rows.chunks_exact(self.codec.width()) {
+        self.ones += ones;
+        for row in rows.chunks_exact(per_row) {
             let full = (self.rows + 1) * per_row > self.budget_bytes && self.rows > 0;
             if full && matches!(self.place, Place::Nameless(..)) {
                 self.spill()?;
             }
-            self.buckets[usize::from(row[0])].extend_from_slice(row);
+            self.buckets[usize::from(row[0])].push(row);
             self.rows += 1;
         }
         Ok(())
@@ -181,19 +186,19 @@ impl<'a> Sorter<'a> {
 
     fn sort(&mut self) {
         let width = self.codec.width();
-        self.buckets.par_iter_mut().for_each(|bucket| sort_bucket(bucket, width));
+        self.buckets.par_iter_mut().for_each(|bucket| bucket.sort(width));
     }
 
     fn spill(&mut self) -> io::Result<()> {
         self.sort();
         let width = self.codec.width();
-        let rows = self.buckets.iter().flat_map(|bucket| bucket.chunks_exact(width));
+        let rows = self.buckets.iter().flat_map(|bucket| bucket.in_order(width));
         self.runs.push(match &mut self.place {
             Place::Nameless(_, Some(file)) => file.write_run(rows)?,
             Place::Nameless(folder, none) => none.insert(Nameless::create(folder)?).write_run(rows)?,
             Place::Work(work) => work.write_run(rows)?,
         });
-        self.buckets.iter_mut().for_each(Vec::clear);
+        self.buckets.iter_mut().for_each(Bucket::clear);
         self.rows = 0;
         Ok(())
     }
@@ -207,22 +212,13 @@ impl<'a> Sorter<'a> {
             self.spill()?;
         }
         self.sort();
-        let Self { codec, budget_bytes, buckets, place, runs, .. } = self;
+        let Self { codec, budget_bytes, buckets, ones, place, runs, .. } = self;
         let work = match place {
             Place::Work(work) => Some(work),
             Place::Nameless(..) => None,
         };
-        Ok(Sorted { codec, budget_bytes, buckets, runs, work })
+        Ok(Sorted { codec, budget_bytes, buckets, ones, runs, work })
     }
-}
-
-/// Puts the rows of one bucket in order.
-fn sort_bucket(rows: &mut Vec<u8>, width: usize) {
-    let mut order: Vec<_> = rows.chunks_exact(width).enumerate().map(|(index, row)| (key_of(row), index)).collect();
-    order.sort_unstable();
-    let mut sorted = Vec::with_capacity(rows.len());
-    order.iter().for_each(|(_, index)| sorted.extend_from_slice(&rows[index * width..][..width]));
-    *rows = sorted;
 }
 
 /// The key of a row as numbers, which order as its bytes do.
@@ -236,7 +232,8 @@ fn key_of(row: &[u8]) -> (u128, u64) {
 pub(crate) struct Sorted<'a> {
     codec: RowCodec,
     budget_bytes: usize,
-    buckets: Vec<Vec<u8>>,
+    buckets: Vec<Bucket>,
+    ones: u64,
     runs: Vec<Run>,
     work: Option<WorkFolder<'a>>,
 }
@@ -271,13 +268,13 @@ impl<'a> Sorted<'a> {
         self.work.map_or(Ok(()), WorkFolder::remove)
     }
 
-    /// Counts what remains: in parallel while all is in memory, as equal record refs lie in one bucket.
+    /// Counts what remains: while all is in memory, what the buckets have found and what has been counted on the way.
     ///
     /// # Errors
     /// An error of the file that holds the runs.
     pub(crate) fn count(&self) -> anyhow::Result<Remaining> {
+        let mut remaining = Remaining::default();
         if !self.runs.is_empty() {
-            let mut remaining = Remaining::default();
             let mut last = None;
             self.in_order(|bytes| {
                 let row = Row { codec: self.codec, bytes };
@@ -286,20 +283,17 @@ impl<'a> Sorted<'a> {
             })?;
             return Ok(remaining);
         }
-        let counted = self.buckets.par_iter().map(|bucket| {
-            let (mut remaining, mut last) = (Remaining::default(), None);
-            for bytes in bucket.chunks_exact(self.codec.width()) {
+        remaining.bits_set = self.ones;
+        for bucket in &self.buckets {
+            let before = remaining.duplicates.count;
+            for bytes in bucket.later(self.codec.width()) {
                 let row = Row { codec: self.codec, bytes };
-                remaining.count(row, last.replace(row.record_ref()) != Some(row.record_ref()));
+                remaining.bits_set -= u64::from(row.clk_ones());
+                remaining.duplicates.add(row.row());
             }
-            remaining
-        });
-        Ok(counted.reduce(Remaining::default, |mut all, more| {
-            all.records += more.records;
-            all.bits_set += more.bits_set;
-            all.duplicates.append(&more.duplicates);
-            all
-        }))
+            remaining.records += bucket.rows() - (remaining.duplicates.count - before);
+        }
+        Ok(remaining)
     }
 
     /// Passes the rows that remain, in order: the first of each record ref, which is the newest.
@@ -320,7 +314,7 @@ impl<'a> Sorted<'a> {
     fn in_order(&self, mut each: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let width = self.codec.width();
         if self.runs.is_empty() {
-            return self.buckets.iter().flat_map(|bucket| bucket.chunks_exact(width)).try_for_each(each);
+            return self.buckets.iter().flat_map(|bucket| bucket.in_order(width)).try_for_each(each);
         }
         let rows_each = (self.budget_bytes / self.runs.len() / width).clamp(1, 4096);
         let mut readers: Vec<_> = self.runs.iter().map(|run| run.read(width, rows_each)).collect();

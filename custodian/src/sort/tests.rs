@@ -19,20 +19,23 @@ fn sorted(budget: usize, count: u64) -> (Vec<([u8; 16], u64)>, Rows) {
     let folder = tempfile::tempdir().unwrap();
     let mut sorter = Sorter::new(codec, folder.path(), budget);
     for piece in rows(count, codec).chunks(codec.width() * 7) {
-        sorter.push(piece).unwrap();
+        let row = |bytes| Row { codec, bytes };
+        let ones = piece.chunks(codec.width()).map(|bytes| u64::from(row(bytes).clk_ones())).sum();
+        sorter.push(piece, ones).unwrap();
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the spill file has no name");
     let sorted = sorter.finish().unwrap();
     let remaining = sorted.count().unwrap();
-    let mut kept = Vec::new();
+    let (mut kept, mut bits_set) = (Vec::new(), 0);
     let keep = |row: Row<'_>| {
+        bits_set += u64::from(row.clk_ones());
         assert_eq!(row.presence(), row.row() as u16);
         assert!(row.clk().iter().all(|&byte| byte == row.row() as u8));
         kept.push((row.record_ref(), row.row()));
         Ok(())
     };
     sorted.for_each(keep).unwrap();
-    assert_eq!(remaining.records, kept.len() as u64);
+    assert_eq!((remaining.records, remaining.bits_set), (kept.len() as u64, bits_set));
     (kept, remaining.duplicates)
 }
 

@@ -79,6 +79,11 @@ impl Message {
         Self { low, high: 0, len: 5 + part.len }
     }
 
+    /// A plain character at its place, as single ones are hashed.
+    pub(super) fn letter(place: usize, byte: u8) -> Self {
+        Self::placed(TAG_POSITIONAL, place as u32, Part { bytes: byte.into(), len: 1 })
+    }
+
     /// The same as [`Message::new`] with two parts and no place.
     #[inline]
     fn pair(tag: u8, first: Part, second: Part) -> Self {
@@ -257,6 +262,7 @@ mod tests {
 
     #[test]
     fn the_quick_ways_give_the_same_messages() {
+        assert!(Message::letter(9, b'Z') == Message::new(TAG_POSITIONAL, Some(9), &[Part::of_char('Z')]));
         let text = "Aé日𠮷Z\u{fffd}9ア";
         let part = |c: char| Part::of_char(c);
         for first in text.chars().map(part).chain([Part::PAD]) {

@@ -1,29 +1,38 @@
 //! What a worker remembers: the filters of q-grams and of whole values.
 //!
-//! Names, dates and places repeat, hashing them again does not pay. Both tables are direct-mapped: a slot holds the
-//! last entry that fell into it, so memory is bounded, nothing is ever evicted at length, and a wrong guess costs a
-//! recomputation and never a wrong bit. What they hold is wiped when the worker's memory goes.
+//! Names, dates and places repeat: hashing them again does not pay. What is remembered lies packed in the order in which
+//! it was first seen, so that memory is touched only as far as it is needed and what is frequent lies together; a small
+//! index finds it. A full table is emptied, so memory is bounded, and a wrong guess costs a recomputation and never a
+//! wrong bit. What the tables hold is wiped when the worker's memory goes.
 
-use zeroize::Zeroize;
+mod table;
+
+use std::hint::black_box;
 
 use super::draw::{Draw, unite};
 use super::features::Message;
+use table::{Table, mix};
 
-/// Each of the two tables of a field takes at most this many bytes.
-const TABLE_BYTES: usize = 2 * 1024 * 1024;
+/// What the q-grams of a field may take at most.
+const GRAM_BYTES: usize = 2 * 1024 * 1024;
+
+/// What the values of a field may take at most: enough for all days of a century in filters of 1024 bits.
+const VALUE_BYTES: usize = 6 * 1024 * 1024;
 
 /// Longer values are rare and repeat less: they are not remembered.
 const MAX_VALUE_LEN: usize = 30;
 
+/// The message and the number of positions.
+const GRAM_KEY: usize = 3;
+
+/// Before the filter: the key, and the draw.
+const GRAM_WORDS: usize = GRAM_KEY + 2;
+
 /// The draws of one field's messages, each for a number of positions.
 #[derive(Default)]
 pub(super) struct GramMemo {
-    /// Per slot the message and the number, the draw, and the filter.
-    entries: Vec<u64>,
-    mask: usize,
+    table: Table<GRAM_KEY>,
 }
-
-const GRAM_WORDS: usize = 5;
 
 impl GramMemo {
     /// Adds the bits of the first `count` positions of a message to `filter`, remembered or made.
@@ -35,31 +44,81 @@ impl GramMemo {
         filter: &mut [u64],
         make: impl FnOnce(&mut [u64]) -> Draw,
     ) -> Draw {
-        let width = GRAM_WORDS + filter.len();
-        if self.entries.is_empty() {
-            self.mask = grow(&mut self.entries, width);
-        }
+        self.table.prepare(GRAM_WORDS + filter.len(), GRAM_BYTES);
         // A filter has at most 4096 bits, and a field draws no more than that.
         let key = message.key(count as u16);
-        let (head, bits) = self.entries[(mix(&key) & self.mask) * width..][..width].split_at_mut(GRAM_WORDS);
-        // No message is empty, so a fresh slot equals none.
-        if (head[0] ^ key[0]) | (head[1] ^ key[1]) | (head[2] ^ key[2]) != 0 {
-            let draw = make(bits);
-            head[..3].copy_from_slice(&key);
-            head[3] = draw.rank;
-            head[4] = draw.next.into();
+        let hash = mix(&key);
+        let at = self.table.find(hash);
+        let (head, bits) = self.table.entry(at).split_at(GRAM_WORDS);
+        // No message is empty, so the entry that stands for none equals none.
+        if (head[0] ^ key[0]) | (head[1] ^ key[1]) | (head[2] ^ key[2]) == 0 {
+            unite(filter, bits);
+            return Draw { rank: head[3], next: head[4] as u16 };
         }
+        let (head, bits) = self.table.insert(hash, &key).split_at_mut(GRAM_WORDS - GRAM_KEY);
+        let draw = make(bits);
+        head.copy_from_slice(&[draw.rank, draw.next.into()]);
         unite(filter, bits);
-        Draw { rank: head[3], next: head[4] as u16 }
+        draw
+    }
+}
+
+/// Characters of a run.
+pub(super) const RUN: usize = 4;
+
+/// Before the filter: the key, the ranks, and the next positions side by side.
+const RUN_WORDS: usize = 1 + RUN + 1;
+
+/// The draws of up to four neighbouring characters at their places, together: a date is then two look-ups in a table of a
+/// few hundred entries, which stays in the nearest caches where one of all dates does not.
+#[derive(Default)]
+pub(super) struct RunMemo {
+    table: Table<1>,
+}
+
+impl RunMemo {
+    /// Adds the bits of the first `count` positions of each character to `filter`, remembered or made, and appends the
+    /// draws. `number` is the run's number in its value, at most 15.
+    ///
+    /// `make` draws a character, by its place in the run, into a filter.
+    #[inline]
+    pub(super) fn merge(
+        &mut self,
+        number: usize,
+        run: &[u8],
+        count: usize,
+        filter: &mut [u64],
+        draws: &mut Vec<Draw>,
+        mut make: impl FnMut(usize, &mut [u64]) -> Draw,
+    ) {
+        self.table.prepare(RUN_WORDS + filter.len(), GRAM_BYTES);
+        let text = run.iter().rev().fold(0, |text, byte| text << 8 | u64::from(*byte));
+        // A run is not empty, so no key is zero; a field draws at most 4096 positions.
+        let key = [text | (run.len() as u64) << 32 | (number as u64) << 40 | (count as u64) << 48];
+        let hash = mix(&key);
+        let (mut at, width) = (self.table.find(hash), RUN_WORDS + filter.len());
+        if self.table.entry(at)[0] != key[0] {
+            let (head, bits) = self.table.insert(hash, &key).split_at_mut(RUN_WORDS - 1);
+            let mut one = vec![0; bits.len()];
+            for place in 0..run.len() {
+                let draw = make(place, &mut one);
+                unite(bits, &one);
+                head[place] = draw.rank;
+                head[RUN] |= u64::from(draw.next) << (16 * place);
+            }
+            at = self.table.last();
+        }
+        let (head, bits) = self.table.entry(at)[..width].split_at(RUN_WORDS);
+        unite(filter, bits);
+        let nexts = head[1 + RUN];
+        draws.extend((0..run.len()).map(|place| Draw { rank: head[1 + place], next: (nexts >> (16 * place)) as u16 }));
     }
 }
 
 /// The filters of one field's values.
 #[derive(Default)]
 pub(super) struct ValueMemo {
-    /// Per slot the key of a value, and its filter next to it: what is looked at together lies together.
-    entries: Vec<u64>,
-    mask: usize,
+    table: Table<VALUE_KEY>,
     /// Look-ups of the present period, and how many of them found something.
     tries: u32,
     hits: u32,
@@ -68,18 +127,19 @@ pub(super) struct ValueMemo {
 }
 
 /// After so many look-ups it is judged whether the values of a field repeat enough to be remembered.
-const PERIOD: u32 = 4096;
+const PERIOD: u32 = 8192;
 
-/// Where they do not, as with dates of birth, the table is left alone for so many values.
+/// Where they do not, as with numbers of insured persons, the table is left alone for so many values.
 const REST: u32 = 16 * PERIOD;
 
-const KEY_WORDS: usize = 4;
+const VALUE_KEY: usize = 4;
 
 /// Where a value's filter is kept.
 #[derive(Clone, Copy)]
 pub(super) struct ValueSlot {
-    key: [u64; KEY_WORDS],
-    index: usize,
+    key: [u64; VALUE_KEY],
+    hash: u64,
+    at: usize,
 }
 
 impl ValueMemo {
@@ -93,11 +153,14 @@ impl ValueMemo {
         if value.len() > MAX_VALUE_LEN {
             return None;
         }
-        if self.entries.is_empty() {
-            self.mask = grow(&mut self.entries, KEY_WORDS + words);
-        }
+        self.table.prepare(VALUE_KEY + words, VALUE_BYTES);
         let key = value_key(value.as_bytes());
-        Some(ValueSlot { key, index: mix(&key) & self.mask })
+        let hash = mix(&key);
+        let at = self.table.find(hash);
+        // The processor fetches the entry while other values are looked up.
+        let entry = self.table.entry(at);
+        black_box(entry[0] ^ entry[words / 2] ^ entry[words + VALUE_KEY - 1]);
+        Some(ValueSlot { key, hash, at })
     }
 
     /// Adds the value's filter to the CLK if it is known; tells whether it is.
@@ -105,8 +168,8 @@ impl ValueMemo {
     /// Without a branch: the memory of the next field's slot is then asked for before this one's has arrived, and
     /// waiting for memory is most of the time here.
     #[inline]
-    pub(super) fn merge_known(&mut self, slot: ValueSlot, clk: &mut [u64]) -> bool {
-        let (key, filter) = self.entries[slot.index * (KEY_WORDS + clk.len())..].split_at(KEY_WORDS);
+    pub(super) fn merge_known(&mut self, slot: &ValueSlot, clk: &mut [u64]) -> bool {
+        let (key, filter) = self.table.entry(slot.at).split_at(VALUE_KEY);
         let difference = key.iter().zip(&slot.key).fold(0, |difference, (a, b)| difference | (a ^ b));
         let known = u64::from(difference == 0).wrapping_neg();
         if let (Ok(clk), Some(filter)) = (<&mut [u64; 16]>::try_from(&mut *clk), filter.first_chunk::<16>()) {
@@ -117,38 +180,32 @@ impl ValueMemo {
         self.tries += 1;
         self.hits += u32::from(difference == 0);
         if self.tries == PERIOD {
-            self.rest = if self.hits < PERIOD / 3 { REST } else { 0 };
-            (self.tries, self.hits) = (0, 0);
+            self.judge();
         }
         difference == 0
     }
 
+    /// While there is room, values that will repeat often have yet repeated seldom; once the table has been full, those
+    /// that are left do not repeat.
+    fn judge(&mut self) {
+        let least = if self.table.was_full() { PERIOD / 4 } else { PERIOD / 16 };
+        self.rest = if self.hits < least { REST } else { 0 };
+        (self.tries, self.hits) = (0, 0);
+    }
+
     /// Remembers a filter.
-    pub(super) fn put(&mut self, slot: ValueSlot, filter: &[u64]) {
-        let entry = &mut self.entries[slot.index * (KEY_WORDS + filter.len())..][..KEY_WORDS + filter.len()];
-        entry[..KEY_WORDS].copy_from_slice(&slot.key);
-        entry[KEY_WORDS..].copy_from_slice(filter);
+    pub(super) fn put(&mut self, slot: &ValueSlot, filter: &[u64]) {
+        self.table.insert(slot.hash, &slot.key).copy_from_slice(filter);
     }
 }
 
-impl Drop for GramMemo {
-    fn drop(&mut self) {
-        self.entries.zeroize();
-    }
-}
-
-impl Drop for ValueMemo {
-    fn drop(&mut self) {
-        self.entries.zeroize();
-    }
-}
-
-/// A value of at most 30 bytes as numbers; the last byte is its length with a mark, so that a fresh slot equals none.
+/// A value of at most 30 bytes as numbers; the last byte is its length with a mark, so that the entry that stands for
+/// none equals none.
 ///
 /// Word by word, because a copy of unknown length is a call.
 #[inline]
-fn value_key(value: &[u8]) -> [u64; KEY_WORDS] {
-    let mut key = [0; KEY_WORDS];
+fn value_key(value: &[u8]) -> [u64; VALUE_KEY] {
+    let mut key = [0; VALUE_KEY];
     let (chunks, rest) = value.as_chunks::<8>();
     for (word, chunk) in key.iter_mut().zip(chunks) {
         *word = u64::from_le_bytes(*chunk);
@@ -162,27 +219,8 @@ fn value_key(value: &[u8]) -> [u64; KEY_WORDS] {
         _ if len > 0 => byte(0) | byte(len / 2) | byte(len - 1),
         _ => 0,
     };
-    key[KEY_WORDS - 1] |= (value.len() as u64 | 0x80) << 56;
+    key[VALUE_KEY - 1] |= (value.len() as u64 | 0x80) << 56;
     key
-}
-
-/// Makes room for slots of this many words; their number less one, as they are a power of two.
-fn grow(entries: &mut Vec<u64>, width: usize) -> usize {
-    // At most 4096 bits make a filter, so there is more than one slot.
-    let slots = 1 << (TABLE_BYTES / (width * 8)).ilog2();
-    entries.resize(slots * width, 0);
-    slots - 1
-}
-
-/// A quick hash; it chooses a slot and nothing else.
-#[inline]
-fn mix(words: &[u64]) -> usize {
-    let mut state = 0xf39c_c060_5ced_c835;
-    for word in words {
-        let product = u128::from(state ^ word) * 0x9e37_79b9_7f4a_7c15;
-        state = (product as u64) ^ ((product >> 64) as u64);
-    }
-    (state >> 20) as usize
 }
 
 #[cfg(test)]
@@ -199,5 +237,39 @@ mod tests {
             let found: Vec<u8> = value_key(&text[..len]).iter().flat_map(|word| word.to_le_bytes()).collect();
             assert_eq!(found, bytes);
         }
+    }
+
+    #[test]
+    fn values_are_remembered_and_forgotten_as_a_whole_and_never_confused() {
+        let mut memo = ValueMemo::default();
+        let filter = |value: u64| [value.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1; 16];
+        let (mut clk, mut found) = ([0; 16], 0);
+        // More than fit, each of them twice in a row; every other pass over them is a new one.
+        for value in (0..60_000).flat_map(|value| [value, value]).chain(0..60_000) {
+            let Some(slot) = memo.slot(&value.to_string(), 16) else { continue };
+            clk.fill(0);
+            if memo.merge_known(&slot, &mut clk) {
+                assert_eq!(clk, filter(value));
+                found += 1;
+            } else {
+                assert_eq!(clk, [0; 16]);
+                memo.put(&slot, &filter(value));
+            }
+        }
+        assert!(memo.table.was_full() && found >= 60_000, "{found}");
+    }
+
+    #[test]
+    fn values_that_never_repeat_are_soon_left_alone() {
+        let mut memo = ValueMemo::default();
+        let mut looked_up = 0;
+        for value in 0..3 * (PERIOD + REST) {
+            if let Some(slot) = memo.slot(&value.to_string(), 1) {
+                looked_up += 1;
+                memo.merge_known(&slot, &mut [0]);
+                memo.put(&slot, &[1]);
+            }
+        }
+        assert_eq!(looked_up, 3 * PERIOD);
     }
 }

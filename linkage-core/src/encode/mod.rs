@@ -9,6 +9,7 @@ mod features;
 mod harden;
 mod hash;
 mod memo;
+mod memory;
 mod part;
 mod salt;
 #[cfg(test)]
@@ -19,17 +20,17 @@ mod vectors;
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
+use std::thread::{self, ThreadId};
 
 use crate::clk::{Clk, ClkLength};
 use crate::normalise::{self, NameRoutes, Outcome, Rule};
 use crate::schema::{Features, FieldKind, Layout, LinkageSchema};
 use crate::secret::{KeyUse, LinkageSecret};
-use draw::{Draw, Positions, set_bit, unite};
+use draw::Positions;
 use equal::{BlockingPlan, ExactPlan};
 pub(crate) use features::FeatureSets;
-use features::{Message, Part};
 use harden::Hardener;
-use memo::{GramMemo, ValueMemo, ValueSlot};
+use memory::{GROUP, Memory, Scratch};
 use salt::Salt;
 
 /// A record after normalisation: one value or nothing per field, in the order of the schema's fields.
@@ -71,8 +72,9 @@ pub struct Encoder {
     blocking: Vec<BlockingPlan>,
     salt: Option<Salt>,
     hardener: Option<Hardener>,
-    /// The memory of workers that are not at work, so that the next one starts with it.
-    idle: Mutex<Vec<Memory>>,
+    /// The memory of workers that are not at work, so that the next one starts with it: best the one of the same thread,
+    /// whose core has it in its caches.
+    idle: Mutex<Vec<(ThreadId, Memory)>>,
 }
 
 struct FieldPlan {
@@ -85,6 +87,16 @@ struct FieldPlan {
     words: Range<usize>,
     /// The bit of its segment in the presence mask.
     segment_bit: u16,
+}
+
+impl FieldPlan {
+    /// Whether a value is hashed character by character at their places, and all of them are plain ones.
+    #[inline]
+    fn in_runs(&self, value: &str) -> bool {
+        matches!(self.features, Features::QGrams { q: 1, positional: true, .. })
+            && value.len() <= 60
+            && value.is_ascii()
+    }
 }
 
 impl Encoder {
@@ -136,8 +148,11 @@ impl Encoder {
 
     /// A worker for the calling thread. It returns its memory to the encoder when it is dropped.
     pub fn worker(&self) -> Worker<'_> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let memory = idle.unwrap_or_else(|| Memory::new(self.fields.len(), self.length));
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = idle.iter().position(|(thread, _)| *thread == thread::current().id());
+        let memory = own.map(|at| idle.swap_remove(at)).or_else(|| idle.pop());
+        drop(idle);
+        let memory = memory.map_or_else(|| Memory::new(self.fields.len(), self.length), |(_, memory)| memory);
         Worker { encoder: self, memory }
     }
 
@@ -172,65 +187,95 @@ impl fmt::Debug for Token {
 
 /// One thread's hand on an [`Encoder`]: it remembers the filters of values and of q-grams.
 ///
-/// Memory is bounded by 4 MiB per encoded field. What is remembered changes the speed and never a bit.
+/// Memory is bounded by 10 MiB per encoded field. What is remembered changes the speed and never a bit.
 pub struct Worker<'a> {
     encoder: &'a Encoder,
     memory: Memory,
 }
 
-/// What a worker remembers, and room to work in.
-#[derive(Default)]
-struct Memory {
-    grams: Vec<GramMemo>,
-    values: Vec<ValueMemo>,
-    filter: Vec<u64>,
-    room: Vec<u64>,
-    scratch: Scratch,
-    message: Vec<u8>,
-    texts: Vec<String>,
-}
-
-#[derive(Default)]
-struct Scratch {
-    parts: Vec<Part>,
-    messages: Vec<Message>,
-    draws: Vec<Draw>,
-    /// Places among the messages.
-    order: Vec<u32>,
-}
-
-impl Memory {
-    fn new(fields: usize, length: ClkLength) -> Self {
-        let words = || vec![0; length.words()];
-        let mut memory = Self { filter: words(), room: words(), ..Self::default() };
-        memory.grams.resize_with(fields, GramMemo::default);
-        memory.values.resize_with(fields, ValueMemo::default);
-        memory
-    }
-}
-
 impl Worker<'_> {
-    /// Encodes one record.
+    /// Encodes one record. For many of them, [`Self::encode_each`] is quicker.
     ///
     /// # Panics
     /// When the record does not have one entry per field of the schema.
     pub fn encode<S: AsRef<str>>(&mut self, record: &[Option<S>]) -> Token {
-        assert_eq!(record.len(), self.encoder.kinds.len(), "a record has one entry per field of the schema");
-        let (mut clk, mut presence) = match self.encoder.salt {
-            None => self.filter(record),
-            Some(salt) => self.salted_filter(salt, record),
+        let mut token = self.blank();
+        self.look_up(0, record);
+        self.encode_at(0, record, &mut token);
+        token
+    }
+
+    /// Encodes records and passes each token with the index of its record, in their order.
+    ///
+    /// What is remembered of several records is asked for before the first of them is encoded, so that the waits for memory
+    /// overlap, and the memory of one token serves them all.
+    ///
+    /// # Panics
+    /// When a record does not have one entry per field of the schema.
+    pub fn encode_each<R: AsRef<[Option<S>]>, S: AsRef<str>>(
+        &mut self,
+        records: &[R],
+        mut each: impl FnMut(usize, &Token),
+    ) {
+        let mut token = self.blank();
+        for (start, group) in (0..).step_by(GROUP).zip(records.chunks(GROUP)) {
+            group.iter().enumerate().for_each(|(at, record)| self.look_up(at, record.as_ref()));
+            for (at, record) in group.iter().enumerate() {
+                self.encode_at(at, record.as_ref(), &mut token);
+                each(start + at, &token);
+            }
+        }
+    }
+
+    fn blank(&self) -> Token {
+        Token { clk: Clk::empty(self.encoder.length), presence: 0, exact: Vec::new(), blocking: Vec::new() }
+    }
+
+    /// Notes where the values of a record may be remembered, as that of this place in a group.
+    #[inline]
+    fn look_up<S: AsRef<str>>(&mut self, at: usize, record: &[Option<S>]) {
+        let Self { encoder, memory } = self;
+        assert_eq!(record.len(), encoder.kinds.len(), "a record has one entry per field of the schema");
+        if encoder.salt.is_some() {
+            return;
+        }
+        let slots = &mut memory.slots[at * encoder.fields.len()..][..encoder.fields.len()];
+        for ((slot, values), plan) in slots.iter_mut().zip(&mut memory.values).zip(&encoder.fields) {
+            // What is made of few runs is made as quickly as it is found.
+            let is_worth = |value: &&str| !value.is_empty() && !plan.in_runs(value);
+            let value = record[plan.index].as_ref().map(AsRef::as_ref).filter(is_worth);
+            *slot = value.and_then(|value| values.slot(value, plan.words.len()));
+        }
+    }
+
+    /// Encodes a record that has been looked up.
+    #[inline]
+    fn encode_at<S: AsRef<str>>(&mut self, at: usize, record: &[Option<S>], token: &mut Token) {
+        let encoder = self.encoder;
+        let mut clk = std::mem::replace(&mut token.clk, Clk::none());
+        if clk.length() == encoder.length {
+            clk.words_mut().fill(0);
+        } else {
+            clk = Clk::empty(encoder.length);
+        }
+        let mut presence = match encoder.salt {
+            None => self.filter(at, record, &mut clk),
+            Some(salt) => self.salted_filter(salt, record, &mut clk),
         };
-        if self.encoder.segmented {
-            let present = self.encoder.fields.iter().enumerate().filter(|(bit, _)| presence >> bit & 1 == 1);
+        if encoder.segmented {
+            let present = encoder.fields.iter().enumerate().filter(|(bit, _)| presence >> bit & 1 == 1);
             presence = present.fold(0, |mask, (_, plan)| mask | plan.segment_bit);
         }
-        if let Some(hardener) = &self.encoder.hardener {
-            clk = hardener.apply(&clk);
-        }
+        token.presence = presence;
+        token.clk = match &encoder.hardener {
+            Some(hardener) => hardener.apply(&clk),
+            None => clk,
+        };
         let message = &mut self.memory.message;
-        let exact = self.encoder.exact.iter().map(|plan| plan.encode(record, message)).collect();
-        let blocking = self.encoder.blocking.iter().map(|plan| plan.encode(record, message)).collect();
-        Token { clk, presence, exact, blocking }
+        token.exact.clear();
+        token.exact.extend(encoder.exact.iter().map(|plan| plan.encode(record, message)));
+        token.blocking.clear();
+        token.blocking.extend(encoder.blocking.iter().map(|plan| plan.encode(record, message)));
     }
 
     /// How many features of a record are hashed when nothing is remembered: its q-grams and the parts of its dates, equal
@@ -249,49 +294,33 @@ impl Worker<'_> {
         messages.len()
     }
 
-    /// The filter of a record, and which fields are in it: bit i is the i-th encoded field.
+    /// Fills the empty filter of a record, and tells which fields are in it: bit i is the i-th encoded field.
     #[inline]
-    fn filter<S: AsRef<str>>(&mut self, record: &[Option<S>]) -> (Clk, u16) {
-        let mut clk = Clk::empty(self.encoder.length);
+    fn filter<S: AsRef<str>>(&mut self, at: usize, record: &[Option<S>], clk: &mut Clk) -> u16 {
+        let Self { encoder, memory } = self;
+        let first = at * encoder.fields.len();
         let mut presence = 0;
         // First everything that is remembered, then what has to be computed: see `ValueMemo::merge_known`.
-        let mut slots = [None; 16];
-        let mut unknown = 0u16;
-        for (bit, plan) in self.encoder.fields.iter().enumerate() {
-            if let Some(value) = record[plan.index].as_ref().map(AsRef::as_ref).filter(|value| !value.is_empty()) {
-                slots[bit] = self.memory.values[bit].slot(value, plan.words.len());
-                unknown |= 1 << bit;
-            }
-        }
-        for (bit, (values, plan)) in self.memory.values.iter_mut().zip(&self.encoder.fields).enumerate() {
-            if let Some(slot) = slots[bit] {
+        let slots = &memory.slots[first..][..encoder.fields.len()];
+        for (bit, ((slot, values), plan)) in slots.iter().zip(&mut memory.values).zip(&encoder.fields).enumerate() {
+            if let Some(slot) = slot {
                 let known = values.merge_known(slot, &mut clk.words_mut()[plan.words.clone()]);
                 presence |= u16::from(known) << bit;
             }
         }
-        unknown &= !presence;
-        while unknown != 0 {
-            let bit = unknown.trailing_zeros() as usize;
-            unknown &= unknown - 1;
-            let plan = &self.encoder.fields[bit];
-            if let Some(value) = &record[plan.index]
-                && self.memory.encode_field(
-                    bit,
-                    plan,
-                    value.as_ref(),
-                    slots[bit],
-                    &mut clk.words_mut()[plan.words.clone()],
-                )
+        for (bit, plan) in encoder.fields.iter().enumerate() {
+            if presence >> bit & 1 == 0
+                && let Some(value) = record[plan.index].as_ref().map(AsRef::as_ref).filter(|value| !value.is_empty())
             {
-                presence |= 1 << bit;
+                let (slot, words) = (memory.slots[first + bit], &mut clk.words_mut()[plan.words.clone()]);
+                presence |= u16::from(memory.encode_field(bit, plan, value, slot, words)) << bit;
             }
         }
-        (clk, presence)
+        presence
     }
 
     /// The same with a salt: nothing is remembered but the values of the salt's own field.
-    fn salted_filter<S: AsRef<str>>(&mut self, salt: Salt, record: &[Option<S>]) -> (Clk, u16) {
-        let mut clk = Clk::empty(self.encoder.length);
+    fn salted_filter<S: AsRef<str>>(&mut self, salt: Salt, record: &[Option<S>], clk: &mut Clk) -> u16 {
         let mut presence = 0;
         let message = salt.message(record);
         for (bit, plan) in self.encoder.fields.iter().enumerate() {
@@ -304,7 +333,7 @@ impl Worker<'_> {
             };
             presence |= u16::from(present) << bit;
         }
-        (clk, presence)
+        presence
     }
 
     /// Normalises one record, routes its names by script, and encodes it.
@@ -336,92 +365,7 @@ impl Worker<'_> {
 impl Drop for Worker<'_> {
     fn drop(&mut self) {
         let memory = std::mem::take(&mut self.memory);
-        self.encoder.idle.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
-    }
-}
-
-impl Memory {
-    /// Adds the bits of one value to its filter and remembers them; false when it has no q-gram, and so counts as missing.
-    fn encode_field(
-        &mut self,
-        field: usize,
-        plan: &FieldPlan,
-        value: &str,
-        slot: Option<ValueSlot>,
-        clk: &mut [u64],
-    ) -> bool {
-        let Self { grams, values, filter, scratch, .. } = self;
-        let filter = &mut filter[..clk.len()];
-        filter.fill(0);
-        let memo = &mut grams[field];
-        let merge = |message: &Message, each: usize, filter: &mut [u64]| {
-            memo.merge(message, each, filter, |bits| plan.positions.draw(message, each, bits))
-        };
-        if !scratch.value_filter(plan, value, filter, merge) {
-            return false;
-        }
-        unite(clk, filter);
-        if let Some(slot) = slot {
-            values[field].put(slot, filter);
-        }
-        true
-    }
-
-    /// Adds the bits of one value under a record's own key.
-    fn encode_salted(&mut self, plan: &FieldPlan, positions: &Positions, value: &str, clk: &mut [u64]) -> bool {
-        let Self { filter, room, scratch, .. } = self;
-        let (filter, room) = (&mut filter[..clk.len()], &mut room[..clk.len()]);
-        filter.fill(0);
-        let merge =
-            |message: &Message, each: usize, filter: &mut [u64]| salt::merge(positions, message, each, filter, room);
-        if !scratch.value_filter(plan, value, filter, merge) {
-            return false;
-        }
-        unite(clk, filter);
-        true
-    }
-}
-
-impl Scratch {
-    /// Sets the bits of one value in an empty filter; false when it has no q-gram.
-    ///
-    /// `merge` adds the bits of the first so many positions of a message.
-    #[inline]
-    fn value_filter(
-        &mut self,
-        plan: &FieldPlan,
-        value: &str,
-        filter: &mut [u64],
-        mut merge: impl FnMut(&Message, usize, &mut [u64]) -> Draw,
-    ) -> bool {
-        let Self { parts, messages, draws, order } = self;
-        messages.clear();
-        features::messages(plan.features, value, parts, messages);
-        while !messages.is_empty() {
-            let (each, remainder) = (plan.budget / messages.len(), plan.budget % messages.len());
-            draws.clear();
-            draws.extend(messages.iter().map(|message| merge(message, each, filter)));
-            if draw::draw_next_of_lowest(draws, remainder, filter) {
-                return true;
-            }
-            // By rank; equal ranks keep the order of the text, as equal messages draw the same.
-            order.clear();
-            order.extend(0..draws.len() as u32);
-            order.sort_unstable_by_key(|&index| (draws[index as usize].rank, index));
-            order.dedup_by(|b, a| {
-                let (a, b) = (*a as usize, *b as usize);
-                draws[a].rank == draws[b].rank && messages[a] == messages[b]
-            });
-            if order.len() == messages.len() {
-                order[..remainder].iter().for_each(|&index| set_bit(filter, draws[index as usize].next));
-                return true;
-            }
-            // A message that occurs twice counts once, so that each of the fewer messages draws more.
-            order.sort_unstable();
-            let first: Vec<Message> = order.iter().map(|&index| messages[index as usize]).collect();
-            *messages = first;
-            filter.fill(0);
-        }
-        false
+        let idle = (thread::current().id(), memory);
+        self.encoder.idle.lock().unwrap_or_else(PoisonError::into_inner).push(idle);
     }
 }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use rayon::prelude::*;
 
+use super::draw::set_bit;
 use super::*;
 use crate::schema::HashingProfile;
 use crate::secret::Key;
@@ -137,6 +138,7 @@ fn value() -> impl Strategy<Value = Option<String>> {
         "[A-C\u{fffd}]{0,4}".prop_map(Some),
         "[ア-オ]{1,12}".prop_map(Some),
         "(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9])".prop_map(Some),
+        "[0-9]{1,70}".prop_map(Some),
         "[一-丏]{1,80}".prop_map(Some),
         ".{0,20}".prop_map(Some),
     ]
@@ -200,7 +202,15 @@ proptest! {
             records.par_iter().with_max_len(1).map_init(|| encoder.worker(), |worker, r| worker.encode(r)).collect();
         let mut backwards: Vec<Token> = records.iter().rev().map(|r| encoder.encode(r)).collect();
         backwards.reverse();
-        prop_assert!(fresh == threads && fresh == backwards);
+        let (mut together, mut worker) = (Vec::new(), encoder.worker());
+        for round in 0..2 {
+            worker.encode_each(&records, |index, token| {
+                assert_eq!(index + round * records.len(), together.len());
+                together.push(token.clone());
+            });
+        }
+        let twice: Vec<Token> = fresh.iter().chain(&fresh).cloned().collect();
+        prop_assert!(fresh == threads && fresh == backwards && twice == together);
     }
 
     #[test]

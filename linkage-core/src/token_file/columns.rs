@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayBuilder, ArrayRef, AsArray, FixedSizeBinaryArray, FixedSizeBinaryBuilder, RecordBatch, UInt16Builder,
-};
+use arrow::array::{ArrayRef, AsArray, FixedSizeBinaryArray, RecordBatch, UInt16Array};
+use arrow::buffer::{Buffer, NullBuffer};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt16Type};
 use arrow::error::ArrowError;
 
@@ -58,11 +57,39 @@ impl TokenFileHeader {
 /// Collects rows into batches for [`super::TokenFileWriter::write`].
 pub struct TokenBatchBuilder {
     schema: SchemaRef,
-    record_ref: FixedSizeBinaryBuilder,
-    clk: FixedSizeBinaryBuilder,
-    presence: UInt16Builder,
-    exact: Vec<FixedSizeBinaryBuilder>,
-    blocking: Vec<FixedSizeBinaryBuilder>,
+    clk_bytes: usize,
+    /// The rows of the last batch: the next one is probably as long.
+    last_rows: usize,
+    record_ref: Vec<u8>,
+    clk: Vec<u8>,
+    presence: Vec<u16>,
+    exact: Vec<EqualColumn>,
+    blocking: Vec<EqualColumn>,
+}
+
+/// Values of 16 bytes, of which some are missing.
+#[derive(Clone, Default)]
+struct EqualColumn {
+    values: Vec<u8>,
+    valid: Vec<bool>,
+}
+
+impl EqualColumn {
+    fn push(&mut self, value: Option<[u8; 16]>) {
+        self.valid.push(value.is_some());
+        self.values.extend_from_slice(&value.unwrap_or_default());
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, TokenFileError> {
+        let Self { values, valid } = std::mem::take(self);
+        let nulls = NullBuffer::from(valid);
+        binary(16, values, Some(nulls).filter(|nulls| nulls.null_count() > 0))
+    }
+}
+
+fn binary(width: usize, values: Vec<u8>, nulls: Option<NullBuffer>) -> Result<ArrayRef, TokenFileError> {
+    let array = FixedSizeBinaryArray::try_new(width as i32, Buffer::from_vec(values), nulls);
+    Ok(Arc::new(array.map_err(TokenFileError::Arrow)?))
 }
 
 impl TokenBatchBuilder {
@@ -70,11 +97,13 @@ impl TokenBatchBuilder {
     pub fn new(header: &TokenFileHeader) -> Self {
         Self {
             schema: header.arrow_schema(),
-            record_ref: FixedSizeBinaryBuilder::new(16),
-            clk: FixedSizeBinaryBuilder::new(header.clk_bits as i32 / 8),
-            presence: UInt16Builder::new(),
-            exact: header.exact_tokens.iter().map(|_| FixedSizeBinaryBuilder::new(16)).collect(),
-            blocking: header.blocking_keys.iter().map(|_| FixedSizeBinaryBuilder::new(16)).collect(),
+            clk_bytes: header.clk_bits as usize / 8,
+            last_rows: 0,
+            record_ref: Vec::new(),
+            clk: Vec::new(),
+            presence: Vec::new(),
+            exact: vec![EqualColumn::default(); header.exact_tokens.len()],
+            blocking: vec![EqualColumn::default(); header.blocking_keys.len()],
         }
     }
 
@@ -121,18 +150,18 @@ impl TokenBatchBuilder {
         if blocking.len() != self.blocking.len() {
             return Err(TokenFileError::Row { rule: "has another number of blocking keys than the header" });
         }
-        self.clk
-            .append_value(clk)
-            .map_err(|_| TokenFileError::Row { rule: "has a CLK of another length than the header" })?;
-        self.record_ref.append_value(record_ref.as_bytes()).map_err(TokenFileError::Arrow)?;
-        self.presence.append_value(presence);
-        let builders = self.exact.iter_mut().zip(exact).chain(self.blocking.iter_mut().zip(blocking));
-        for (builder, value) in builders {
-            match value {
-                Some(value) => builder.append_value(value).map_err(TokenFileError::Arrow)?,
-                None => builder.append_null(),
-            }
+        if clk.len() != self.clk_bytes {
+            return Err(TokenFileError::Row { rule: "has a CLK of another length than the header" });
         }
+        if self.is_empty() {
+            self.record_ref.reserve(16 * self.last_rows);
+            self.clk.reserve(self.clk_bytes * self.last_rows);
+        }
+        self.record_ref.extend_from_slice(record_ref.as_bytes());
+        self.clk.extend_from_slice(clk);
+        self.presence.push(presence);
+        self.exact.iter_mut().zip(exact).for_each(|(column, value)| column.push(*value));
+        self.blocking.iter_mut().zip(blocking).for_each(|(column, value)| column.push(*value));
         Ok(())
     }
 
@@ -141,10 +170,16 @@ impl TokenBatchBuilder {
     /// # Errors
     /// [`TokenFileError::Arrow`] if Arrow refuses the columns.
     pub fn finish(&mut self) -> Result<RecordBatch, TokenFileError> {
-        let mut columns: Vec<ArrayRef> =
-            vec![Arc::new(self.record_ref.finish()), Arc::new(self.clk.finish()), Arc::new(self.presence.finish())];
-        let equal = self.exact.iter_mut().chain(&mut self.blocking);
-        columns.extend(equal.map(|builder| Arc::new(builder.finish()) as ArrayRef));
+        self.last_rows = self.len();
+        let presence: ArrayRef = Arc::new(UInt16Array::from(std::mem::take(&mut self.presence)));
+        let mut columns = vec![
+            binary(16, std::mem::take(&mut self.record_ref), None)?,
+            binary(self.clk_bytes, std::mem::take(&mut self.clk), None)?,
+            presence,
+        ];
+        for column in self.exact.iter_mut().chain(&mut self.blocking) {
+            columns.push(column.finish()?);
+        }
         RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(TokenFileError::Arrow)
     }
 }

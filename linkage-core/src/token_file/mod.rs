@@ -8,6 +8,7 @@ mod columns;
 mod header;
 mod ipc;
 mod reader;
+mod sealing;
 #[cfg(test)]
 mod tests;
 mod writer;

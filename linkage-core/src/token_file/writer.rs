@@ -10,6 +10,7 @@ use arrow::ipc::writer::StreamWriter;
 use tempfile::NamedTempFile;
 
 use super::columns::RowCheck;
+use super::sealing::Sealing;
 use super::{MAGIC, MAX_BATCH_ROWS, TRAILER_MAGIC, TokenFileHeader, TokenFileStats, density_ppm};
 use crate::error::TokenFileError;
 
@@ -33,7 +34,7 @@ pub struct TokenFileWriter {
 
 /// Writes header, batches and trailer into any sink, sealed.
 pub(super) struct PayloadWriter<W: Write> {
-    arrow: StreamWriter<BufWriter<HashingWriter<age::stream::StreamWriter<BufWriter<W>>>>>,
+    arrow: StreamWriter<BufWriter<HashingWriter<Sealing<W>>>>,
     schema: SchemaRef,
     header: TokenFileHeader,
     rows: RowCheck,
@@ -68,6 +69,15 @@ impl TokenFileWriter {
         let _ = file.as_file().try_lock();
         let payload = PayloadWriter::new(file, header, recipients)?;
         Ok(Self { payload, path: path.to_owned(), existing })
+    }
+
+    /// Seals and writes on a thread of its own from now on, beside the one that hashes. The bytes are the same.
+    ///
+    /// # Errors
+    /// When there can be no further thread.
+    pub fn seal_beside(&mut self) -> io::Result<()> {
+        let sealing = &mut self.payload.arrow.get_mut().get_mut().inner;
+        sealing.move_to_a_thread()
     }
 
     /// Writes a batch with the columns of [`TokenFileHeader::arrow_schema`], its record refs rising from batch to batch.
@@ -125,8 +135,10 @@ impl<W: Write> PayloadWriter<W> {
             other => TokenFileError::Io(io::Error::other(other.to_string())),
         })?;
         let sealed = sealed.wrap_output(BufWriter::new(sink)).map_err(TokenFileError::Io)?;
-        let mut hashing =
-            BufWriter::with_capacity(64 * 1024, HashingWriter { inner: sealed, hasher: blake3::Hasher::new() });
+        let mut hashing = BufWriter::with_capacity(
+            64 * 1024,
+            HashingWriter { inner: Sealing::Here(sealed), hasher: blake3::Hasher::new() },
+        );
         let text = header.canonical();
         let mut start = Vec::with_capacity(16 + text.len());
         start.extend_from_slice(MAGIC);
@@ -166,7 +178,7 @@ impl<W: Write> PayloadWriter<W> {
         let HashingWriter { mut inner, hasher } = hashing.into_inner().map_err(|e| io(e.into_error()))?;
         let payload_blake3 = *hasher.finalize().as_bytes();
         inner.write_all(&payload_blake3).map_err(io)?;
-        let sink = inner.finish().map_err(io)?.into_inner().map_err(|e| io(e.into_error()))?;
+        let sink = inner.finish().map_err(io)?;
         Ok((sink, TokenFileStats { records: rows.records, density_ppm: density, payload_blake3 }))
     }
 }

@@ -134,6 +134,7 @@ impl Args {
                 None => record_ref(refs, RecordId::Row(position)),
             };
             row.clear();
+            let ones = u64::from(clk.popcount());
             codec.write(
                 record_ref.as_bytes(),
                 0,
@@ -141,7 +142,7 @@ impl Args {
                 &Token { clk, presence: 1, exact: Vec::new(), blocking: Vec::new() },
                 &mut row,
             );
-            sorter.push(&row).map_err(|error| at(folder, error))?;
+            sorter.push(&row, ones).map_err(|error| at(folder, error))?;
         }
         if let Some(ids) = &mut ids {
             ids.refuse_more()?;
