@@ -14,8 +14,8 @@ use serde_json::json;
 
 use super::service::{ServiceArgs, block_on, refused};
 use crate::cli::Done;
-use crate::intake::{RereadArgs, folder_of};
-use crate::output::{self, WholeFile, at, grouped};
+use crate::intake::RereadArgs;
+use crate::output::{self, WholeFile, at, grouped, refuse_output};
 use crate::refs::{RecordId, RecordRefs, SiteKey, record_ref, trim_id};
 
 const BATCH_ROWS: usize = 16_384;
@@ -72,10 +72,11 @@ struct Crosswalk {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
-    folder_of(&args.output)?;
-    if !args.force && args.output.try_exists().map_err(|error| at(&args.output, error))? {
-        return Err(at(&args.output, "there is a file of this name\nhint: --force replaces it"));
-    }
+    refuse_output(&args.output, args.force, || {
+        let mut files = args.extract.read_files()?;
+        files.extend(args.site_key.clone());
+        Ok(files)
+    })?;
     let site_key = args.site_key.as_deref().map(SiteKey::load).transpose()?;
     let crosswalk = block_on(fetch(args))?;
     // Only its owner can read the file: it ties people of the extract to a project.

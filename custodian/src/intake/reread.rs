@@ -64,6 +64,14 @@ impl RereadArgs {
         Ok((Inputs::open_ids(&args, mapping.as_ref())?, name))
     }
 
+    /// Every file that these options name or stand for.
+    ///
+    /// # Errors
+    /// When one of the extract is not there.
+    pub(crate) fn read_files(&self) -> anyhow::Result<Vec<PathBuf>> {
+        self.input_args().read_files()
+    }
+
     /// The same options as `tokenise` has them.
     fn input_args(&self) -> InputArgs {
         InputArgs {

@@ -158,6 +158,7 @@ fn no_output_replaces_a_file_that_the_command_reads_even_by_force() {
     let (before, names) = (contents(), site.files());
     let tokenise = "tokenise --force --database ndb --secret linkage.secret --to unit.pub --site-key site.key";
     let ja = "--schema person-ja";
+    let receive = "receive --service https://127.0.0.1:1 --credential none --project heart --site-key site.key --input people.csv";
     for line in [
         format!("{tokenise} {ja} people.csv -o ./people.csv"),
         format!("{tokenise} {ja} people.csv -o linkage.secret"),
@@ -175,6 +176,8 @@ fn no_output_replaces_a_file_that_the_command_reads_even_by_force() {
         format!("tune {ja} --force --id-column id --left people.csv --right people.csv --gold gold.csv -o gold.csv"),
         format!("tune {ja} --force --id-column id --left people.csv --right people.csv --gold gold.csv -o people.csv"),
         format!("map {ja} --guess people.csv -o taken.toml"),
+        format!("{receive} --force -o people.csv"),
+        format!("{receive} --force -o site.key"),
     ] {
         let run = site.run(&line);
         assert!(run.code() == 1 && run.stderr().contains("hint: "), "{line}: {}", run.stderr());
