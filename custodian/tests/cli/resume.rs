@@ -31,8 +31,10 @@ fn kill_when(site: &Site, due: impl Fn() -> bool) {
 }
 
 /// Leaves work behind of which a part is done: the extract is a pipe that ends up half written, so that the process cannot
-/// come to an end before it is killed. Afterwards the extract is a file.
+/// come to an end before it is killed. Afterwards the extract is a file. Nothing may be done before: the pipe is waited for
+/// until something is.
 fn kill_midway(site: &Site) {
+    assert!(!site.path("work/manifest.json").exists());
     let extract = site.path("people.csv");
     let text = fs::read(&extract).unwrap();
     fs::remove_file(&extract).unwrap();
@@ -84,8 +86,10 @@ fn a_tokenise_that_is_killed_again_and_again_ends_as_if_it_had_not_been() {
             fs::remove_file(site.path("ndb.tokens")).unwrap();
         }
     }
-    // Whatever those hit, the last one leaves work of which a part is done.
-    kill_midway(&site);
+    // When those hit the beginning or the end only, one more leaves work of which a part is done.
+    if !site.path("work/manifest.json").exists() {
+        kill_midway(&site);
+    }
     let last = site.run(LINE);
     assert_eq!(last.code(), 3, "{}", last.stderr());
     assert!(last.stderr().contains("going on after "), "{}", last.stderr());
