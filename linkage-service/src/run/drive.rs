@@ -127,11 +127,11 @@ impl Drive {
 
 /// Stores how a run ended and what the audit log says of it, in one transaction.
 async fn close(unit: &Unit, run: &RunRecord, code: &'static str, pairs: &[PairRecord]) -> Result<(), StoreError> {
+    if run.state != RunState::Done {
+        unit.store().delete_members(&run.id).await?;
+    }
     let mut writing = unit.journal().begin().await?;
     write::update(writing.connection(), run, pairs).await?;
-    if run.state != RunState::Done {
-        write::delete_members(writing.connection(), &run.id).await?;
-    }
     for entry in candidates::entries(run) {
         writing.record(entry).await?;
     }
@@ -145,6 +145,7 @@ async fn close(unit: &Unit, run: &RunRecord, code: &'static str, pairs: &[PairRe
 /// When the store fails.
 pub async fn fail_left_over(unit: &Unit, now: OffsetDateTime) -> Result<(), SetupError> {
     for run in unit.store().left_over_runs().await? {
+        unit.store().delete_members(&run).await?;
         let mut writing = unit.journal().begin().await?;
         write::fail_left_over(writing.connection(), &run, now).await?;
         writing.record(end(&run, "service-stopped")).await?;

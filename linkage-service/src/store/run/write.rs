@@ -91,7 +91,7 @@ pub(crate) async fn update(
     certificate::write(connection, &run.id, &run.certificates).await
 }
 
-/// Marks a run that a crash has left behind as failed and takes the members away that it had stored.
+/// Marks a run that a crash has left behind as failed.
 ///
 /// # Errors
 /// When the database cannot write.
@@ -105,17 +105,8 @@ pub(crate) async fn fail_left_over(
     )
     .bind(instant_text(now))
     .bind(run)
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
-    delete_members(connection, run).await
-}
-
-/// Takes the members away that a run has stored before it failed.
-///
-/// # Errors
-/// When the database cannot write.
-pub(crate) async fn delete_members(connection: &mut SqliteConnection, run: &str) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM member WHERE run_id = ?").bind(run).execute(connection).await?;
     Ok(())
 }
 
@@ -154,6 +145,26 @@ impl Store {
                 row.push_bind(record_ref.as_bytes().as_slice());
             });
             insert.build().execute(&self.pool).await?;
+        }
+    }
+
+    /// Takes the members away that a run has stored before it failed, in as many transactions as they were stored in.
+    ///
+    /// # Errors
+    /// When the database cannot write.
+    pub(crate) async fn delete_members(&self, run: &str) -> Result<(), StoreError> {
+        loop {
+            let deleted = sqlx::query(
+                "DELETE FROM member WHERE (run_id, cluster, position, record_ref) IN \
+                 (SELECT run_id, cluster, position, record_ref FROM member WHERE run_id = ? LIMIT ?)",
+            )
+            .bind(run)
+            .bind(MEMBERS as i64)
+            .execute(&self.pool)
+            .await?;
+            if deleted.rows_affected() == 0 {
+                return Ok(());
+            }
         }
     }
 
