@@ -35,7 +35,8 @@ pub(crate) struct Holding<'a> {
 }
 
 /// Reads an input to its end, and puts its rows in the order of their numbers: joins and partitions give them in any order, and
-/// what is drawn from them must not depend on that. Every batch is reserved before it is kept, twice over while the rows grow: they move.
+/// what is drawn from them must not depend on that. What a batch's rows will take is reserved before the batch is kept. When that
+/// is refused, the rest is only counted, so that the error can say what the whole would have needed.
 pub(crate) async fn collect(
     mut input: SendableRecordBatchStream,
     columns: SideColumns,
@@ -44,17 +45,27 @@ pub(crate) async fn collect(
     pool: &dyn MemoryPool,
     holding: &Holding<'_>,
 ) -> Result<Input> {
-    let mut batches = Vec::new();
-    let mut rows = 0;
+    let bytes_per_row = layout.bytes + size_of::<u32>() + holding.bytes_beside;
+    let (mut batches, mut rows, mut held, mut refused) = (Vec::new(), 0, 0, false);
     while let Some(batch) = input.next().await {
         // The batches share their buffers with the table, so that keeping them costs nothing but the columns' places.
         let batch = batch?;
         rows += batch.num_rows();
-        batches.push(batch);
+        if !refused {
+            let wanted = batch.num_rows() * bytes_per_row;
+            refused = memory.try_grow(wanted).is_err();
+            if refused {
+                batches.clear();
+            } else {
+                held += wanted;
+                batches.push(batch);
+            }
+        }
         tokio::task::yield_now().await;
     }
-    let needed = rows * (layout.bytes + size_of::<u32>() + holding.bytes_beside);
-    if memory.try_grow(needed).is_err() {
+    let needed = rows * bytes_per_row;
+    if refused {
+        memory.shrink(held);
         let hint = "grant the session that much memory, or compare all pairs, which holds one side only";
         return Err(PlanError::memory(pool, holding.what, rows, needed, hint).into_datafusion());
     }
