@@ -8,6 +8,9 @@
 //! This crate knows nothing of persons, files, permits or the network: it gets record batches and returns row numbers. Only
 //! with the feature `distributed` it sends parts of plans to workers, over connections that its caller makes (`cluster`).
 
+#[macro_use]
+mod operator;
+
 pub mod blocked_join;
 pub mod bloom;
 #[cfg(feature = "distributed")]

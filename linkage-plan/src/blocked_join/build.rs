@@ -14,7 +14,7 @@ use linkage_core::block::TokenRows;
 
 use super::keys::{BatchKeys, Keys};
 use super::metrics::BlockedMetrics;
-use crate::dice_join::slice_bytes;
+use crate::dice_join::{does_not_fit, slice_bytes};
 use crate::error::PlanError;
 use crate::layout::{ClkLayout, clks};
 
@@ -135,17 +135,12 @@ impl Collect {
     }
 
     /// What the left side would have needed.
-    async fn refused(&self, mut input: SendableRecordBatchStream, rows: usize, bytes: usize) -> Result<PlanError> {
+    async fn refused(&self, input: SendableRecordBatchStream, rows: usize, bytes: usize) -> Result<PlanError> {
         self.memory.free();
-        let mut all_rows = rows;
-        while let Some(batch) = input.next().await {
-            all_rows += batch?.num_rows();
-        }
-        let needed_bytes = (bytes as f64 * all_rows as f64 / rows.max(1) as f64).ceil() as usize;
         let (what, hint) = (
             "a part of the left side of the Dice join within blocks",
             "grant the session that much memory for each of its partitions, or put the table with fewer rows on the left",
         );
-        Ok(PlanError::memory(self.pool.as_ref(), what, all_rows, needed_bytes, hint))
+        does_not_fit(self.pool.as_ref(), input, rows, bytes, what, hint).await
     }
 }

@@ -168,15 +168,13 @@ impl Probe {
         Ok(())
     }
 
-    /// A batch of pending pairs, the latest first: taking them off the end moves no others.
     fn hand_on(&self, current: &mut Current) -> Result<RecordBatch> {
         let Probing { metrics, writer, batch_size, .. } = &self.probing;
         let baseline = &metrics.join.baseline;
         let _timer = baseline.elapsed_compute().timer();
-        let count = current.pending.len().min(*batch_size);
-        let pairs = current.pending.split_off(current.pending.len() - count);
         current.since = Instant::now();
-        Ok(writer.batch(&pairs, &self.build.columns, &current.batch)?.record_output(baseline))
+        let batch = writer.latest(&mut current.pending, *batch_size, &self.build.columns, &current.batch)?;
+        Ok(batch.record_output(baseline))
     }
 }
 

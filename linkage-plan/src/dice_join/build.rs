@@ -120,19 +120,31 @@ impl Collect {
     }
 
     /// What the left side would have needed.
-    async fn refused(&self, mut input: SendableRecordBatchStream, rows: usize, bytes: usize) -> Result<PlanError> {
+    async fn refused(&self, input: SendableRecordBatchStream, rows: usize, bytes: usize) -> Result<PlanError> {
         self.memory.free();
-        let mut all_rows = rows;
-        while let Some(batch) = input.next().await {
-            all_rows += batch?.num_rows();
-        }
-        let needed_bytes = (bytes as f64 * all_rows as f64 / rows.max(1) as f64).ceil() as usize;
         let (what, hint) = (
             "the left side of the Dice join",
             "grant the session that much memory, or put the table with fewer rows on the left",
         );
-        Ok(PlanError::memory(self.pool.as_ref(), what, all_rows, needed_bytes, hint))
+        does_not_fit(self.pool.as_ref(), input, rows, bytes, what, hint).await
     }
+}
+
+/// That an input, of which `rows` rows took `bytes`, does not fit: reads it to its end and says what the whole would need.
+pub(crate) async fn does_not_fit(
+    pool: &dyn MemoryPool,
+    mut input: SendableRecordBatchStream,
+    rows: usize,
+    bytes: usize,
+    what: &'static str,
+    hint: &'static str,
+) -> Result<PlanError> {
+    let mut all_rows = rows;
+    while let Some(batch) = input.next().await {
+        all_rows += batch?.num_rows();
+    }
+    let needed_bytes = (bytes as f64 * all_rows as f64 / rows.max(1) as f64).ceil() as usize;
+    Ok(PlanError::memory(pool, what, all_rows, needed_bytes, hint))
 }
 
 /// A batch's row numbers.

@@ -18,7 +18,7 @@ mod rule;
 mod stream;
 
 pub use best::BestPairsRule;
-pub(crate) use build::slice_bytes;
+pub(crate) use build::{does_not_fit, slice_bytes};
 pub use exec::{DiceJoinExec, RowOrder};
 pub use node::{BestOf, DiceJoinNode, NodeOrder};
 pub use output::{OutputColumn, Source};

@@ -97,8 +97,20 @@ impl Writer {
         &self.schema
     }
 
+    /// A batch of at most so many of the pending pairs, the latest first: taking them off the end moves no others.
+    pub(crate) fn latest(
+        &self,
+        pending: &mut Vec<Match>,
+        most: usize,
+        left: &RecordBatch,
+        right: &RecordBatch,
+    ) -> Result<RecordBatch> {
+        let pairs = pending.split_off(pending.len() - pending.len().min(most));
+        self.batch(&pairs, left, right)
+    }
+
     /// Pairs of rows of the kept left columns and of a right batch.
-    pub(crate) fn batch(&self, pairs: &[Match], left: &RecordBatch, right: &RecordBatch) -> Result<RecordBatch> {
+    fn batch(&self, pairs: &[Match], left: &RecordBatch, right: &RecordBatch) -> Result<RecordBatch> {
         let left_rows = UInt32Array::from_iter_values(pairs.iter().map(|pair| pair.left));
         let right_rows = UInt32Array::from_iter_values(pairs.iter().map(|pair| pair.right));
         let scores: ArrayRef = Arc::new(Float64Array::from_iter_values(pairs.iter().map(Match::score)));
