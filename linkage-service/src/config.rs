@@ -67,6 +67,9 @@ pub struct Matching {
     pub recall: f64,
     /// What becomes of a run whose recall is not shown.
     pub uncertified: Uncertified,
+    /// Whether a run counts the exact pairs of a record that is more like another one. It then compares the records that
+    /// exact tokens have matched with all others as well, whatever `candidates` says.
+    pub count_rivals: bool,
     /// Digest of the agreed linkage schema. Without it the first submission decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema_digest: Option<SchemaDigest>,
@@ -79,6 +82,7 @@ impl Default for Matching {
             candidates: Candidates::AllPairs,
             recall: 0.99,
             uncertified: Uncertified::Refuse,
+            count_rivals: false,
             schema_digest: None,
         }
     }
@@ -283,6 +287,9 @@ impl Config {
         if self.matching.candidates != Candidates::AllPairs && !self.cluster.workers.is_empty() {
             return Err(ConfigError::CandidatesOnWorkers { candidates: self.matching.candidates });
         }
+        if self.matching.count_rivals && !self.cluster.workers.is_empty() {
+            return Err(ConfigError::RivalsOnWorkers);
+        }
         Ok(())
     }
 
@@ -322,6 +329,8 @@ mod tests {
         let workers = "[matching]\ncandidates = \"keyed\"\n[cluster]\nworkers = [\"https://worker:7444\"]";
         let refused = check(workers).unwrap().unwrap_err();
         assert!(refused.contains("workers compare all pairs") && refused.contains("\nhint: "), "{refused}");
+        let workers = "[matching]\ncount_rivals = true\n[cluster]\nworkers = [\"https://worker:7444\"]";
+        assert!(check(workers).unwrap().unwrap_err().contains("`matching.count_rivals`"));
         for (candidates, name) in Candidates::NAMES {
             assert_eq!(toml::Value::try_from(candidates).unwrap().as_str(), Some(name));
             assert!(name.parse::<Candidates>().unwrap() == candidates && candidates.as_str() == name);

@@ -170,6 +170,11 @@ pub enum ConfigError {
         /// What is asked for.
         candidates: crate::config::Candidates,
     },
+    /// Workers do not count rivals.
+    #[error(
+        "config.toml: workers do not count rivals, and `matching.count_rivals` is true\nhint: leave `cluster.workers` empty, so that this machine does it, or leave it out"
+    )]
+    RivalsOnWorkers,
     /// The configuration has no TOML form.
     #[error("the configuration cannot be written as TOML")]
     Unwritable,
