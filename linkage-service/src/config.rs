@@ -230,7 +230,7 @@ pub struct Cluster {
     /// Folder through which workers get their rows, sealed; they must see it too. A relative path starts at the unit's
     /// folder.
     pub objects: PathBuf,
-    /// Most rows of either table in a work unit.
+    /// Most rows of either table in a work unit that compares all pairs.
     pub unit_rows: usize,
     /// How often a work unit is tried before the run fails.
     pub attempts: usize,
@@ -284,9 +284,6 @@ impl Config {
         if !possible {
             return Err(ConfigError::Recall);
         }
-        if self.matching.candidates != Candidates::AllPairs && !self.cluster.workers.is_empty() {
-            return Err(ConfigError::CandidatesOnWorkers { candidates: self.matching.candidates });
-        }
         if self.matching.count_rivals && !self.cluster.workers.is_empty() {
             return Err(ConfigError::RivalsOnWorkers);
         }
@@ -327,10 +324,10 @@ mod tests {
             assert!(matching(wrong).unwrap().unwrap_err().contains("`matching.recall`"), "{wrong}");
         }
         let workers = "[matching]\ncandidates = \"keyed\"\n[cluster]\nworkers = [\"https://worker:7444\"]";
-        let refused = check(workers).unwrap().unwrap_err();
-        assert!(refused.contains("workers compare all pairs") && refused.contains("\nhint: "), "{refused}");
+        assert_eq!(check(workers).unwrap(), Ok(()));
         let workers = "[matching]\ncount_rivals = true\n[cluster]\nworkers = [\"https://worker:7444\"]";
-        assert!(check(workers).unwrap().unwrap_err().contains("`matching.count_rivals`"));
+        let refused = check(workers).unwrap().unwrap_err();
+        assert!(refused.contains("`matching.count_rivals`") && refused.contains("\nhint: "), "{refused}");
         for (candidates, name) in Candidates::NAMES {
             assert_eq!(toml::Value::try_from(candidates).unwrap().as_str(), Some(name));
             assert!(name.parse::<Candidates>().unwrap() == candidates && candidates.as_str() == name);
