@@ -8,6 +8,7 @@ use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::logical_expr::{Extension, LogicalPlan, col};
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::prelude::{DataFrame, SessionContext};
+use linkage_core::dice::DiceThreshold;
 
 use super::LinkOptions;
 use super::keyed;
@@ -69,35 +70,33 @@ pub(crate) struct Choice {
     pub(crate) why: String,
 }
 
-/// Plans a link by the strategy asked for, or by the one that sizes, memory and the recall asked for speak for.
-pub(crate) async fn choose(
+/// The strategy asked for, or the one that sizes, memory and the recall asked for speak for; never `Auto`. And why.
+pub(crate) async fn settle(
     context: &SessionContext,
     left: &str,
     right: &str,
-    options: &LinkOptions,
     strategy: Strategy,
-) -> Result<Choice, PlanError> {
-    let (lsh, why) = match strategy {
-        Strategy::Exhaustive => (None, "all pairs, as asked for".to_owned()),
-        Strategy::Keyed { keys, seed } => {
-            let sizes = Sizes::of(context, left, right).await?;
-            let right_builds = sizes.rows.1 < sizes.rows.0;
-            let (plan, stage) = keyed::plan(context, (left, right), options, &keys, seed, right_builds).await?;
-            return Ok(Choice { plan, why: format!("{stage}\nstrategy: blocking keys, as asked for") });
-        }
-        Strategy::Lsh { recall, seed } => (Some((recall, seed)), "bands, as asked for".to_owned()),
+) -> Result<(Strategy, String), PlanError> {
+    let why = match strategy {
+        Strategy::Exhaustive => "all pairs, as asked for",
+        Strategy::Keyed { .. } => "blocking keys, as asked for",
+        Strategy::Lsh { .. } => "bands, as asked for",
         Strategy::Auto { recall, seed } => {
-            let sizes = Sizes::of(context, left, right).await?;
-            let (bands, why) = sizes.weigh(recall);
-            (bands.then_some((recall, seed)), why)
+            let (bands, why) = Sizes::of(context, left, right).await?.weigh(recall);
+            return Ok((if bands { Strategy::Lsh { recall, seed } } else { Strategy::Exhaustive }, why));
         }
     };
-    let Some((recall, seed)) = lsh else {
-        let plan = plan(context, left, right, options).await?;
-        return Ok(Choice { plan, why: format!("{ALL_PAIRS}\nstrategy: {why}") });
-    };
-    let names = (left, right);
-    let Stages { exact, rivals, left, right } = stages(context, left, right, options).await?;
+    Ok((strategy, why.to_owned()))
+}
+
+/// What bands of these rows are asked for.
+pub(crate) fn lsh_settings(
+    names: (&str, &str),
+    left: &DataFrame,
+    threshold: DiceThreshold,
+    recall: f64,
+    seed: u64,
+) -> Result<LshSettings, PlanError> {
     let layout = ClkLayout::of(left.schema().field_with_unqualified_name(CLK)?)?;
     if layout.segments > 1 {
         return Err(PlanError::Link {
@@ -107,7 +106,34 @@ pub(crate) async fn choose(
             hint: "compare all pairs, or use blocking keys made at the custodian",
         });
     }
-    let settings = LshSettings::new(options.threshold, recall, seed)?;
+    LshSettings::new(threshold, recall, seed)
+}
+
+/// Plans a link by the strategy asked for, or by the one that sizes, memory and the recall asked for speak for.
+pub(crate) async fn choose(
+    context: &SessionContext,
+    left: &str,
+    right: &str,
+    options: &LinkOptions,
+    strategy: Strategy,
+) -> Result<Choice, PlanError> {
+    let (strategy, why) = settle(context, left, right, strategy).await?;
+    let (recall, seed) = match strategy {
+        Strategy::Lsh { recall, seed } => (recall, seed),
+        Strategy::Keyed { keys, seed } => {
+            let sizes = Sizes::of(context, left, right).await?;
+            let right_builds = sizes.rows.1 < sizes.rows.0;
+            let (plan, stage) = keyed::plan(context, (left, right), options, &keys, seed, right_builds).await?;
+            return Ok(Choice { plan, why: format!("{stage}\nstrategy: {why}") });
+        }
+        Strategy::Exhaustive | Strategy::Auto { .. } => {
+            let plan = plan(context, left, right, options).await?;
+            return Ok(Choice { plan, why: format!("{ALL_PAIRS}\nstrategy: {why}") });
+        }
+    };
+    let names = (left, right);
+    let Stages { exact, rivals, left, right } = stages(context, left, right, options).await?;
+    let settings = lsh_settings(names, &left, options.threshold, recall, seed)?;
     let columns = |side: &str| [CLK, ROW].map(|column| Column::new(Some(TableReference::bare(side)), column));
     let node = LshJoinNode::try_new(
         left.into_unoptimized_plan(),

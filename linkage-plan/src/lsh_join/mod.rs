@@ -14,4 +14,4 @@ pub use exec::{LshJoinExec, SideColumns};
 pub(crate) use inputs::{Holding, Input, collect};
 pub(crate) use metrics::CANDIDATES;
 pub use node::{LshJoinNode, LshJoinPlanner};
-pub use run::{LshReport, LshSettings};
+pub use run::{BandPart, LshReport, LshSettings};
