@@ -15,7 +15,8 @@ const MOST_TIMES: u32 = 2;
 /// It ends as soon as the lower end of the certificate's interval has reached the target, and never before; looking after
 /// every band does not make a wrong certificate likelier (see [`super::super::certificate`]). When the bands of the plan are
 /// through and the target is not shown, it goes on with further bands, up to as many again. It does not when that is useless,
-/// because the sample is too small to show the target at all. What it means that a search ends without a certificate is for
+/// because the sample is too small to show the target at all. What capped blocks lost counts against the certificate, whether
+/// or not the sample has any of it. What it means that a search ends without a certificate is for
 /// the caller to say: [`certificate`](Self::certificate) says that it is so.
 pub struct CertifiedSearch<'a> {
     join: LshJoin<'a>,
@@ -70,7 +71,7 @@ impl<'a> CertifiedSearch<'a> {
         if let Some(band) = &band {
             self.stats.add(band);
             self.tally.observe(&out[from..]);
-            self.certificate = self.tally.certificate(self.target);
+            self.certificate = self.tally.certificate_of(self.target, self.stats.kept, self.stats.lost);
         }
         Ok(band)
     }

@@ -296,3 +296,39 @@ fn looking_after_every_band_does_not_certify_what_is_not_so() {
     let wrong = wrong.count();
     assert!(wrong <= 3, "{wrong} of 60");
 }
+
+#[test]
+fn what_capped_blocks_lost_counts_against_a_certificate_whose_sample_has_none_of_it() {
+    // Forty rows of each side have one placeholder token: 1600 pairs, where the 20,000 others have one each at most.
+    let (mut left, mut right) = people(20_000, 33, 160);
+    for side in [&mut left, &mut right] {
+        for _ in 0..40 {
+            side.push(&[0b1001_0100; 128]).unwrap();
+        }
+    }
+    let (kernel, threshold, target) = (Kernel::detect().unwrap(), "0.85".parse().unwrap(), 0.96);
+    let plan = LshPlan::by_hand(1024, threshold, 700, (20, 150), 5).unwrap();
+    let draw = |pairs: u64, seed: u64| {
+        let request = SampleRequest { pairs, most_compared: u64::MAX, seed };
+        RecallSample::draw(&left, &right, threshold, kernel, request, &|| false).unwrap()
+    };
+    let run = |sample: RecallSample| {
+        let limits = LshLimits { block_pairs: 400 };
+        let mut search = CertifiedSearch::new(&left, &right, plan, kernel, limits, sample, target).unwrap();
+        let mut found = Vec::new();
+        while search.next_band(&mut found, &|| false, &mut |_| ()).unwrap().is_some() {}
+        (search.certificate(), search.stats(), found.len() as f64)
+    };
+    let all = exhaustive(&left, &right, threshold).len() as f64;
+    // A placeholder brings forty pairs at once; about one sample in four has none.
+    let mut samples = (0..60).map(|seed| draw(400, seed));
+    let without = samples.find(|sample| sample.worth() > 0.9 * sample.pairs() as f64).unwrap();
+    let (certificate, stats, found) = run(without);
+    assert!(certificate.recall >= target + 0.02, "{certificate}");
+    assert!(stats.lost > 1000.0 && found / all < target, "{stats:?}, truly {found} of {all}");
+    assert!(!certificate.certified() && certificate.lower <= found / all, "{certificate}, truly {}", found / all);
+    assert!(certificate.to_string().contains("NOT CERTIFIED") && certificate.to_string().contains("capped"));
+    // A sample of all rows has seen what was lost.
+    let (certificate, _, found) = run(draw(u64::MAX, 1));
+    assert_eq!((certificate.lower, certificate.recall, certificate.lost_share), (found / all, found / all, 0.0));
+}
