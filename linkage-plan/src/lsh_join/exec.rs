@@ -1,7 +1,6 @@
 //! The physical operator.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::{DataType, Field, Schema};
@@ -15,13 +14,14 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, InputDistributionRequirements, PlanProperties, ReplaceChildrenOptions,
 };
-use futures::{TryStreamExt, stream};
+use futures::TryStreamExt;
 use linkage_core::block::lsh::LshJoin;
 use linkage_core::dice::Kernel;
 
 use super::inputs::{Holding, Input, collect};
 use super::metrics::LshJoinMetrics;
 use super::run::{LshReport, LshSettings, Run};
+use super::stream::{self, StopOnDrop};
 use crate::dice_join::SCORE;
 use crate::layout::ClkLayout;
 use crate::table::ROW;
@@ -201,7 +201,7 @@ impl ExecutionPlan for LshJoinExec {
             out,
             memory,
         };
-        let batches = stream::once(async move {
+        let batches = futures::stream::once(async move {
             let [left, right] = inputs;
             let holding = Holding {
                 what: "a side of the LSH join",
@@ -212,21 +212,9 @@ impl ExecutionPlan for LshJoinExec {
             };
             let left: Input = collect(left, columns[0], layout, &run.memory, pool.as_ref(), &holding).await?;
             let right: Input = collect(right, columns[1], layout, &run.memory, pool.as_ref(), &holding).await?;
-            tokio::task::spawn_blocking(move || run.search(&left, &right));
-            // The guard lives as long as the stream of pairs.
-            Ok::<_, DataFusionError>(stream::unfold((pairs, stop), |(mut pairs, stop)| async move {
-                Some((pairs.recv().await?, (pairs, stop)))
-            }))
+            let search = tokio::task::spawn_blocking(move || run.search(&left, &right));
+            Ok::<_, DataFusionError>(stream::batches(pairs, search, stop))
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches.try_flatten())))
-    }
-}
-
-/// Tells the search that nobody listens any more.
-pub(crate) struct StopOnDrop(pub(crate) Arc<AtomicBool>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }

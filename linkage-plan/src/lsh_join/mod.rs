@@ -8,10 +8,11 @@ mod inputs;
 mod metrics;
 mod node;
 mod run;
+mod stream;
 
-pub(crate) use exec::StopOnDrop;
 pub use exec::{LshJoinExec, SideColumns};
 pub(crate) use inputs::{Holding, Input, collect};
 pub(crate) use metrics::CANDIDATES;
 pub use node::{LshJoinNode, LshJoinPlanner};
 pub use run::{LshReport, LshSettings};
+pub(crate) use stream::StopOnDrop;
