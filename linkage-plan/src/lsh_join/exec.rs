@@ -51,7 +51,8 @@ pub struct SideColumns {
 /// that does not fit is refused with what it needs.
 ///
 /// **Order and cancelling.** One output partition; pairs come band by band. The search runs on as many threads as the
-/// session has partitions, apart from the runtime's. When the stream is dropped they stop within ten thousand rows.
+/// session has partitions, apart from the runtime's. When the stream is dropped they stop within some ten thousand rows, or
+/// some millions of comparisons; while the bands are being solved, when they are: that looks at 65,536 rows of a side at most.
 pub struct LshJoinExec {
     left: Arc<dyn ExecutionPlan>,
     right: Arc<dyn ExecutionPlan>,

@@ -1,8 +1,8 @@
 //! The search as it runs: sample, bands, certificate.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, UInt32Array};
@@ -135,19 +135,26 @@ impl Run {
         let mut search = CertifiedSearch::new(tokens.0, tokens.1, plan, *kernel, limits, sample, recall)
             .map_err(|error| PlanError::Lsh(error).into_datafusion())?;
         let held = memory.size();
-        let mut found = Vec::new();
+        let refused = Mutex::new(None);
+        let grant = |matches: usize| {
+            let granted = memory.try_grow(matches * size_of::<Match>());
+            granted.map_err(|error| *refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(error)).is_ok()
+        };
         loop {
-            found.clear();
+            let mut found = Vec::new();
             let began = Instant::now();
             let (mut at, mut since) = (None::<Stage>, began);
-            let band = search.next_band(&mut found, &stopped, &mut |stage| {
+            let band = search.next_band(&mut found, &stopped, &grant, &mut |stage| {
                 if let Some(time) = at.replace(stage).and_then(|before| metrics.stage(before)) {
                     time.add_elapsed(since);
                 }
                 since = Instant::now();
             });
             let band = match band {
-                Err(Stopped) | Ok(None) => return Ok(()),
+                Ok(None) => return Ok(()),
+                Err(Stopped) => {
+                    return refused.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err);
+                }
                 Ok(Some(band)) => band,
             };
             metrics.baseline.elapsed_compute().add_elapsed(began);
@@ -157,6 +164,8 @@ impl Run {
             if !self.hand_on(&found, left, right)? {
                 return Ok(());
             }
+            drop(found);
+            memory.try_resize(held)?;
         }
     }
 

@@ -53,21 +53,22 @@ impl<'a> CertifiedSearch<'a> {
 
     /// Searches the next band and appends its pairs to `out`; `None` when the search has ended.
     ///
-    /// `stop` and `stage` are those of [`LshJoin::next_band`].
+    /// `stop`, `grant` and `stage` are those of [`LshJoin::next_band`].
     ///
     /// # Errors
-    /// When `stop` says yes. The search is then of no further use.
+    /// When `stop` says yes or `grant` says no. The search is then of no further use.
     pub fn next_band(
         &mut self,
         out: &mut Vec<Match>,
         stop: &(dyn Fn() -> bool + Sync),
+        grant: &(dyn Fn(usize) -> bool + Sync),
         stage: &mut dyn FnMut(Stage),
     ) -> Result<Option<BandStats>, Stopped> {
         if self.stats.bands > 0 && self.certificate.certified() {
             return Ok(None);
         }
         let from = out.len();
-        let band = self.join.next_band(out, stop, stage)?;
+        let band = self.join.next_band(out, stop, grant, stage)?;
         if let Some(band) = &band {
             self.stats.add(band);
             self.tally.observe(&out[from..]);

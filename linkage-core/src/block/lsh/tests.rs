@@ -1,6 +1,7 @@
 //! The search by bands against comparing all pairs.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 
@@ -31,7 +32,7 @@ fn side(seed: u64, rows: usize, clk_bytes: usize) -> TokenRows {
 fn run(left: &TokenRows, right: &TokenRows, plan: LshPlan, limits: LshLimits) -> (Vec<Match>, BandStats) {
     let mut join = LshJoin::new(left, right, plan, Kernel::detect().unwrap(), limits).unwrap();
     let (mut found, mut all) = (Vec::new(), BandStats::default());
-    while let Some(stats) = join.next_band(&mut found, &|| false, &mut |_| ()).unwrap() {
+    while let Some(stats) = join.next_band(&mut found, &|| false, &|_| true, &mut |_| ()).unwrap() {
         all.add(&stats);
     }
     assert_eq!((all.bands, all.kept), (plan.bands(), found.len() as u64));
@@ -229,7 +230,7 @@ fn a_search_can_be_stopped() {
     let (left, right) = people(100, 33, 10);
     let plan = LshPlan::by_hand(1024, "0.8".parse().unwrap(), 700, (8, 2), 1).unwrap();
     let mut join = LshJoin::new(&left, &right, plan, Kernel::detect().unwrap(), LshLimits::default()).unwrap();
-    assert_eq!(join.next_band(&mut Vec::new(), &|| true, &mut |_| ()), Err(Stopped));
+    assert_eq!(join.next_band(&mut Vec::new(), &|| true, &|_| true, &mut |_| ()), Err(Stopped));
     assert!(LshJoin::bytes_for(1000, 1000) <= 2000 * 13);
 }
 
@@ -244,7 +245,7 @@ fn certified(
     let sample = RecallSample::draw(left, right, plan.threshold(), kernel, request, &|| false).unwrap();
     let mut search = CertifiedSearch::new(left, right, plan, kernel, LshLimits::default(), sample, target).unwrap();
     let mut found = Vec::new();
-    while search.next_band(&mut found, &|| false, &mut |_| ()).unwrap().is_some() {
+    while search.next_band(&mut found, &|| false, &|_| true, &mut |_| ()).unwrap().is_some() {
         // It goes on exactly as long as the target is not shown.
         assert!(search.stats().bands <= 2 * plan.bands());
     }
@@ -297,6 +298,34 @@ fn looking_after_every_band_does_not_certify_what_is_not_so() {
     assert!(wrong <= 3, "{wrong} of 60");
 }
 
+/// A search whose grants come to no more than `most` matches: what it found, and what was asked for.
+fn granted(sides: (&TokenRows, &TokenRows), plan: LshPlan, most: usize) -> (Result<Vec<Match>, Stopped>, usize) {
+    let kernel = Kernel::detect().unwrap();
+    let mut join = LshJoin::new(sides.0, sides.1, plan, kernel, LshLimits::default()).unwrap();
+    let (asked, mut found) = (AtomicUsize::new(0), Vec::new());
+    let grant = |matches| asked.fetch_add(matches, Ordering::Relaxed) + matches <= most;
+    let done = join.next_band(&mut found, &|| false, &grant, &mut |_| ());
+    (done.map(|_| found), asked.into_inner())
+}
+
+#[test]
+fn a_band_asks_before_it_holds_its_pairs_and_ends_when_it_may_not() {
+    // One placeholder token on both sides, all in one block; and people in small blocks.
+    let clk = [0b101_u8; 32];
+    let same = TokenRows::from_rows(32, std::iter::repeat_n(clk.as_slice(), 4000)).unwrap();
+    let plan = LshPlan::by_hand(256, "0.8".parse().unwrap(), 120, (12, 1), 1).unwrap();
+    let people = (side(11, 3000, 32), side(12, 3000, 32));
+    for (left, right, least) in [(&same, &same, 16_000_000), (&people.0, &people.1, 1000)] {
+        let (found, asked) = granted((left, right), plan, usize::MAX);
+        let found = found.unwrap().len();
+        assert!(found >= least && asked >= found && asked <= 2 * found + 64 * 64, "{asked} for {found}");
+        let (refused, asked) = granted((left, right), plan, least / 10);
+        assert_eq!(refused, Err(Stopped));
+        // Threads that were at work asked once more, and no other did.
+        assert!(asked < found, "{asked} asked for although only {} were granted", least / 10);
+    }
+}
+
 #[test]
 fn what_capped_blocks_lost_counts_against_a_certificate_whose_sample_has_none_of_it() {
     // Forty rows of each side have one placeholder token: 1600 pairs, where the 20,000 others have one each at most.
@@ -316,7 +345,7 @@ fn what_capped_blocks_lost_counts_against_a_certificate_whose_sample_has_none_of
         let limits = LshLimits { block_pairs: 400 };
         let mut search = CertifiedSearch::new(&left, &right, plan, kernel, limits, sample, target).unwrap();
         let mut found = Vec::new();
-        while search.next_band(&mut found, &|| false, &mut |_| ()).unwrap().is_some() {}
+        while search.next_band(&mut found, &|| false, &|_| true, &mut |_| ()).unwrap().is_some() {}
         (search.certificate(), search.stats(), found.len() as f64)
     };
     let all = exhaustive(&left, &right, threshold).len() as f64;
