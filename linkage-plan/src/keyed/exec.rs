@@ -28,7 +28,7 @@ use super::sides::{Side, Sides};
 use crate::dice_join::SCORE;
 use crate::dice_join::metrics::{PAIRS_KEPT, total};
 use crate::layout::ClkLayout;
-use crate::lsh_join::{CANDIDATES, Holding, SideColumns, StopOnDrop, collect};
+use crate::lsh_join::{CANDIDATES, Holding, SideColumns, StopOnDrop, collect, shares_buffers};
 use crate::table::ROW;
 
 /// Pairs that the exact sample is to have: the interval at a completeness of 0.9 is then about 0.04 wide.
@@ -42,7 +42,8 @@ const SAMPLE_COMPARED: u64 = 5_000_000_000;
 /// Segmented CLKs are scored over the segments that both rows have, in the sample as well.
 ///
 /// **What is held.** The CLKs of both sides, at 1024 bits about 140 bytes per row: the pairs themselves carry row numbers
-/// only. All of it is reserved from the task's memory pool; nothing is spilled. A side that does not fit is refused with
+/// only; and after an exact stage, until a side's rows are in their order, the batches in which they came. All of it is
+/// reserved from the task's memory pool; nothing is spilled. A side that does not fit is refused with
 /// what it needs.
 ///
 /// **Order.** As many output partitions as the pairs have. The sides are read and the sample is drawn before the first pair.
@@ -265,7 +266,8 @@ impl Reading {
     async fn sides(self, context: Arc<TaskContext>, metrics: KeyedMetrics) -> Result<Sides> {
         let pool = Arc::clone(context.memory_pool());
         let memory = MemoryConsumer::new("KeyedJoinExec").register(&pool);
-        let holding = Holding {
+        let holding = |side| Holding {
+            shares_buffers: shares_buffers(side),
             what: "a side of the keyed join",
             bytes_beside: 0,
             rows: &metrics.build_rows,
@@ -273,10 +275,10 @@ impl Reading {
             time: &metrics.build_time,
         };
         let [left, right] = &self.inputs;
-        let left = left.execute(0, Arc::clone(&context))?;
-        let left = collect(left, self.columns[0], self.layout, &memory, pool.as_ref(), &holding).await?;
-        let right = right.execute(0, context)?;
-        let right = collect(right, self.columns[1], self.layout, &memory, pool.as_ref(), &holding).await?;
+        let (input, holds) = (left.execute(0, Arc::clone(&context))?, holding(left));
+        let left = collect(input, self.columns[0], self.layout, &memory, pool.as_ref(), &holds).await?;
+        let (input, holds) = (right.execute(0, context)?, holding(right));
+        let right = collect(input, self.columns[1], self.layout, &memory, pool.as_ref(), &holds).await?;
         for input in [&left, &right] {
             let bytes = Side::bytes_for(input.numbers.len(), Side::numbers(input));
             memory.try_grow(bytes)?;

@@ -18,7 +18,7 @@ use futures::TryStreamExt;
 use linkage_core::block::lsh::LshJoin;
 use linkage_core::dice::Kernel;
 
-use super::inputs::{Holding, Input, collect};
+use super::inputs::{Holding, Input, collect, shares_buffers};
 use super::metrics::LshJoinMetrics;
 use super::run::{LshReport, LshSettings, Run};
 use super::stream::{self, StopOnDrop};
@@ -45,7 +45,8 @@ pub struct SideColumns {
 /// [`report`](Self::report) has a certificate at any time; the bands end by the rule of
 /// [`CertifiedSearch`](linkage_core::block::lsh::CertifiedSearch).
 ///
-/// **What is held.** Both inputs, whole: at 1024 bits 144 bytes per row, CLK included, and the pairs of one band.
+/// **What is held.** Both inputs, whole: at 1024 bits 144 bytes per row, CLK included, and the pairs of one band; and after an exact
+/// stage, until a side's rows are in their order, the batches in which they came.
 ///
 /// **Out of memory.** All of it is reserved from the task's memory pool before it is taken; nothing is spilled. An input
 /// that does not fit is refused with what it needs.
@@ -187,6 +188,7 @@ impl ExecutionPlan for LshJoinExec {
         let pool = Arc::clone(context.memory_pool());
         let inputs = [self.left.execute(0, Arc::clone(&context))?, self.right.execute(0, Arc::clone(&context))?];
         let (columns, layout) = (self.columns, self.layout);
+        let shared = [&self.left, &self.right].map(shares_buffers);
         let (out, pairs) = tokio::sync::mpsc::channel(WAITING_BATCHES);
         let stop = StopOnDrop(Arc::default());
         let slot = Arc::clone(&self.report);
@@ -204,15 +206,18 @@ impl ExecutionPlan for LshJoinExec {
         };
         let batches = futures::stream::once(async move {
             let [left, right] = inputs;
-            let holding = Holding {
+            let holding = |shares_buffers| Holding {
+                shares_buffers,
                 what: "a side of the LSH join",
                 bytes_beside: LshJoin::bytes_for(1 << 10, 0).div_ceil(1 << 10),
                 rows: &metrics.build_rows,
                 bytes: &metrics.build_bytes,
                 time: &metrics.build_time,
             };
-            let left: Input = collect(left, columns[0], layout, &run.memory, pool.as_ref(), &holding).await?;
-            let right: Input = collect(right, columns[1], layout, &run.memory, pool.as_ref(), &holding).await?;
+            let left: Input =
+                collect(left, columns[0], layout, &run.memory, pool.as_ref(), &holding(shared[0])).await?;
+            let right: Input =
+                collect(right, columns[1], layout, &run.memory, pool.as_ref(), &holding(shared[1])).await?;
             let search = tokio::task::spawn_blocking(move || run.search(&left, &right));
             Ok::<_, DataFusionError>(stream::batches(pairs, search, stop))
         });

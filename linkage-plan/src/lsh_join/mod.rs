@@ -9,9 +9,11 @@ mod metrics;
 mod node;
 mod run;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use exec::{LshJoinExec, SideColumns};
-pub(crate) use inputs::{Holding, Input, collect};
+pub(crate) use inputs::{Holding, Input, collect, shares_buffers};
 pub(crate) use metrics::CANDIDATES;
 pub use node::{LshJoinNode, LshJoinPlanner};
 pub use run::{LshReport, LshSettings};
