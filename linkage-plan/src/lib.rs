@@ -23,6 +23,7 @@ pub mod keyed;
 mod layout;
 mod link;
 pub mod lsh_join;
+mod once;
 mod session;
 mod table;
 mod udf;

@@ -1,8 +1,8 @@
 //! The physical operator.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, AsArray, Float64Array, RecordBatch, UInt32Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
@@ -20,7 +20,6 @@ use datafusion::physical_plan::{
 use futures::{TryStreamExt, stream};
 use linkage_core::block::certificate::{RecallCertificate, RecallSample, RecallTally, SampleRequest};
 use linkage_core::dice::{DiceThreshold, Kernel};
-use tokio::sync::OnceCell;
 
 use super::metrics::KeyedMetrics;
 use super::node::KeyedSettings;
@@ -29,6 +28,7 @@ use crate::dice_join::SCORE;
 use crate::dice_join::metrics::{PAIRS_KEPT, total};
 use crate::layout::ClkLayout;
 use crate::lsh_join::{CANDIDATES, Holding, SideColumns, StopOnDrop, collect, shares_buffers};
+use crate::once::Once;
 use crate::table::ROW;
 
 /// Pairs that the exact sample is to have: the interval at a completeness of 0.9 is then about 0.04 wide.
@@ -46,7 +46,8 @@ const SAMPLE_COMPARED: u64 = 5_000_000_000;
 /// reserved from the task's memory pool; nothing is spilled. A side that does not fit is refused with
 /// what it needs.
 ///
-/// **Order.** As many output partitions as the pairs have. The sides are read and the sample is drawn before the first pair.
+/// **Order.** As many output partitions as the pairs have. The sides are read and the sample is drawn before the first pair,
+/// once for all partitions; when that fails, it fails in each.
 pub struct KeyedJoinExec {
     /// The pairs, the left side, the right side.
     inputs: [Arc<dyn ExecutionPlan>; 3],
@@ -56,7 +57,9 @@ pub struct KeyedJoinExec {
     settings: KeyedSettings,
     kernel: Kernel,
     threads: usize,
-    sides: Arc<OnceCell<Sides>>,
+    sides: Once<Sides>,
+    /// Of the sides that were read last, for the report.
+    read: Arc<Mutex<Option<Arc<Sides>>>>,
     metrics: ExecutionPlanMetricsSet,
     properties: Arc<PlanProperties>,
 }
@@ -139,7 +142,8 @@ impl KeyedJoinExec {
             settings,
             kernel,
             threads,
-            sides: Arc::default(),
+            sides: Once::default(),
+            read: Arc::default(),
             metrics: ExecutionPlanMetricsSet::new(),
             properties: Arc::new(properties),
         })
@@ -162,7 +166,7 @@ impl KeyedJoinExec {
 
     /// What was done so far; `None` before the sample is drawn.
     pub fn report(&self) -> Option<KeyedReport> {
-        let sides = self.sides.get()?;
+        let sides = self.read.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         let metrics = self.metrics.clone_inner();
         Some(KeyedReport {
             left_rows: sides.left.tokens.rows() as u64,
@@ -229,7 +233,6 @@ impl ExecutionPlan for KeyedJoinExec {
         let metrics = KeyedMetrics::new(&self.metrics, partition);
         let pairs = self.inputs[0].execute(partition, Arc::clone(&context))?;
         let (schema, places, threshold) = (self.schema(), self.pairs, self.settings.threshold);
-        let sides = Arc::clone(&self.sides);
         let reading = Reading {
             inputs: [Arc::clone(&self.inputs[1]), Arc::clone(&self.inputs[2])],
             columns: self.columns,
@@ -238,13 +241,18 @@ impl ExecutionPlan for KeyedJoinExec {
             kernel: self.kernel,
             threads: self.threads,
         };
+        let (read, metrics_of_reading) = (Arc::clone(&self.read), metrics.clone());
+        let sides = self.sides.share(self.inputs[0].output_partitioning().partition_count(), || {
+            Ok(async move {
+                let sides = Arc::new(reading.sides(context, metrics_of_reading).await?);
+                *read.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&sides));
+                Ok(sides)
+            })
+        })?;
         let batches = stream::once(async move {
-            sides.get_or_try_init(|| reading.sides(context, metrics.clone())).await?;
+            let sides = sides.await.map_err(DataFusionError::Shared)?;
             Ok::<_, DataFusionError>(pairs.try_filter_map(move |batch| {
-                let kept = match sides.get() {
-                    Some(sides) => keep(&batch, places, sides, threshold, &schema, &metrics),
-                    None => internal_err!("the sides were not read"),
-                };
+                let kept = keep(&batch, places, &sides, threshold, &schema, &metrics);
                 async move { kept }
             }))
         });
