@@ -16,10 +16,11 @@ use linkage_core::dice::{ClkBlock, DiceThreshold, Kernel, Match, search};
 use super::blocks::BLOCK_ROWS;
 use super::build::{BuildSide, ORDER_TILE, row_numbers};
 use super::cut::Cut;
-use super::exec::{RowOrder, SharedBuild};
+use super::exec::RowOrder;
 use super::metrics::DiceJoinMetrics;
 use super::output::Writer;
 use crate::layout::{ClkLayout, clks};
+use crate::once::Awaited;
 
 /// How long to compute before other tasks may run, and a dropped stream is noticed.
 pub(crate) const STEP: Duration = Duration::from_millis(1);
@@ -47,7 +48,7 @@ pub(super) struct Probing {
 
 /// The pairs of one right partition with the left side.
 pub(super) fn pairs(
-    build: SharedBuild,
+    build: Awaited<BuildSide>,
     right: SendableRecordBatchStream,
     probing: Probing,
 ) -> SendableRecordBatchStream {

@@ -75,6 +75,7 @@ pub(crate) async fn settle(
     context: &SessionContext,
     left: &str,
     right: &str,
+    options: &LinkOptions,
     strategy: Strategy,
 ) -> Result<(Strategy, String), PlanError> {
     let why = match strategy {
@@ -82,7 +83,7 @@ pub(crate) async fn settle(
         Strategy::Keyed { .. } => "blocking keys, as asked for",
         Strategy::Lsh { .. } => "bands, as asked for",
         Strategy::Auto { recall, seed } => {
-            let (bands, why) = Sizes::of(context, left, right).await?.weigh(recall);
+            let (bands, why) = Sizes::of(context, left, right, options).await?.weigh(recall);
             return Ok((if bands { Strategy::Lsh { recall, seed } } else { Strategy::Exhaustive }, why));
         }
     };
@@ -117,11 +118,11 @@ pub(crate) async fn choose(
     options: &LinkOptions,
     strategy: Strategy,
 ) -> Result<Choice, PlanError> {
-    let (strategy, why) = settle(context, left, right, strategy).await?;
+    let (strategy, why) = settle(context, left, right, options, strategy).await?;
     let (recall, seed) = match strategy {
         Strategy::Lsh { recall, seed } => (recall, seed),
         Strategy::Keyed { keys, seed } => {
-            let sizes = Sizes::of(context, left, right).await?;
+            let sizes = Sizes::of(context, left, right, options).await?;
             let right_builds = sizes.rows.1 < sizes.rows.0;
             let (plan, stage) = keyed::plan(context, (left, right), options, &keys, seed, right_builds).await?;
             return Ok(Choice { plan, why: format!("{stage}\nstrategy: {why}") });
@@ -157,10 +158,12 @@ struct Sizes {
     segments: usize,
     cores: f64,
     free_bytes: f64,
+    /// Whether the rows come out of an exact stage, which makes batches of its own.
+    after_exact: bool,
 }
 
 impl Sizes {
-    async fn of(context: &SessionContext, left: &str, right: &str) -> Result<Self, PlanError> {
+    async fn of(context: &SessionContext, left: &str, right: &str, options: &LinkOptions) -> Result<Self, PlanError> {
         let (mut clk_bytes, mut segments) = (0.0, 1);
         let mut rows = [f64::INFINITY; 2];
         for (name, rows) in [left, right].into_iter().zip(&mut rows) {
@@ -185,7 +188,14 @@ impl Sizes {
             MemoryLimit::Infinite | MemoryLimit::Unknown => f64::INFINITY,
         };
         let cores = context.state().config().target_partitions() as f64;
-        Ok(Self { rows: (rows[0], rows[1]), clk_bytes, segments, cores, free_bytes })
+        Ok(Self {
+            rows: (rows[0], rows[1]),
+            clk_bytes,
+            segments,
+            cores,
+            free_bytes,
+            after_exact: !options.exact_tokens.is_empty(),
+        })
     }
 
     /// Whether bands are the better choice for this recall, and why.
@@ -193,7 +203,8 @@ impl Sizes {
         let pairs = self.rows.0 * self.rows.1;
         // The work grows with the length of a CLK; the rate is that of 1024 bits.
         let seconds = pairs / (PAIRS_PER_SECOND * self.cores) * (self.clk_bytes / 128.0).max(0.1);
-        let bytes = (self.rows.0 + self.rows.1) * (self.clk_bytes + BAND_BYTES);
+        let batches = if self.after_exact { self.rows.0.max(self.rows.1) * self.clk_bytes } else { 0.0 };
+        let bytes = (self.rows.0 + self.rows.1) * (self.clk_bytes + BAND_BYTES) + batches;
         let rate = format!("{pairs:.1e} pairs take about {} at {PAIRS_PER_SECOND:.1e} pairs/s and core", Span(seconds));
         if self.segments > 1 {
             (false, format!("exhaustive, because bands do not go with CLKs of {} segments; {rate}", self.segments))
@@ -235,6 +246,7 @@ mod tests {
             segments: 1,
             cores: 2.0,
             free_bytes,
+            after_exact: false,
         };
         let (large, plenty) = (sizes(2e7, 2e10), 2e10);
         for (sizes, recall, bands, reason) in [
@@ -247,6 +259,13 @@ mod tests {
             (&large, 0.99, true, "bands, because 4.0e14 pairs take about 46.3 h"),
             (&large, 1.0, false, "exhaustive, because every pair is asked for; 4.0e14"),
             (&sizes(2e7, 1e9), 0.99, false, "exhaustive, because bands would hold 5.4 GiB and 0.9 GiB are free"),
+            // A side's batches are there once more until its rows are in order.
+            (
+                &Sizes { after_exact: true, ..sizes(2e7, 6e9) },
+                0.99,
+                false,
+                "exhaustive, because bands would hold 7.7 GiB and 5.6 GiB are free",
+            ),
             (
                 &Sizes { segments: 8, ..sizes(2e7, plenty) },
                 0.99,

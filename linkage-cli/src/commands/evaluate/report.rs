@@ -122,6 +122,9 @@ fn estimates(learnt: &Decision, quality: &Quality, out: &mut impl Write) -> io::
         writeln!(out, "{name:<9}  {:.4}    {interval}  {is:.4}", estimate.value)?;
     }
     writeln!(out, "clusters split by repair: {}; pairs for review: {}", learnt.split, learnt.review.len())?;
+    if learnt.too_large > 0 {
+        writeln!(out, "clusters too large for repair, which go to review: {}", learnt.too_large)?;
+    }
     if of.warning {
         writeln!(out, "warning: two estimates of precision contradict each other; look at a sample of links")?;
     }
