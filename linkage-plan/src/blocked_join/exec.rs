@@ -22,8 +22,8 @@ use super::build::Collect;
 use super::keys::is_key_type;
 use super::metrics::BlockedMetrics;
 use super::stream::{self, Probing};
-use crate::dice_join::OutputColumn;
 use crate::dice_join::output::{Writer, kept, names_of, schema_of, take_in};
+use crate::dice_join::{OutputColumn, PairRoom};
 use crate::layout::ClkLayout;
 
 /// Every pair of left and right rows that are equal in some columns and whose CLKs reach the threshold, by comparing all
@@ -230,7 +230,7 @@ impl ExecutionPlan for BlockedDiceJoinExec {
             keys: self.keys.iter().map(|key| key.1).collect(),
             search: GroupSearch::new(self.kernel, self.threshold),
             batch_size: context.session_config().batch_size(),
-            memory: memory("right"),
+            room: PairRoom::new(memory("right"), Arc::clone(context.memory_pool())),
             metrics,
         };
         let left = self.left.execute(partition, Arc::clone(&context))?;

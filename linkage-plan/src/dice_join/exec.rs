@@ -21,10 +21,11 @@ use linkage_core::dice::{DiceThreshold, Kernel};
 use super::build::{BuildSide, Collect};
 use super::metrics::DiceJoinMetrics;
 use super::output::{OutputColumn, Writer, kept, names_of, schema_of, take_in};
+use super::room::PairRoom;
 use super::stream::{self, Probing};
 use crate::layout::ClkLayout;
-
 use crate::once::Once;
+
 /// Which of two rows must have the lesser number: `l.row < r.row`, above all in a join of a table with itself.
 ///
 /// Rows that cannot be in order are not compared, in tiles of `ORDER_TILE` left rows: so of a
@@ -56,7 +57,7 @@ impl RowOrder {
 ///
 /// **Out of memory.** All of it is reserved from the task's memory pool before it is taken. Nothing is spilled: when the
 /// left side does not fit, the query fails with [`PlanError::Memory`](crate::PlanError::Memory), which names what the
-/// whole left side would need.
+/// whole left side would need. Where memory for pairs is short, fewer rows are compared at a time.
 ///
 /// **Order and cancelling.** Pairs come in no particular order. About every millisecond a partition yields to the
 /// runtime, so a dropped stream stops within a few milliseconds. A batch that is not full is handed on when it is 50 ms
@@ -277,7 +278,10 @@ impl ExecutionPlan for DiceJoinExec {
             threshold: self.threshold,
             kernel: self.kernel,
             batch_size: context.session_config().batch_size(),
-            memory: MemoryConsumer::new(format!("DiceJoinExec right[{partition}]")).register(context.memory_pool()),
+            room: PairRoom::new(
+                MemoryConsumer::new(format!("DiceJoinExec right[{partition}]")).register(context.memory_pool()),
+                Arc::clone(context.memory_pool()),
+            ),
             metrics,
         };
         Ok(stream::pairs(build, self.right.execute(partition, context)?, probing))

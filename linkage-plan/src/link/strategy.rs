@@ -264,7 +264,7 @@ mod tests {
                 &Sizes { after_exact: true, ..sizes(2e7, 6e9) },
                 0.99,
                 false,
-                "exhaustive, because bands would hold 7.7 GiB and 5.6 GiB are free",
+                "exhaustive, because bands would hold 7.8 GiB and 5.6 GiB are free",
             ),
             (
                 &Sizes { segments: 8, ..sizes(2e7, plenty) },
