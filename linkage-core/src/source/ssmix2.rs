@@ -214,17 +214,19 @@ impl Message {
             .into_iter()
             .find(|(_, script)| matches!(script.as_str(), "I" | "P" | "A"))
             .unwrap_or_else(|| (part(6).text, String::new()));
-        match (kind.trim(), script.as_str()) {
-            ("M", _) => names.former(Former::Family(family)),
-            ("L" | "", "I") => names.ideographic(2, whole),
-            ("L" | "", "P") => names.syllabic(2, whole),
-            ("L" | "", "A") => names.latin(2, whole),
-            ("L" | "", _) => names.by_script(2, whole),
-            // An alias (A), a name for display (D) and their like, where there is no legal name.
-            (_, "I") => names.ideographic(1, whole),
-            (_, "P") => names.syllabic(1, whole),
-            (_, "A") => names.latin(1, whole),
-            _ => names.by_script(1, whole),
+        let (of, rank) = match kind.trim() {
+            "M" => return names.former(Former::Family(family)),
+            "L" | "" => (&mut names.legal, 2),
+            // An alias: 通称.
+            "A" => (&mut names.common, 2),
+            // A name for display (D) and its like, where there is no legal name.
+            _ => (&mut names.legal, 1),
+        };
+        match script.as_str() {
+            "I" => of.ideographic(rank, whole),
+            "P" => of.syllabic(rank, whole),
+            "A" => of.latin(rank, whole),
+            _ => of.by_script(rank, whole),
         }
     }
 

@@ -61,6 +61,9 @@ fn names_by_type_and_representation_and_the_insurance_are_read() {
     assert_eq!(rows, ["1 3 [HOSP:0123] ヤマダ|ハナコ|山田|花子|佐藤|YAMADA HANAKO|19830304|F||06132013|１２|３４&|05"]);
     let (rows, _) = read(&[MSH, "PID|1||1||デラ クルス^シティ^^^^^L^P~DELA CRUZ^SITI^^^^^L^A||19830304|F"]);
     assert_eq!(rows, ["1 3 [HOSP:1] デラクルス|シティ||||DELACRUZ SITI|19830304|F|||||"], "a family name of two words");
+    let aliases = "PID|1||1||山田^花子^^^^^A^I~LI^MEI^^^^^L^A~リ^メイ^^^^^L^P~ヤマダ^ハナコ^^^^^A^P||19830304|F";
+    let (rows, _) = read(&[MSH, aliases]);
+    assert_eq!(rows, ["1 3 [HOSP:1] リ|メイ||||LI MEI|19830304|F|||||"], "通称 is another name");
     let (rows, _) = read(&[MSH, "PID|1||1||王^美^麗||19830304|F", "IN1|1|x|39131156|||||||01234567"]);
     assert_eq!(rows, ["1 3 [HOSP:1] ||王|美 麗|||19830304|F||39131156||01234567|"]);
 }
