@@ -29,6 +29,7 @@ use crate::population::{Person, Population};
 use crate::random::Random;
 use crate::rates::ErrorModel;
 
+pub(crate) use databases::band;
 use databases::{DATABASES, Facility};
 use outlet::{Outlet, OutputFile, Written};
 pub use population::write_population;
@@ -263,7 +264,7 @@ impl Plan {
             let random = &mut Random::new(seed ^ 0x5EED, name, person.number);
             let (by_person, own) = (random.chance(overlap), random.unit());
             let point = if by_person { Random::new(seed, "overlap", person.number).unit() } else { own };
-            if point >= self.coverage[databases::band(person.age_on(self.as_of))] {
+            if point >= self.coverage[band(person.age_on(self.as_of))] {
                 continue;
             }
             let days_old = random.unit() * self.record_years * self.errors.staleness * 365.25;

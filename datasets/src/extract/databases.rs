@@ -148,7 +148,7 @@ pub(super) const DATABASES: [Database; 10] = [
 pub(super) const BANDS: [&str; 5] = ["0-14", "15-39", "40-64", "65-74", "75+"];
 
 /// The band of an age.
-pub(super) fn band(age: u16) -> usize {
+pub(crate) fn band(age: u16) -> usize {
     match age {
         0..15 => 0,
         15..40 => 1,
