@@ -17,7 +17,7 @@ mod uke;
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::date::Date;
 use crate::error::DatasetError;
@@ -50,7 +50,7 @@ pub struct ExtractOptions {
 }
 
 /// What [`write_extracts`] wrote.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ExtractManifest {
     /// Number of people in the population.
     pub people: u64,
@@ -64,8 +64,23 @@ pub struct ExtractManifest {
     pub model: Model,
 }
 
+impl ExtractManifest {
+    /// Reads the manifest of a folder that [`write_extracts`] wrote.
+    ///
+    /// # Errors
+    /// [`DatasetError::Read`] when there is none, [`DatasetError::Manifest`] when it is not one.
+    pub fn read(dir: &Path) -> Result<Self, DatasetError> {
+        let path = dir.join(MANIFEST);
+        let bytes = std::fs::read(&path).map_err(|source| DatasetError::Read { path: path.clone(), source })?;
+        serde_json::from_slice(&bytes).map_err(|error| DatasetError::Manifest { path, line: error.line() })
+    }
+}
+
+/// The file that says what is in a folder of extracts.
+const MANIFEST: &str = "manifest.json";
+
 /// One database's extract.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ExtractedDatabase {
     /// The database's name.
     pub name: String,
@@ -193,7 +208,7 @@ pub fn write_extracts(
     truth.finish()?;
     let manifest = manifest(options, &plans, &records);
     let json = serde_json::to_vec_pretty(&manifest).map_err(|error| failed(dir, error.into()))?;
-    let mut file = OutputFile::create(staged.path().join("manifest.json"))?;
+    let mut file = OutputFile::create(staged.path().join(MANIFEST))?;
     file.write(&json)?;
     file.finish()?;
     staged.finish()?;

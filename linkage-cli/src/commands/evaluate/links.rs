@@ -1,6 +1,6 @@
 //! `linkage evaluate links`: how good are links that somebody else has made?
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,11 +13,13 @@ use super::labels::{Labels, Records};
 use super::report::{self, cells, intervals, measures};
 use super::results::{self, About};
 use super::rows::Rows;
+use super::study::NamedFile;
 
 const EXAMPLES: &str = "\
 Examples:
   linkage evaluate links predictions.parquet --truth labels.csv --from 0.9
-  linkage evaluate links clusters.csv --truth truth.csv --json";
+  linkage evaluate links clusters.csv --truth truth.csv --json
+  linkage evaluate links --crosswalk ndb=ndb/crosswalk.csv --crosswalk dpc=dpc/crosswalk.csv --truth study/truth.csv";
 
 /// The arguments of `linkage evaluate links`.
 #[derive(Debug, Args)]
@@ -25,8 +27,11 @@ Examples:
 pub(super) struct LinksArgs {
     /// Links as Splink writes them, CSV or Parquet: by pair (unique_id_l, unique_id_r, match_probability), or by cluster
     /// (cluster_id, source_dataset, unique_id)
-    #[arg(value_name = "FILE")]
-    links: PathBuf,
+    #[arg(value_name = "FILE", required_unless_present = "crosswalk", conflicts_with = "crosswalk")]
+    links: Option<PathBuf>,
+    /// What `custodian receive` wrote, by the name that the truth has for the database; repeatable, instead of FILE
+    #[arg(long, value_name = "NAME=CSV", conflicts_with = "from")]
+    crosswalk: Vec<NamedFile>,
     /// The truth: by pair or by person, in Splink's columns too
     #[arg(long, value_name = "FILE")]
     truth: PathBuf,
@@ -60,8 +65,13 @@ pub(super) fn run(args: &LinksArgs) -> anyhow::Result<ExitCode> {
     results::refuse(&args.results)?;
     let mut known = Known::default();
     let labels = Labels::read(&args.truth, &mut known, &[])?;
-    let rows = Rows::read(&args.links)?;
-    let links = read_links(&rows, args.from, &mut known).with_context(|| format!("{}", args.links.display()))?;
+    let links = match &args.links {
+        Some(path) => {
+            let rows = Rows::read(path)?;
+            read_links(&rows, args.from, &mut known).with_context(|| format!("{}", path.display()))?
+        }
+        None => read_crosswalks(&args.crosswalk, &mut known)?,
+    };
     let quality = pair_quality(links.iter().copied(), &labels.truth);
     let spread = bootstrap(&units(links.iter().copied(), &labels.truth), args.bootstrap, 1);
     if let Some(path) = &args.results {
@@ -80,9 +90,47 @@ pub(super) fn run(args: &LinksArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The links that crosswalks of several databases make together.
+fn read_crosswalks(files: &[NamedFile], known: &mut Known) -> anyhow::Result<Vec<LinkedPair>> {
+    let mut clusters: BTreeMap<String, Vec<(Option<&str>, u32)>> = BTreeMap::new();
+    for NamedFile { name, path } in files {
+        let rows = Rows::read(path)?;
+        let hint = "hint: give what `custodian receive` wrote: record ids and linkage keys";
+        let key =
+            rows.column(&["linkage_key"]).with_context(|| format!("{}: no linkage keys\n{hint}", path.display()))?;
+        // The ids stand before it, under the name that the custodian's own table has for them.
+        let id = usize::from(key == 0);
+        let in_truth = known.0.len();
+        for record in rows.iter() {
+            let row = known.row(Some(name), 0, record.get(id).map_or("", String::as_str));
+            clusters.entry(record[key].clone()).or_default().extend(row.map(|row| (Some(name.as_str()), row)));
+        }
+        if rows.iter().next().is_some() && known.0.len() == in_truth + rows.iter().count() {
+            bail!(
+                "{}: the truth has none of its records\nhint: has the database the name {name:?} in the truth?",
+                path.display()
+            );
+        }
+    }
+    Ok(clusters.values().flat_map(|members| pairs(members)).collect())
+}
+
+/// Every pair of a cluster's records; within one table there is nothing to link, unless there is only one.
+fn pairs(members: &[(Option<&str>, u32)]) -> Vec<LinkedPair> {
+    let mut links = Vec::new();
+    for (index, (table, a)) in members.iter().enumerate() {
+        let others = members[index + 1..].iter().filter(|(other, _)| other != table || table.is_none());
+        links.extend(others.map(|(_, b)| link(*a, *b)));
+    }
+    links
+}
+
+fn link(a: u32, b: u32) -> LinkedPair {
+    LinkedPair { left: a.min(b), right: a.max(b), score: 1.0, exact: false }
+}
+
 fn read_links(rows: &Rows, from: Option<f64>, known: &mut Known) -> anyhow::Result<Vec<LinkedPair>> {
     let mut links = Vec::new();
-    let link = |a: u32, b: u32| LinkedPair { left: a.min(b), right: a.max(b), score: 1.0, exact: false };
     let pair = (rows.column(&["unique_id_l", "left_id"]), rows.column(&["unique_id_r", "right_id"]));
     if let (Some(left), Some(right)) = pair {
         let tables = [rows.column(&["source_dataset_l"]), rows.column(&["source_dataset_r"])];
@@ -116,12 +164,5 @@ fn read_links(rows: &Rows, from: Option<f64>, known: &mut Known) -> anyhow::Resu
             clusters.entry(&record[cluster]).or_default().push((table, row));
         }
     }
-    for members in clusters.values() {
-        for (index, (table, a)) in members.iter().enumerate() {
-            // Within one table there is nothing to link, unless there is only one.
-            let others = members[index + 1..].iter().filter(|(other, _)| other != table || table.is_none());
-            links.extend(others.map(|(_, b)| link(*a, *b)));
-        }
-    }
-    Ok(links)
+    Ok(clusters.values().flat_map(|members| pairs(members)).collect())
 }
