@@ -123,3 +123,60 @@ fn each_format_looks_as_custodians_know_it() {
     }
     assert!(fhir.contains("valueString") && fhir.contains("Idsysmem"));
 }
+
+/// The files below a folder, by their paths.
+fn tree(dir: &Path, below: &str, out: &mut Vec<(String, Vec<u8>)>) {
+    let mut entries: Vec<_> = std::fs::read_dir(dir.join(below)).unwrap().map(Result::unwrap).collect();
+    entries.sort_by_key(|entry| entry.file_name());
+    for entry in entries {
+        let path = format!("{below}/{}", entry.file_name().to_string_lossy());
+        match entry.file_type().unwrap().is_dir() {
+            true => tree(dir, &path, out),
+            false => out.push((path, std::fs::read(entry.path()).unwrap())),
+        }
+    }
+}
+
+#[test]
+fn a_standardised_storage_has_the_same_people_as_the_records_in_fhir() {
+    let made = |databases: &[&str], threads: usize| {
+        let databases = databases.iter().map(|name| (*name).to_owned()).collect();
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("out");
+        write_extracts(&target, &ExtractOptions { databases, threads, ..options(5000) }, &mut |_| {}).unwrap();
+        let mut files = Vec::new();
+        if target.join("ssmix2").exists() {
+            tree(&target, "ssmix2", &mut files);
+        }
+        (files, truth(&HashMap::from([("truth.csv".to_owned(), std::fs::read(target.join("truth.csv")).unwrap())])))
+    };
+    let (files, both) = made(&["ssmix2", "denkaru"], 3);
+    assert!((&files, both.len()) == (&made(&["ssmix2"], 1).0, 2 * made(&["denkaru"], 1).1.len()));
+    assert!(made(&[], 1).1.iter().all(|row| row[0] != "ssmix2"), "nobody has asked for it");
+
+    // All but what the narrower characters did.
+    let of = |database: &str| {
+        let rows = both.iter().filter(|row| row[0] == database).map(|row| {
+            let errors = row[10].split('+').filter(|error| *error != "jis-fallback").collect::<Vec<_>>().join("+");
+            [&row[1..10], &[errors]].concat()
+        });
+        rows.collect::<HashSet<_>>()
+    };
+    assert!(!of("ssmix2").is_empty() && of("ssmix2") == of("denkaru"));
+
+    let mut masters = 0;
+    for (path, bytes) in &files {
+        let parts: Vec<&str> = path.split('/').collect();
+        let [_, facility, first, second, chart, day, kind, name] = parts[..] else { panic!("{path}") };
+        assert!(facility.len() == 10 && chart.starts_with(&format!("{first}{second}")), "{path}");
+        assert!(name.starts_with(&format!("{chart}_{day}_{kind}_")) && name.split('_').count() == 7, "{path}");
+        assert!(bytes.is_ascii() && bytes.starts_with(b"MSH|^~\\&|HIS|") && bytes.ends_with(b"\r"), "{path}");
+        masters += usize::from(kind == "ADT-00");
+    }
+    assert_eq!(masters * 2, both.len());
+    let text: String = files.iter().map(|(_, bytes)| encoding_rs::ISO_2022_JP.decode(bytes).0.into_owned()).collect();
+    for habit in ["^^^^^L^I~", "^^^^L^P||", "^^^^L^A~", "　", "|39", "１", "OMP^O09"] {
+        assert!(text.contains(habit), "{habit}");
+    }
+    assert!(!text.chars().any(crate::names::outside_jis));
+}

@@ -14,6 +14,7 @@ use super::labels::Labels;
 use super::report::{self, cells, intervals, measures};
 use super::results::{self, About};
 use super::rows::Rows;
+use super::study::NamedFile;
 
 /// The column of Splink's probabilities.
 const PROBABILITY: &str = "match_probability";
@@ -21,7 +22,8 @@ const PROBABILITY: &str = "match_probability";
 const EXAMPLES: &str = "\
 Examples:
   linkage evaluate links predictions.parquet --truth labels.csv --from 0.9
-  linkage evaluate links clusters.csv --truth truth.csv --json";
+  linkage evaluate links clusters.csv --truth truth.csv --json
+  linkage evaluate links --crosswalk ndb=ndb/crosswalk.csv --crosswalk dpc=dpc/crosswalk.csv --truth study/truth.csv";
 
 /// The arguments of `linkage evaluate links`.
 #[derive(Debug, Args)]
@@ -29,8 +31,11 @@ Examples:
 pub(super) struct LinksArgs {
     /// Links as Splink writes them, CSV or Parquet: by pair (unique_id_l, unique_id_r, match_probability), or by cluster
     /// (cluster_id, source_dataset, unique_id)
-    #[arg(value_name = "FILE")]
-    links: PathBuf,
+    #[arg(value_name = "FILE", required_unless_present = "crosswalk", conflicts_with = "crosswalk")]
+    links: Option<PathBuf>,
+    /// What `custodian receive` wrote, by the name that the truth has for the database; repeatable, instead of FILE
+    #[arg(long, value_name = "NAME=CSV", conflicts_with = "from")]
+    crosswalk: Vec<NamedFile>,
     /// The truth: by pair or by person, in Splink's columns too. Pairs with a clerical_match_score are judgements: links without
     /// one are not judged. Any other truth is taken to be complete
     #[arg(long, value_name = "FILE")]
@@ -66,9 +71,15 @@ impl Known {
         let known = |tables, one_table| Self { rows: HashMap::new(), tables, one_table };
         let named = [links, truth].map(|(rows, form)| form.tables(rows));
         Ok(match named {
-            [Some(of_links), Some(_)] => {
+            [Some(of_links), Some(of_truth)] => {
                 let wanted = wanted.iter().map(String::as_str);
                 let tables = if wanted.len() > 0 { wanted.collect() } else { of_links };
+                // Truth by person has every record; truth by pair may well have no pair of a table.
+                let missing: Vec<&str> = tables.difference(&of_truth).copied().collect();
+                if !missing.is_empty() && (matches!(truth.1, Form::Members(_)) || missing.len() == tables.len()) {
+                    let names = missing.join(", ");
+                    bail!("the truth has none of the records of {names}\nhint: has the table that name in the truth?");
+                }
                 let one_table = tables.len() == 1;
                 known(Some(tables.into_iter().map(str::to_owned).collect()), one_table)
             }
@@ -111,15 +122,18 @@ impl Records for Known {
 
 pub(super) fn run(args: &LinksArgs) -> anyhow::Result<ExitCode> {
     results::refuse(&args.results)?;
-    let at = |path: &PathBuf| path.display().to_string();
-    let (truth, rows) = (Rows::read(&args.truth)?, Rows::read(&args.links)?);
+    let truth = Rows::read(&args.truth)?;
+    let (rows, source) = match &args.links {
+        Some(path) => (Rows::read(path)?, path.display().to_string()),
+        None => (of_crosswalks(&args.crosswalk)?, "the crosswalks".to_owned()),
+    };
     let form = Form::find(&rows, PROBABILITY).with_context(|| {
-        format!("{}: neither pairs nor clusters\nhint: columns are unique_id_l, unique_id_r; or cluster_id, source_dataset, unique_id", at(&args.links))
+        format!("{source}: neither pairs nor clusters\nhint: columns are unique_id_l, unique_id_r; or cluster_id, source_dataset, unique_id")
     })?;
-    let form_of_truth = Labels::form(&truth).with_context(|| at(&args.truth))?;
+    let form_of_truth = Labels::form(&truth).with_context(|| args.truth.display().to_string())?;
     let mut known = Known::of((&rows, form), (&truth, form_of_truth), &args.table)?;
-    let labels = Labels::of(&truth, &mut known, &[]).with_context(|| at(&args.truth))?;
-    let given = Given::read(&rows, form, args.from, &mut known).with_context(|| at(&args.links))?;
+    let labels = Labels::of(&truth, &mut known, &[]).with_context(|| args.truth.display().to_string())?;
+    let given = Given::read(&rows, form, args.from, &mut known).with_context(|| source)?;
     let judged = || given.links.iter().copied().filter(|link| labels.judges(link.left, link.right));
     let without_label = given.links.len() - judged().count();
     let quality = pair_quality(judged(), &labels.truth);
@@ -147,6 +161,23 @@ pub(super) fn run(args: &LinksArgs) -> anyhow::Result<ExitCode> {
         spread.as_ref().map_or(Ok(()), |spread| report::line(&report::spread(spread)))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The records of the crosswalks of several databases and their linkage keys, in the form of clusters.
+fn of_crosswalks(files: &[NamedFile]) -> anyhow::Result<Rows> {
+    let mut all = Rows::with_header(&["source_dataset", "unique_id", "cluster_id"]);
+    for NamedFile { name, path } in files {
+        let rows = Rows::read(path)?;
+        let hint = "hint: give what `custodian receive` wrote: record ids and linkage keys";
+        let key =
+            rows.column(&["linkage_key"]).with_context(|| format!("{}: no linkage keys\n{hint}", path.display()))?;
+        // The ids stand before it, under the name that the custodian's own table has for them.
+        let id = usize::from(key == 0);
+        for record in rows.iter() {
+            all.push(vec![name.clone(), record.get(id).cloned().unwrap_or_default(), record[key].clone()]);
+        }
+    }
+    Ok(all)
 }
 
 /// The links of a file, each once.

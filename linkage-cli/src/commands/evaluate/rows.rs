@@ -15,6 +15,16 @@ pub(super) struct Rows {
 }
 
 impl Rows {
+    /// A table without rows.
+    pub(super) fn with_header(names: &[&str]) -> Self {
+        Self { header: names.iter().map(|name| (*name).to_owned()).collect(), records: Vec::new() }
+    }
+
+    /// Adds a row.
+    pub(super) fn push(&mut self, record: Vec<String>) {
+        self.records.push(record);
+    }
+
     /// Reads a file: Parquet when its name ends so, otherwise CSV with a header.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
         let rows = if is_parquet(path) { Self::parquet(path) } else { Self::csv(path) };

@@ -129,9 +129,9 @@ fn draws() -> u32 {
 /// `NAME=FILE`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "String")]
-struct NamedFile {
-    name: String,
-    path: PathBuf,
+pub(super) struct NamedFile {
+    pub(super) name: String,
+    pub(super) path: PathBuf,
 }
 
 /// `FIELD=COLUMN`.
