@@ -271,7 +271,7 @@ impl Plan {
             let days_old = random.unit() * self.record_years * self.errors.staleness * 365.25;
             let day = self.as_of.days_before(days_old as u32).max(person.birth);
             let another = &people[(at + people.len() / 2) % people.len()];
-            let facility = Facility::of(&person.on(day).place.postal_code, person, random, self.database.name);
+            let facility = Facility::of(person.on(day).place, random, self.database.name);
             let view = facility.view(self.database, &self.errors, seed);
             records.push(Record {
                 person,

@@ -61,6 +61,16 @@ impl Faults {
         self.0 |= fault.0;
     }
 
+    /// What can be wrong with a reading that is there.
+    pub(crate) const OF_KANA: [Self; 4] =
+        [Self::KANA_TYPO, Self::KANA_OF_ANOTHER, Self::FOREIGN_KANA, Self::SMALL_KANA];
+
+    /// Adds that a value is missing, and takes out what had been wrong with it.
+    pub(crate) fn stand_for(&mut self, missing: Self, finer: &[Self]) {
+        finer.iter().for_each(|fault| self.0 &= !fault.0);
+        self.add(missing);
+    }
+
     /// Whether the set has this fault.
     #[must_use]
     pub fn has(self, fault: Self) -> bool {

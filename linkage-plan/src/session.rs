@@ -77,7 +77,8 @@ impl LinkSession {
         })
     }
 
-    /// Lets workers do the Dice stage of every [`link`](Self::link). A cluster without workers changes nothing.
+    /// Lets workers do the Dice stage of every [`link`](Self::link) and [`link_by`](Self::link_by). A cluster without workers
+    /// changes nothing.
     #[cfg(feature = "distributed")]
     #[must_use]
     pub fn with_cluster(self, cluster: Cluster) -> Self {
@@ -124,7 +125,7 @@ impl LinkSession {
     pub async fn link(&self, left: &str, right: &str, options: &LinkOptions) -> Result<LinkStream, PlanError> {
         #[cfg(feature = "distributed")]
         if let Some(cluster) = &self.cluster {
-            return cluster.link(&self.context, left, right, options).await;
+            return cluster.link(&self.context, left, right, options, Strategy::Exhaustive).await;
         }
         let plan = link::plan(&self.context, left, right, options).await?;
         LinkStream::start(&self.context, plan, options).await
@@ -141,6 +142,10 @@ impl LinkSession {
         options: &LinkOptions,
         strategy: Strategy,
     ) -> Result<LinkStream, PlanError> {
+        #[cfg(feature = "distributed")]
+        if let Some(cluster) = &self.cluster {
+            return cluster.link(&self.context, left, right, options, strategy).await;
+        }
         let choice = choose(&self.context, left, right, options, strategy).await?;
         LinkStream::start(&self.context, choice.plan, options).await
     }

@@ -86,6 +86,9 @@ struct InitArgs {
     /// What becomes of a run whose recall is not shown: refuse or mark.
     #[arg(long, default_value = "refuse")]
     uncertified: Uncertified,
+    /// Count the exact pairs of a record that is more like another one; takes about as long as the exact stage has saved.
+    #[arg(long)]
+    count_rivals: bool,
     /// Digest of the agreed linkage schema. Without it the first submission decides.
     #[arg(long, value_name = "HEX")]
     schema_digest: Option<SchemaDigest>,
@@ -164,6 +167,7 @@ async fn init(args: InitArgs) -> anyhow::Result<()> {
             candidates: args.candidates,
             recall: args.recall,
             uncertified: args.uncertified,
+            count_rivals: args.count_rivals,
             schema_digest: args.schema_digest,
         },
         policy: Policy { file: args.policy, ..Policy::default() },

@@ -67,6 +67,9 @@ pub struct Matching {
     pub recall: f64,
     /// What becomes of a run whose recall is not shown.
     pub uncertified: Uncertified,
+    /// Whether a run counts the exact pairs of a record that is more like another one. It then compares the records that
+    /// exact tokens have matched with all others as well, whatever `candidates` says.
+    pub count_rivals: bool,
     /// Digest of the agreed linkage schema. Without it the first submission decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema_digest: Option<SchemaDigest>,
@@ -79,6 +82,7 @@ impl Default for Matching {
             candidates: Candidates::AllPairs,
             recall: 0.99,
             uncertified: Uncertified::Refuse,
+            count_rivals: false,
             schema_digest: None,
         }
     }
@@ -226,7 +230,7 @@ pub struct Cluster {
     /// Folder through which workers get their rows, sealed; they must see it too. A relative path starts at the unit's
     /// folder.
     pub objects: PathBuf,
-    /// Most rows of either table in a work unit.
+    /// Most rows of either table in a work unit that compares all pairs.
     pub unit_rows: usize,
     /// How often a work unit is tried before the run fails.
     pub attempts: usize,
@@ -280,8 +284,8 @@ impl Config {
         if !possible {
             return Err(ConfigError::Recall);
         }
-        if self.matching.candidates != Candidates::AllPairs && !self.cluster.workers.is_empty() {
-            return Err(ConfigError::CandidatesOnWorkers { candidates: self.matching.candidates });
+        if self.matching.count_rivals && !self.cluster.workers.is_empty() {
+            return Err(ConfigError::RivalsOnWorkers);
         }
         Ok(())
     }
@@ -320,8 +324,10 @@ mod tests {
             assert!(matching(wrong).unwrap().unwrap_err().contains("`matching.recall`"), "{wrong}");
         }
         let workers = "[matching]\ncandidates = \"keyed\"\n[cluster]\nworkers = [\"https://worker:7444\"]";
+        assert_eq!(check(workers).unwrap(), Ok(()));
+        let workers = "[matching]\ncount_rivals = true\n[cluster]\nworkers = [\"https://worker:7444\"]";
         let refused = check(workers).unwrap().unwrap_err();
-        assert!(refused.contains("workers compare all pairs") && refused.contains("\nhint: "), "{refused}");
+        assert!(refused.contains("`matching.count_rivals`") && refused.contains("\nhint: "), "{refused}");
         for (candidates, name) in Candidates::NAMES {
             assert_eq!(toml::Value::try_from(candidates).unwrap().as_str(), Some(name));
             assert!(name.parse::<Candidates>().unwrap() == candidates && candidates.as_str() == name);

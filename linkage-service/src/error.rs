@@ -162,14 +162,11 @@ pub enum ConfigError {
         "`matching.uncertified` is neither refuse nor mark\nhint: refuse fails a run whose recall is not shown, mark lets it end and says so"
     )]
     Uncertified,
-    /// Workers have no part in anything but all pairs.
+    /// Workers do not count rivals.
     #[error(
-        "config.toml: workers compare all pairs, and `matching.candidates` is {candidates}\nhint: leave `cluster.workers` empty, so that this machine does it, or take all-pairs"
+        "config.toml: workers do not count rivals, and `matching.count_rivals` is true\nhint: leave `cluster.workers` empty, so that this machine does it, or leave it out"
     )]
-    CandidatesOnWorkers {
-        /// What is asked for.
-        candidates: crate::config::Candidates,
-    },
+    RivalsOnWorkers,
     /// The configuration has no TOML form.
     #[error("the configuration cannot be written as TOML")]
     Unwritable,

@@ -145,6 +145,7 @@ pub async fn start(
         failure: None,
         findings: None,
         certificates: Vec::new(),
+        conflicts: Vec::new(),
         bands: None,
     };
     let (progress, follow) = watch::channel(record.clone());

@@ -6,7 +6,7 @@
 use super::{Database, checkup, dpc, fhir, kaigo, tables, uke};
 use crate::observe::View;
 use crate::output::Encoding::{Cp932, Utf8};
-use crate::population::Person;
+use crate::place::Place;
 use crate::random::Random;
 use crate::rates::ErrorModel;
 
@@ -145,10 +145,10 @@ pub(super) struct Facility {
 }
 
 impl Facility {
-    /// One of the four in the person's area.
-    pub(super) fn of(postal_code: &str, person: &Person, random: &mut Random, database: &str) -> Self {
-        let area: u32 = postal_code.get(..3).and_then(|area| area.parse().ok()).unwrap_or(0);
-        let prefecture = person.place.prefecture;
+    /// One of the four in the area where a person lives.
+    pub(super) fn of(place: &Place, random: &mut Random, database: &str) -> Self {
+        let area: u32 = place.postal_code.get(..3).and_then(|area| area.parse().ok()).unwrap_or(0);
+        let prefecture = place.prefecture;
         let kind = database.len() as u32 % 10;
         Self { prefecture, number: 1_000_000 + kind * 100_000 + area * 10 + random.between(1, 4) }
     }

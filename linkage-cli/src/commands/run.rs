@@ -1,6 +1,7 @@
 //! `linkage run`: what a project does with its permit.
 
 mod certificate;
+mod conflicts;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -178,11 +179,11 @@ fn show(status: &RunStatus, json: bool) -> anyhow::Result<ExitCode> {
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// The status and a line for every certificate.
+/// The status, a line for every certificate, and one for every pair of databases with conflicts.
 fn as_words(status: &RunStatus) -> String {
-    let certificates =
-        status.certificates.iter().map(|certificate| format!("\n{}", certificate::in_words(certificate)));
-    in_short(status) + &certificates.collect::<String>() + "\n"
+    let certificates = status.certificates.iter().map(certificate::in_words);
+    let lines = certificates.chain(status.conflicts.iter().filter_map(conflicts::in_words));
+    in_short(status) + &lines.map(|line| format!("\n{line}")).collect::<String>() + "\n"
 }
 
 fn in_short(status: &RunStatus) -> String {
@@ -218,8 +219,11 @@ fn as_json(status: &RunStatus) -> Value {
         "recall": status.recall,
         "certified": certified(status),
         "certificates": status.certificates.iter().map(certificate::as_json).collect::<Vec<_>>(),
+        "conflicts": status.conflicts.iter().map(conflicts::as_json).collect::<Vec<_>>(),
         "database_pairs": status.database_pairs,
         "database_pairs_done": status.database_pairs_done,
+        "bands_searched": status.bands_searched,
+        "bands_solved": status.bands_solved,
         "compared_pairs": status.compared_pairs,
         "exact_pairs": shown(&status.exact_pairs),
         "dice_pairs": shown(&status.dice_pairs),

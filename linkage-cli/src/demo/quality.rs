@@ -44,6 +44,7 @@ pub fn against_truth<'a>(
     let quality = cluster_quality(&clusters, &person);
     Ok(QualitySummary {
         links: quality.true_positives + quality.false_positives,
+        right: quality.true_positives,
         true_pairs: quality.true_positives + quality.false_negatives,
         precision: quality.precision(),
         recall: quality.recall(),

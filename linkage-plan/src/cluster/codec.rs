@@ -1,4 +1,4 @@
-//! Shared scans as bytes. The key of the chunks is in them: such a plan travels over mutual TLS and is never stored.
+//! Shared scans and work units as bytes. The key of the chunks is in them: such a plan travels over mutual TLS and is never stored.
 
 use std::sync::Arc;
 
@@ -7,12 +7,16 @@ use arrow::ipc::writer::StreamWriter;
 use datafusion::common::{Result, internal_err};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion_proto::bytes::{
+    physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
+};
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 use object_store::path::Path;
 use prost::Message;
 
 use super::objects::{Chunk, ChunkKey};
 use super::scan::{SharedScanExec, SharedTable};
+use super::unit_exec::UnitExec;
 use crate::codec::{LinkPhysicalCodec, Marked, damaged};
 
 /// Everything of this crate that a worker may be asked to run.
@@ -52,6 +56,17 @@ struct ChunkProto {
     rows: u64,
 }
 
+/// The plan of a unit as bytes; none of an idle one.
+#[derive(Clone, PartialEq, Message)]
+struct UnitExecProto {
+    #[prost(bytes = "vec", optional, tag = "1")]
+    plan: Option<Vec<u8>>,
+}
+
+impl Marked for UnitExecProto {
+    const MAGIC: &'static [u8] = b"linkage/UnitExec/1\n";
+}
+
 impl Marked for SharedScanProto {
     const MAGIC: &'static [u8] = b"linkage/SharedScanExec/1\n";
 }
@@ -61,9 +76,14 @@ impl PhysicalExtensionCodec for SharedScanCodec {
         &self,
         buf: &[u8],
         _: &[Arc<dyn ExecutionPlan>],
-        _: &TaskContext,
+        context: &TaskContext,
         _: &dyn PhysicalProtoConverterExtension,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        if let Some(unit) = UnitExecProto::read(buf) {
+            let plan = unit?.plan;
+            let plan = plan.map(|plan| physical_plan_from_bytes_with_extension_codec(&plan, context, &codec()));
+            return Ok(Arc::new(UnitExec::new(plan.transpose()?)));
+        }
         let Some(message) = SharedScanProto::read(buf) else { return internal_err!("an operator of another codec") };
         let message = message?;
         let schema = StreamReader::try_new(message.schema.as_slice(), None)?.schema();
@@ -82,6 +102,11 @@ impl PhysicalExtensionCodec for SharedScanCodec {
         buf: &mut Vec<u8>,
         _: &dyn PhysicalProtoConverterExtension,
     ) -> Result<()> {
+        if let Some(unit) = node.downcast_ref::<UnitExec>() {
+            let plan = unit.plan().map(|plan| physical_plan_to_bytes_with_extension_codec(Arc::clone(plan), &codec()));
+            UnitExecProto { plan: plan.transpose()?.map(|plan| plan.to_vec()) }.write(buf);
+            return Ok(());
+        }
         let Some(scan) = node.downcast_ref::<SharedScanExec>() else {
             return internal_err!("{} cannot be sent to a worker", node.name());
         };

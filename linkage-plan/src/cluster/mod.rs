@@ -2,9 +2,14 @@
 //!
 //! A [`Cluster`] is a list of workers and an object store that they and the coordinator see. The exact stage, which is
 //! linear, stays with the coordinator. What it leaves of both tables is written to the store in sealed chunks, and the
-//! Dice stage is cut into work units, some chunks of the left table against some of the right one. A unit is an ordinary
-//! plan with a [`DiceJoinExec`](crate::dice_join::DiceJoinExec) in it, which `datafusion-distributed` sends to one worker
-//! and streams back from it.
+//! Dice stage is cut into work units: for all pairs, some chunks of the left table against some of the right one; for
+//! blocking keys, some chunks of the left table against the whole right one; for bands, some bands of both tables. A unit
+//! is a plan, which `datafusion-distributed` sends to one worker and streams back from it.
+//!
+//! A pair is of one unit whichever it is: which chunks its rows are in, and the first key or band in which it agrees, is a
+//! question to the pair alone. So units say nothing to each other. What is not a matter of one unit, the best pairs of a row,
+//! the certificate of recall and the end of the bands, the coordinator makes of them as they come; the result is that of one
+//! process, pair by pair and count by count.
 //!
 //! That engine has no retry: a lost worker is an error of the plan. So a unit's pairs are taken over all at once when the
 //! unit is done, and a unit that failed is run again, elsewhere if there is an elsewhere. Nothing is lost and nothing
@@ -13,11 +18,15 @@
 //! Workers connect to nobody: a unit stays on one worker. Only [`ClusterSession`] runs plans whose parts lie on several.
 
 mod codec;
+mod gather;
 mod objects;
 mod publish;
 mod run;
+mod sample;
 mod scan;
 mod session;
+mod stage;
+mod unit_exec;
 mod units;
 mod worker;
 mod workers;
@@ -26,12 +35,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{DataFusionError, plan_datafusion_err};
+use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{displayable, execute_stream};
-use datafusion::prelude::SessionContext;
-use futures::{StreamExt, TryStreamExt, stream};
+use datafusion::prelude::{DataFrame, SessionContext};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use linkage_core::block::certificate::RecallTally;
+use linkage_core::block::lsh::BandRule;
+use linkage_core::dice::DiceThreshold;
 use object_store::ObjectStore;
 use url::Url;
 
@@ -39,12 +52,17 @@ pub use worker::worker_service;
 pub use workers::Connect;
 
 use crate::error::PlanError;
-use crate::link::{self, LinkOptions, LinkProgress, LinkStream};
+use crate::keyed::{KeyedSettings, sample_request};
+use crate::link::{self, LinkOptions, LinkProgress, LinkStream, Strategy};
 use crate::session::LinkSession;
 use crate::table::TokenTable;
+use gather::{Best, Gather, Search};
 use publish::Publication;
+use run::Job;
 pub(crate) use run::RemoteCounts;
+use sample::Held;
 use scan::store_url;
+use stage::{Stage, Tables};
 use workers::Workers;
 
 /// What a worker must say it runs. Plans are not read across versions.
@@ -53,7 +71,8 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// How work is dealt out.
 #[derive(Debug, Clone)]
 pub struct ClusterOptions {
-    /// Most rows of either table in a work unit. What one worker holds and, when it is lost, what is done again.
+    /// Most rows of either table in a work unit that compares all pairs. What one worker holds and, when it is lost, what is
+    /// done again. Units of bands and of blocking keys are as many as keep the workers busy.
     pub unit_rows: usize,
     /// How often a unit is tried before the link fails.
     pub attempts: usize,
@@ -118,37 +137,40 @@ impl Cluster {
         left: &str,
         right: &str,
         options: &LinkOptions,
+        strategy: Strategy,
     ) -> Result<LinkStream, PlanError> {
-        if options.top_k.is_some() || options.rivals {
+        if options.rivals {
             return Err(PlanError::Link {
                 left: left.into(),
                 right: right.into(),
-                problem: "work units neither choose the best pairs of a record nor count conflicts".into(),
-                hint: "leave both out, or link on this machine",
+                problem: "work units do not count conflicts".into(),
+                hint: "leave the count out, or link on this machine",
             });
         }
         local.runtime_env().register_object_store(&store_url(), Arc::clone(&self.objects));
+        let (strategy, _) = link::settle(local, left, right, strategy).await?;
         let stages = link::stages(local, left, right, options).await?;
+        let (threshold, best) = (options.threshold, options.top_k);
+        let stage = match strategy {
+            Strategy::Lsh { recall, seed } => {
+                let settings = link::lsh_settings((left, right), &stages.left, threshold, recall, seed)?;
+                Stage::Bands { settings, plan: None }
+            }
+            Strategy::Keyed { keys, seed } => {
+                let columns = link::key_columns((left, right), (&stages.left, &stages.right), &keys)?;
+                Stage::Keyed { settings: KeyedSettings { threshold, seed, sampled: false }, columns }
+            }
+            Strategy::Exhaustive | Strategy::Auto { .. } => Stage::AllPairs { threshold, best },
+        };
         let exact = match stages.exact {
             Some(exact) => Some(exact.create_physical_plan().await?),
             None => None,
         };
         let counts = Arc::new(RemoteCounts::default());
-        let progress = LinkProgress::start_remote(exact.clone(), options.threshold, Arc::clone(&counts));
+        let progress = LinkProgress::start_remote(exact.clone(), threshold, Arc::clone(&counts));
         let exact = match exact {
             Some(plan) => execute_stream(plan, local.task_ctx())?.left_stream(),
             None => stream::empty().right_stream(),
-        };
-        let (cluster, local, threshold) = (self.clone(), local.clone(), options.threshold);
-        let (left, right) = (stages.left, stages.right);
-        let similar = async move {
-            let mut publication = Publication::new(Arc::clone(&cluster.objects))?;
-            let chunk_rows = cluster.options.chunk_rows();
-            let left = publication.table(link::row_and_clk(left, "l")?.execute_stream().await?, chunk_rows).await?;
-            let right = publication.table(link::row_and_clk(right, "r")?.execute_stream().await?, chunk_rows).await?;
-            let (workers, options) = (cluster.workers, cluster.options);
-            let job = run::Job { local, workers, options, threshold, left, right, counts, _publication: publication };
-            Ok::<_, DataFusionError>(job.run().map_err(PlanError::into_datafusion))
         };
         let fields = vec![
             Field::new("left_row", DataType::UInt32, false),
@@ -156,9 +178,65 @@ impl Cluster {
             Field::new("score", DataType::Float64, true),
             Field::new("exact", DataType::Boolean, false),
         ];
+        let schema = Arc::new(Schema::new(fields));
+        let (cluster, local, sides) = (self.clone(), local.clone(), [stages.left, stages.right]);
+        let pairs = Arc::clone(&schema);
+        let similar = async move { cluster.similar(local, sides, stage, (threshold, best), counts, pairs).await };
         let batches = exact.chain(stream::once(similar).try_flatten());
-        let batches = RecordBatchStreamAdapter::new(Arc::new(Schema::new(fields)), batches);
-        Ok(LinkStream::new(Box::pin(batches), progress))
+        Ok(LinkStream::new(Box::pin(RecordBatchStreamAdapter::new(schema, batches)), progress))
+    }
+
+    /// Publishes both sides, draws what is drawn of them, and runs the units.
+    async fn similar(
+        self,
+        local: SessionContext,
+        [left, right]: [DataFrame; 2],
+        mut stage: Stage,
+        (threshold, best): (DiceThreshold, Option<u32>),
+        counts: Arc<RemoteCounts>,
+        schema: SchemaRef,
+    ) -> Result<impl Stream<Item = Result<RecordBatch, DataFusionError>> + Send, DataFusionError> {
+        let mut publication = Publication::new(Arc::clone(&self.objects))?;
+        let chunk_rows = self.options.chunk_rows();
+        let sides = [link::rows_with(left, "l", stage.columns())?, link::rows_with(right, "r", stage.columns())?];
+        let [left, right] = sides.clone();
+        let left = publication.table(left.execute_stream().await?, chunk_rows).await?;
+        let right = publication.table(right.execute_stream().await?, chunk_rows).await?;
+        let search = match &mut stage {
+            Stage::AllPairs { .. } => Search::AllPairs,
+            Stage::Keyed { settings, .. } => {
+                let request = sample_request(KeyedSettings { sampled: true, ..*settings });
+                let drawn = Held::read(&local, sides).await?.sample(threshold, request).await?;
+                Search::Keyed(Box::new(drawn.map(RecallTally::new)))
+            }
+            Stage::Bands { settings, plan } => {
+                let drawn = Held::read(&local, sides).await?.solve(*settings).await?;
+                let rule = drawn
+                    .transpose()
+                    .map(|drawn| drawn.map(|(solved, sample)| BandRule::new(solved, sample, settings.recall())));
+                *plan = rule.as_ref().map(|rule| rule.drawn.longest());
+                Search::bands(rule)
+            }
+        };
+        let best = best.map(|pairs| {
+            let pool = &local.runtime_env().memory_pool;
+            Best::new(pairs, MemoryConsumer::new("best pairs of work units").register(pool))
+        });
+        let gather = Gather { schema, counts: Arc::clone(&counts), search, best };
+        let (workers, options, tables) = (self.workers, self.options, Tables { left, right });
+        let job = Job { local, workers, options, stage, tables, counts, _publication: publication };
+        let state = Some((Box::pin(job.run()), gather));
+        let taken = stream::try_unfold(state, |state| async move {
+            let Some((mut units, mut gather)) = state else { return Ok(None) };
+            let unit = if gather.done() { None } else { units.next().await };
+            // What is dropped here stops the workers, who may be searching what is not wanted any more.
+            let (batches, state) = match unit {
+                Some(unit) => (gather.take(unit.map_err(PlanError::into_datafusion)?)?, Some((units, gather))),
+                None => (gather.rest()?, None),
+            };
+            Ok::<_, DataFusionError>(Some((stream::iter(batches.into_iter().map(Ok)), state)))
+        });
+        Ok(taken.try_flatten())
     }
 }
 

@@ -1,32 +1,32 @@
 //! Running work units: one at a time on every worker that answers, and again elsewhere what failed.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use datafusion::common::DataFusionError;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
-use datafusion::logical_expr::{JoinType, lit};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use datafusion_distributed::{DistributedExec, DistributedMetricsFormat, rewrite_distributed_plan_with_metrics};
 use futures::{Stream, StreamExt, stream};
-use linkage_core::dice::DiceThreshold;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use url::Url;
 
 use super::ClusterOptions;
 use super::publish::Publication;
-use super::scan::SharedTable;
-use super::session;
-use super::units::{Ledger, Unit, units};
+use super::stage::{Stage, Tables};
+use super::units::{Ledger, Unit};
 use super::workers::Workers;
+use super::{gather, session};
 use crate::dice_join::metrics::{BUILD_BYTES, EARLY_ABORTS, PAIRS_COMPARED, total};
 use crate::error::PlanError;
-use crate::link;
+use crate::keyed::KeyedReport;
+use crate::lsh_join::LshReport;
+use crate::note::UnitCounts;
 
 /// How often a worker is asked whether it is still there: while it works, and while it does not answer.
 const PULSE: Duration = Duration::from_secs(1);
@@ -37,6 +37,42 @@ pub(crate) struct RemoteCounts {
     pub(crate) compared: AtomicU64,
     pub(crate) aborted: AtomicU64,
     pub(crate) bytes: AtomicU64,
+    found: Mutex<(Option<LshReport>, Option<KeyedReport>)>,
+}
+
+impl RemoteCounts {
+    /// What bands and blocking keys have found so far.
+    pub(crate) fn found(&self) -> (Option<LshReport>, Option<KeyedReport>) {
+        *self.lock()
+    }
+
+    /// Adds the counts of a unit that was taken over.
+    pub(super) fn unit(&self, counts: UnitCounts) {
+        self.compared.fetch_add(counts.compared, Ordering::Relaxed);
+        self.aborted.fetch_add(counts.aborted, Ordering::Relaxed);
+        self.held(counts.bytes);
+    }
+
+    /// Takes note of the most bytes that a unit has held.
+    pub(super) fn held(&self, bytes: u64) {
+        self.bytes.fetch_max(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn bands(&self, report: LshReport) {
+        self.compared.store(report.bands.candidates, Ordering::Relaxed);
+        self.lock().0 = Some(report);
+    }
+
+    /// Makes the report on blocking keys out of the one so far.
+    pub(super) fn keyed(&self, with: impl FnOnce(Option<KeyedReport>) -> KeyedReport) {
+        let mut found = self.lock();
+        found.1 = Some(with(found.1));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (Option<LshReport>, Option<KeyedReport>)> {
+        // Nothing panics while the lock is held.
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The Dice stage of one link.
@@ -44,18 +80,19 @@ pub(super) struct Job {
     pub(super) local: SessionContext,
     pub(super) workers: Arc<Workers>,
     pub(super) options: ClusterOptions,
-    pub(super) threshold: DiceThreshold,
-    pub(super) left: SharedTable,
-    pub(super) right: SharedTable,
+    pub(super) stage: Stage,
+    pub(super) tables: Tables,
     pub(super) counts: Arc<RemoteCounts>,
     /// Keeps the chunks in the store until the last unit is done.
     pub(super) _publication: Publication,
 }
 
 /// A unit that was run to its end.
-struct Finished {
-    unit: Unit,
-    batches: Vec<RecordBatch>,
+pub(super) struct Finished {
+    pub(super) unit: Unit,
+    pub(super) batches: Vec<RecordBatch>,
+    /// Whether there are notes in the batches, of what it has counted.
+    pub(super) noted: bool,
     /// Held until the pairs were handed on.
     _memory: MemoryReservation,
 }
@@ -67,10 +104,11 @@ enum Failure {
 }
 
 impl Job {
-    /// The pairs of all units, each unit's all at once when it is done. Dropping the stream stops all workers.
-    pub(super) fn run(self) -> impl Stream<Item = Result<RecordBatch, PlanError>> + Send {
-        let ledger =
-            Arc::new(Ledger::new(units(self.left.chunks.len(), self.right.chunks.len(), self.chunks_per_side())));
+    /// All units, each when it is done, and once. Dropping the stream stops all workers.
+    pub(super) fn run(self) -> impl Stream<Item = Result<Finished, PlanError>> + Send {
+        let wanted = self.options.unit_rows.div_ceil(self.options.chunk_rows()).max(1);
+        let units = self.stage.units(&self.tables, wanted, self.workers.urls().len());
+        let ledger = Arc::new(Ledger::new(units));
         let (done, finished) = mpsc::channel::<Result<Finished, PlanError>>(1);
         let mut lanes = JoinSet::new();
         let job = Arc::new(self);
@@ -91,31 +129,18 @@ impl Job {
                 };
                 let unit = unit?;
                 if ledger.commit(unit.unit.number) {
-                    let batches = stream::iter(unit.batches.into_iter().map(Ok));
-                    return Ok(Some((batches, (finished, lanes, ledger, job))));
+                    return Ok(Some((unit, (finished, lanes, ledger, job))));
                 }
             }
             Ok(None)
         })
-        .flat_map(|batches| match batches {
-            Ok(batches) => batches.left_stream(),
-            Err(error) => stream::iter([Err(error)]).right_stream(),
-        })
-    }
-
-    /// As many chunks as make a unit of the wanted size, but few enough that every worker gets several units.
-    fn chunks_per_side(&self) -> usize {
-        let wanted = self.options.unit_rows.div_ceil(self.options.chunk_rows()).max(1);
-        let enough = (4 * self.workers.urls().len()).max(1) as f64;
-        let all = (self.left.chunks.len() * self.right.chunks.len()) as f64;
-        wanted.min((all / enough).sqrt().floor().max(1.0) as usize)
     }
 
     async fn unit(&self, unit: &Unit, url: &Url) -> Result<(Vec<RecordBatch>, MemoryReservation), Failure> {
         let planned = |error: DataFusionError| Failure::Final(error.into());
         let context =
             SessionContext::new_with_state(session::state(&self.local, &self.workers, Some(url)).map_err(planned)?);
-        let plan = self.plan(&context, unit).await.map_err(planned)?;
+        let plan = self.stage.plan(&self.local, &context, &self.tables, unit).await.map_err(planned)?;
         if !plan.is::<DistributedExec>() {
             return Err(Failure::Final(PlanError::Execution {
                 message: "a work unit was not planned for workers".into(),
@@ -136,26 +161,16 @@ impl Job {
                 batches.push(batch);
             }
         }
-        self.count(unit, plan).await;
+        if !self.stage.is_noted() {
+            self.count(unit, plan).await;
+        } else if !gather::is_whole(&batches) {
+            return Err(Failure::Again("it ended before it was done".to_owned()));
+        }
         Ok((batches, memory))
-    }
-
-    async fn plan(&self, context: &SessionContext, unit: &Unit) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        let side = |table: &SharedTable, chunks: &std::ops::Range<usize>| {
-            let chunks = table.chunks[chunks.clone()].to_vec();
-            context.read_table(Arc::new(SharedTable { chunks, ..table.clone() }))
-        };
-        let (left, right) = (side(&self.left, &unit.left)?.alias("l")?, side(&self.right, &unit.right)?.alias("r")?);
-        let similar = link::similar(self.threshold);
-        let pairs = link::candidates(left.join_on(right, JoinType::Inner, [similar])?)?;
-        pairs.with_column("exact", lit(false))?.create_physical_plan().await
     }
 
     /// Adds up what the worker reports; when it reports nothing, what is known without it.
     async fn count(&self, unit: &Unit, plan: Arc<dyn ExecutionPlan>) {
-        let rows = |table: &SharedTable, chunks: &std::ops::Range<usize>| {
-            table.chunks[chunks.clone()].iter().map(|chunk| chunk.rows as u64).sum::<u64>()
-        };
         let mut counted = [0; 3];
         if let Some(distributed) = plan.downcast_ref::<DistributedExec>() {
             // Metrics come after the rows. A worker that dies in between has done its work all the same.
@@ -173,10 +188,7 @@ impl Job {
             });
         }
         let [_, aborted, bytes] = counted;
-        let compared = rows(&self.left, &unit.left) * rows(&self.right, &unit.right);
-        self.counts.compared.fetch_add(compared, Ordering::Relaxed);
-        self.counts.aborted.fetch_add(aborted, Ordering::Relaxed);
-        self.counts.bytes.fetch_max(bytes, Ordering::Relaxed);
+        self.counts.unit(UnitCounts { compared: self.tables.pairs(unit), aborted, bytes });
     }
 }
 
@@ -214,7 +226,9 @@ impl Lane {
                 problem = self.silence() => Err(Failure::Again(problem)),
             };
             let message = match ran {
-                Ok((batches, memory)) => Ok(Finished { unit, batches, _memory: memory }),
+                Ok((batches, memory)) => {
+                    Ok(Finished { unit, batches, noted: self.job.stage.is_noted(), _memory: memory })
+                }
                 Err(Failure::Final(error)) => Err(error),
                 Err(Failure::Again(problem)) if unit.attempts < self.job.options.attempts => {
                     tracing::warn!(unit = unit.number, worker = %self.url, attempt = unit.attempts, problem,

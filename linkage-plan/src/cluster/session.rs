@@ -19,6 +19,7 @@ use url::Url;
 
 use super::codec::codec;
 use super::scan::SharedScanExec;
+use super::unit_exec::UnitExec;
 use super::workers::Workers;
 use crate::dice_join::DiceJoinExec;
 use crate::session::state_builder;
@@ -55,14 +56,20 @@ pub(super) fn state(local: &SessionContext, workers: &Arc<Workers>, target: Opti
 pub(super) struct Resolver(pub(super) Arc<Workers>);
 
 fn desired_task_count(event: DesiredTaskCountEvent<'_>) -> Option<Result<DesiredTaskCountEventResponse>> {
+    if event.plan.is::<UnitExec>() {
+        return Some(Ok(DesiredTaskCountEventResponse::desired(LEAST_TASKS)));
+    }
     let scan = event.plan.downcast_ref::<SharedScanExec>()?;
     let chunks = scan.partitions.iter().map(Vec::len).sum::<usize>();
     Some(Ok(DesiredTaskCountEventResponse::desired(chunks.max(LEAST_TASKS))))
 }
 
 fn scale_up(event: ScaleUpLeafNodeEvent<'_>) -> Option<Result<ScaleUpLeafNodeEventResponse>> {
-    let scan = event.plan.downcast_ref::<SharedScanExec>()?;
-    let shares = scan.split(event.task_count).and_then(|shares| {
+    let shares = match event.plan.downcast_ref::<UnitExec>() {
+        Some(unit) => Ok(unit.split(event.task_count)),
+        None => event.plan.downcast_ref::<SharedScanExec>()?.split(event.task_count),
+    };
+    let shares = shares.and_then(|shares| {
         Ok(ScaleUpLeafNodeEventResponse::new(Arc::new(DistributedLeafExec::try_new(Arc::clone(event.plan), shares)?)))
     });
     Some(shares)

@@ -6,24 +6,35 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Some chunks of the left table against some chunks of the right one. Units do not overlap, and together they are the
+/// Some chunks of the left table against some chunks of the right one, or some bands of both. Units do not overlap, and together they are the
 /// whole link, so a unit whose pairs were taken over once is done, and one that failed can be run again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unit {
     pub(super) number: usize,
     pub(super) left: Range<usize>,
     pub(super) right: Range<usize>,
+    /// The bands of a search by bands, in which all units have all chunks.
+    pub(super) bands: Range<u32>,
     /// How often it was started.
     pub(super) attempts: usize,
 }
 
-/// All units of two tables of so many chunks, `per_side` chunks of each in a unit.
-pub(super) fn units(left_chunks: usize, right_chunks: usize, per_side: usize) -> Vec<Unit> {
-    let ranges = |chunks: usize| {
-        (0..chunks).step_by(per_side.max(1)).map(move |from| from..(from + per_side.max(1)).min(chunks))
+/// All units of two tables of so many chunks, so many left and right chunks in a unit.
+pub(super) fn units(left_chunks: usize, right_chunks: usize, of_left: usize, of_right: usize) -> Vec<Unit> {
+    let ranges = |chunks: usize, step: usize| {
+        (0..chunks).step_by(step.max(1)).map(move |from| from..(from + step.max(1)).min(chunks))
     };
-    let pairs = ranges(left_chunks).flat_map(|left| ranges(right_chunks).map(move |right| (left.clone(), right)));
-    pairs.enumerate().map(|(number, (left, right))| Unit { number, left, right, attempts: 0 }).collect()
+    let pairs = ranges(left_chunks, of_left)
+        .flat_map(|left| ranges(right_chunks, of_right).map(move |right| (left.clone(), right)));
+    let unit = |(number, (left, right))| Unit { number, left, right, bands: 0..0, attempts: 0 };
+    pairs.enumerate().map(unit).collect()
+}
+
+/// All units of so many bands over tables of so many chunks, `step` bands in a unit, in the order of the bands.
+pub(super) fn bands(all: u32, step: u32, left_chunks: usize, right_chunks: usize) -> Vec<Unit> {
+    let ranges = (0..all).step_by(step.max(1) as usize).map(|from| from..(from + step.max(1)).min(all));
+    let unit = |(number, bands)| Unit { number, left: 0..left_chunks, right: 0..right_chunks, bands, attempts: 0 };
+    ranges.enumerate().map(unit).collect()
 }
 
 /// Which units are still to be run, and which are done.
@@ -68,9 +79,9 @@ impl Ledger {
         }
     }
 
-    /// Puts a unit back that could not be finished.
+    /// Puts a unit back that could not be finished. It is the next one: what bands find is wanted in their order.
     pub(super) fn put_back(&self, unit: Unit) {
-        self.lock().open.push_back(unit);
+        self.lock().open.push_front(unit);
         self.changed.notify_waiters();
     }
 
@@ -108,7 +119,7 @@ mod tests {
     fn units_cover_every_pair_of_chunks_once() {
         for (left, right, per_side) in [(0, 3, 2), (1, 1, 1), (5, 7, 2), (4, 4, 9), (3, 2, 0)] {
             let mut seen = BTreeSet::new();
-            for unit in units(left, right, per_side) {
+            for unit in units(left, right, per_side, per_side + 1) {
                 for pair in unit.left.clone().flat_map(|l| unit.right.clone().map(move |r| (l, r))) {
                     assert!(seen.insert(pair), "{pair:?} twice");
                 }
@@ -117,9 +128,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn units_of_bands_are_all_bands_in_their_order() {
+        for (all, step) in [(0, 1), (1, 1), (7, 3), (8, 4), (5, 0), (3, 9)] {
+            let units = bands(all, step, 2, 3);
+            assert!(units.iter().flat_map(|unit| unit.bands.clone()).eq(0..all));
+            assert!(units.iter().enumerate().all(|(at, unit)| unit.number == at && unit.left == (0..2)));
+        }
+    }
+
     #[tokio::test]
     async fn a_unit_that_comes_back_is_run_again_and_its_pairs_are_taken_once() {
-        let ledger = Ledger::new(units(1, 2, 1));
+        let ledger = Ledger::new(units(1, 2, 1, 1));
         let (first, second) = (ledger.take().await.unwrap(), ledger.take().await.unwrap());
         assert!(ledger.commit(second.number));
         ledger.put_back(first.clone());
@@ -132,7 +152,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_for_a_unit_gets_the_one_that_comes_back() {
-        let ledger = std::sync::Arc::new(Ledger::new(units(1, 1, 1)));
+        let ledger = std::sync::Arc::new(Ledger::new(units(1, 1, 1, 1)));
         let unit = ledger.take().await.unwrap();
         let waiting = tokio::spawn({
             let ledger = ledger.clone();

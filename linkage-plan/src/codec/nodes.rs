@@ -37,13 +37,13 @@ pub(super) fn write(node: &dyn UserDefinedLogicalNode, buf: &mut Vec<u8>) -> boo
         message.write(buf);
     } else if let Some(node) = node.downcast_ref::<KeyedJoinNode>() {
         let columns = node.columns().iter().flatten().map(write_column).collect();
-        let KeyedSettings { threshold, seed } = node.settings();
-        ScoredJoinNodeProto { columns, threshold: threshold.to_string(), recall_ppm: None, seed }.write(buf);
+        let KeyedSettings { threshold, seed, sampled } = node.settings();
+        ScoredJoinNodeProto { columns, threshold: threshold.to_string(), recall_ppm: None, seed, sampled }.write(buf);
     } else if let Some(node) = node.downcast_ref::<LshJoinNode>() {
         let columns = node.columns().into_iter().flatten().map(write_column).collect();
         let LshSettings { threshold, recall_ppm, seed } = node.settings();
         let recall_ppm = Some(recall_ppm);
-        ScoredJoinNodeProto { columns, threshold: threshold.to_string(), recall_ppm, seed }.write(buf);
+        ScoredJoinNodeProto { columns, threshold: threshold.to_string(), recall_ppm, seed, sampled: false }.write(buf);
     } else if let Some(node) = node.downcast_ref::<BloomSemiNode>() {
         BloomSemiNodeProto { columns: node.columns().into_iter().map(write_column).collect() }.write(buf);
     } else {
@@ -93,7 +93,8 @@ fn scored(message: ScoredJoinNodeProto, inputs: &[LogicalPlan]) -> Result<Node> 
         ([pairs, left, right], ([of_pairs, of_left, of_right], []), None) => {
             let inputs = [pairs.clone(), left.clone(), right.clone()];
             let columns = [of_pairs.clone(), of_left.clone(), of_right.clone()];
-            Ok(Arc::new(KeyedJoinNode::try_new(inputs, columns, KeyedSettings { threshold, seed })?))
+            let settings = KeyedSettings { threshold, seed, sampled: message.sampled };
+            Ok(Arc::new(KeyedJoinNode::try_new(inputs, columns, settings)?))
         }
         ([left, right], ([of_left, of_right], []), Some(recall_ppm @ 1..1_000_000)) => {
             let settings = LshSettings { threshold, recall_ppm, seed };

@@ -8,7 +8,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use linkage_core::dice::Kernel;
 
 use super::proto::{
-    BlockedDiceJoinExecProto, BloomSemiExecProto, DiceJoinExecProto, Marked, OrderProto, OutputProto,
+    BandPartProto, BlockedDiceJoinExecProto, BloomSemiExecProto, DiceJoinExecProto, Marked, OrderProto, OutputProto,
     ScoredJoinExecProto, TwoPlaces, damaged, threshold,
 };
 use crate::blocked_join::BlockedDiceJoinExec;
@@ -16,7 +16,7 @@ use crate::bloom::BloomSemiExec;
 use crate::dice_join::{DiceJoinExec, OutputColumn, RowOrder, Source};
 use crate::error::PlanError;
 use crate::keyed::{KeyedJoinExec, KeyedSettings};
-use crate::lsh_join::{LshJoinExec, LshSettings, SideColumns};
+use crate::lsh_join::{BandPart, LshJoinExec, LshSettings, SideColumns};
 
 type Plan = Arc<dyn ExecutionPlan>;
 
@@ -36,14 +36,17 @@ pub(super) fn write(node: &dyn ExecutionPlan, buf: &mut Vec<u8>) -> bool {
         BlockedDiceJoinExecProto { join: Some(message), keys }.write(buf);
     } else if let Some(join) = node.downcast_ref::<KeyedJoinExec>() {
         let [left, right] = join.columns().map(|side| Some(two([side.clk, side.row])));
-        let KeyedSettings { threshold, seed } = join.settings();
+        let KeyedSettings { threshold, seed, sampled } = join.settings();
         let (pairs, threshold) = (Some(two(join.pairs())), threshold.to_string());
-        ScoredJoinExecProto { pairs, left, right, threshold, recall_ppm: None, seed }.write(buf);
+        ScoredJoinExecProto { pairs, left, right, threshold, recall_ppm: None, seed, part: None, sampled }.write(buf);
     } else if let Some(join) = node.downcast_ref::<LshJoinExec>() {
         let [left, right] = join.columns().map(|side| Some(two([side.clk, side.row])));
         let LshSettings { threshold, recall_ppm, seed } = join.settings();
         let (recall_ppm, threshold) = (Some(recall_ppm), threshold.to_string());
-        ScoredJoinExecProto { pairs: None, left, right, threshold, recall_ppm, seed }.write(buf);
+        let part = join.part().map(|BandPart { bits, first, end }| BandPartProto { bits, first, end });
+        let message =
+            ScoredJoinExecProto { pairs: None, left, right, threshold, recall_ppm, seed, part, sampled: false };
+        message.write(buf);
     } else if let Some(join) = node.downcast_ref::<BloomSemiExec>() {
         BloomSemiExecProto { columns: Some(two(join.columns())) }.write(buf);
     } else {
@@ -161,14 +164,20 @@ fn read_scored(message: &ScoredJoinExecProto, inputs: &[Plan], ctx: &TaskContext
             let (at, sides) =
                 (columns(&message.pairs, pairs)?, [side(&message.left, left)?, side(&message.right, right)?]);
             let inputs = [Arc::clone(pairs), Arc::clone(left), Arc::clone(right)];
-            let settings = KeyedSettings { threshold, seed };
+            let settings = KeyedSettings { threshold, seed, sampled: message.sampled };
             Ok(Arc::new(KeyedJoinExec::try_new(inputs, at, sides, settings, kernel, threads)?))
         }
         ([left, right], Some(recall_ppm @ 1..1_000_000)) => {
             let sides = [side(&message.left, left)?, side(&message.right, right)?];
             let (left, right) = (Arc::clone(left), Arc::clone(right));
             let settings = LshSettings { threshold, recall_ppm, seed };
-            Ok(Arc::new(LshJoinExec::try_new(left, right, sides, settings, kernel, threads)?))
+            let join = LshJoinExec::try_new(left, right, sides, settings, kernel, threads)?;
+            Ok(Arc::new(match &message.part {
+                Some(BandPartProto { bits, first, end }) => {
+                    join.with_part(BandPart { bits: *bits, first: *first, end: *end })
+                }
+                None => join,
+            }))
         }
         _ => Err(damaged("its inputs")),
     }

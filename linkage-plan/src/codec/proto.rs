@@ -75,6 +75,22 @@ pub(super) struct ScoredJoinExecProto {
     pub(super) recall_ppm: Option<u32>,
     #[prost(uint64, tag = "6")]
     pub(super) seed: u64,
+    /// Of an LSH join that is a work unit.
+    #[prost(message, optional, tag = "7")]
+    pub(super) part: Option<BandPartProto>,
+    /// Of a keyed join.
+    #[prost(bool, tag = "8")]
+    pub(super) sampled: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct BandPartProto {
+    #[prost(uint32, tag = "1")]
+    pub(super) bits: u32,
+    #[prost(uint32, tag = "2")]
+    pub(super) first: u32,
+    #[prost(uint32, tag = "3")]
+    pub(super) end: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -140,6 +156,9 @@ pub(super) struct ScoredJoinNodeProto {
     pub(super) recall_ppm: Option<u32>,
     #[prost(uint64, tag = "4")]
     pub(super) seed: u64,
+    /// Of a keyed join.
+    #[prost(bool, tag = "5")]
+    pub(super) sampled: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -180,7 +199,7 @@ impl Marked for BlockedDiceJoinExecProto {
 }
 
 impl Marked for ScoredJoinExecProto {
-    const MAGIC: &'static [u8] = b"linkage/ScoredJoinExec/1\n";
+    const MAGIC: &'static [u8] = b"linkage/ScoredJoinExec/2\n";
 }
 
 impl Marked for BloomSemiExecProto {
@@ -188,7 +207,7 @@ impl Marked for BloomSemiExecProto {
 }
 
 impl Marked for ScoredJoinNodeProto {
-    const MAGIC: &'static [u8] = b"linkage/ScoredJoinNode/1\n";
+    const MAGIC: &'static [u8] = b"linkage/ScoredJoinNode/2\n";
 }
 
 impl Marked for BloomSemiNodeProto {

@@ -37,6 +37,12 @@ const SAMPLE_PAIRS: u64 = 1000;
 /// Comparisons that the sample may take, a few seconds of one core; its first 128 rows apart.
 const SAMPLE_COMPARED: u64 = 5_000_000_000;
 
+/// The sample on which completeness is measured.
+pub(crate) fn sample_request(settings: KeyedSettings) -> SampleRequest {
+    let pairs = if settings.sampled { SAMPLE_PAIRS } else { 0 };
+    SampleRequest { pairs, most_compared: SAMPLE_COMPARED, seed: settings.seed }
+}
+
 /// Those of the pairs that agree in a blocking key whose CLKs reach the threshold, with a measured completeness.
 ///
 /// Segmented CLKs are scored over the segments that both rows have, in the sample as well.
@@ -300,7 +306,7 @@ impl Reading {
             let _timer = metrics.sample_time.timer();
             let threads = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
             let threads = threads.map_err(|e| exec_datafusion_err!("no threads for the exact sample: {e}"))?;
-            let request = SampleRequest { pairs: SAMPLE_PAIRS, most_compared: SAMPLE_COMPARED, seed: settings.seed };
+            let request = sample_request(settings);
             let stop = || stopped.load(Ordering::Relaxed);
             let sample = threads.install(|| {
                 RecallSample::draw(&left.tokens, &right.tokens, settings.threshold, kernel, request, &stop)

@@ -9,5 +9,7 @@ mod metrics;
 mod node;
 mod sides;
 
+#[cfg(feature = "distributed")]
+pub(crate) use exec::sample_request;
 pub use exec::{KeyedJoinExec, KeyedReport};
 pub use node::{KeyedJoinNode, KeyedJoinPlanner, KeyedSettings};

@@ -28,11 +28,14 @@ pub struct KeyedSettings {
     pub threshold: DiceThreshold,
     /// What sampled rows are drawn from.
     pub seed: u64,
+    /// Whether rows are sampled. Not in a work unit: whoever puts the units together draws one sample for all of them.
+    pub sampled: bool,
 }
 
 impl fmt::Display for KeyedSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "threshold={}, seed={}", self.threshold, self.seed)
+        write!(f, "threshold={}, ", self.threshold)?;
+        if self.sampled { write!(f, "seed={}", self.seed) } else { f.write_str("no sample") }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::common::{Column, TableReference};
+use datafusion::common::{Column, TableReference, plan_datafusion_err};
 use datafusion::logical_expr::{Extension, JoinType, LogicalPlan, col};
 use datafusion::prelude::{DataFrame, SessionContext};
 
@@ -38,7 +38,25 @@ pub(super) async fn plan(
 ) -> Result<(LogicalPlan, String), PlanError> {
     let Stages { exact, rivals, left: l, right: r } = stages(context, left, right, options).await?;
     let columns = key_columns((left, right), (&l, &r), keys)?;
-    let (build, probe, build_side, probe_side) = if right_builds { (&r, &l, "r", "l") } else { (&l, &r, "l", "r") };
+    let settings = KeyedSettings { threshold: options.threshold, seed, sampled: true };
+    let similar = similar(context, (&l, &r), &columns, settings, right_builds)?;
+    let plan = whole(exact, rivals, similar, options)?;
+    let stage = format!(
+        "Dice stage: pairs that agree in a blocking key, of the rows that the exact stage did not match, by hash join on {}",
+        columns.join(", ")
+    );
+    Ok((plan, stage))
+}
+
+/// The pairs that agree in one of these columns and reach the threshold: `left_row`, `right_row`, `score`.
+pub(crate) fn similar(
+    context: &SessionContext,
+    (l, r): (&DataFrame, &DataFrame),
+    columns: &[String],
+    settings: KeyedSettings,
+    right_builds: bool,
+) -> Result<DataFrame, PlanError> {
+    let (build, probe, build_side, probe_side) = if right_builds { (r, l, "r", "l") } else { (l, r, "l", "r") };
     let mut pairs: Option<DataFrame> = None;
     for (at, column) in columns.iter().enumerate() {
         let keys = build.clone().select(vec![col(format!("{build_side}.{column}"))])?;
@@ -60,10 +78,7 @@ pub(super) async fn plan(
             None => found,
         });
     }
-    let Some(pairs) = pairs else {
-        let (problem, hint) = ("they have no blocking key in common".into(), "compare all pairs, or use bands");
-        return Err(PlanError::Link { left: left.into(), right: right.into(), problem, hint });
-    };
+    let Some(pairs) = pairs else { return Err(plan_datafusion_err!("a keyed join without keys").into()) };
     let node = KeyedJoinNode::try_new(
         [pairs, l.clone(), r.clone()].map(DataFrame::into_unoptimized_plan),
         [
@@ -71,25 +86,19 @@ pub(super) async fn plan(
             [of("l", CLK), of("l", ROW)],
             [of("r", CLK), of("r", ROW)],
         ],
-        KeyedSettings { threshold: options.threshold, seed },
+        settings,
     )?;
     let similar = DataFrame::new(context.state(), LogicalPlan::Extension(Extension { node: Arc::new(node) }));
     let rows = ["left_row", "right_row"].map(col);
-    let similar = similar.select(rows.into_iter().chain([col(SCORE).alias("score")]))?;
-    let plan = whole(exact, rivals, similar, options)?;
-    let stage = format!(
-        "Dice stage: pairs that agree in a blocking key, of the rows that the exact stage did not match, by hash join on {}",
-        columns.join(", ")
-    );
-    Ok((plan, stage))
+    Ok(similar.select(rows.into_iter().chain([col(SCORE).alias("score")]))?)
 }
 
 fn of(side: &str, column: &str) -> Column {
     Column::new(Some(TableReference::bare(side)), column)
 }
 
-/// The columns of the keys that are named, or of all that both tables have.
-fn key_columns(
+/// The columns of the keys that are named, or of all that both tables have; at least one.
+pub(crate) fn key_columns(
     (left, right): (&str, &str),
     (l, r): (&DataFrame, &DataFrame),
     keys: &[String],
@@ -99,7 +108,12 @@ fn key_columns(
     };
     if keys.is_empty() {
         let all = l.schema().fields().iter().map(|field| field.name().clone());
-        return Ok(all.filter(|name| name.starts_with(BLOCK) && both(name)).collect());
+        let all: Vec<String> = all.filter(|name| name.starts_with(BLOCK) && both(name)).collect();
+        if all.is_empty() {
+            let (problem, hint) = ("they have no blocking key in common".into(), "compare all pairs, or use bands");
+            return Err(PlanError::Link { left: left.into(), right: right.into(), problem, hint });
+        }
+        return Ok(all);
     }
     let mut columns: Vec<String> = Vec::new();
     for column in keys.iter().map(|key| format!("{BLOCK}{key}")) {

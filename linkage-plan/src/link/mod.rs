@@ -10,11 +10,15 @@ mod stream;
 use linkage_core::dice::DiceThreshold;
 
 #[cfg(feature = "distributed")]
-pub(crate) use plan::{candidates, row_and_clk, similar, stages};
+pub(crate) use keyed::{key_columns, similar as keyed_similar};
+#[cfg(feature = "distributed")]
+pub(crate) use plan::{best, candidates, rows_with, similar, stages};
 pub(crate) use plan::{explain, plan};
 pub use report::{LinkProgress, LinkReport};
 pub use strategy::Strategy;
 pub(crate) use strategy::{ALL_PAIRS, Choice, choose};
+#[cfg(feature = "distributed")]
+pub(crate) use strategy::{lsh_settings, settle};
 pub use stream::LinkStream;
 
 /// How two tables are linked.

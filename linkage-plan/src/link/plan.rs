@@ -47,10 +47,7 @@ pub(super) fn whole(
     options: &LinkOptions,
 ) -> Result<LogicalPlan, PlanError> {
     if let Some(pairs) = options.top_k {
-        let order_by = vec![col("score").sort(false, false), col("right_row").sort(true, false)];
-        let rank = row_number().partition_by(vec![col("left_row")]).order_by(order_by).build()?.alias("rank");
-        similar = similar.window(vec![rank])?.filter(col("rank").lt_eq(lit(u64::from(pairs))))?;
-        similar = similar.select_columns(&["left_row", "right_row", "score"])?;
+        similar = best(similar, pairs)?;
     }
     let mut all = similar.with_column("exact", lit(false))?;
     if let Some(exact) = exact {
@@ -60,6 +57,14 @@ pub(super) fn whole(
         all = all.union(rivals)?;
     }
     Ok(all.into_unoptimized_plan())
+}
+
+/// Of each left row so many pairs: higher similarity first and, of equal ones, the lower right row.
+pub(crate) fn best(similar: DataFrame, pairs: u32) -> Result<DataFrame, DataFusionError> {
+    let order_by = vec![col("score").sort(false, false), col("right_row").sort(true, false)];
+    let rank = row_number().partition_by(vec![col("left_row")]).order_by(order_by).build()?.alias("rank");
+    let similar = similar.window(vec![rank])?.filter(col("rank").lt_eq(lit(u64::from(pairs))))?;
+    similar.select_columns(&["left_row", "right_row", "score"])
 }
 
 /// The exact stage, and what it leaves for the Dice stage.
@@ -155,10 +160,11 @@ pub(crate) fn similar(threshold: DiceThreshold) -> Expr {
     dice().gt_eq(lit(threshold.as_f64()))
 }
 
-/// What the Dice stage reads of a side.
+/// What the Dice stage reads of a side: row, CLK, and these columns.
 #[cfg(feature = "distributed")]
-pub(crate) fn row_and_clk(rows: DataFrame, side: &str) -> Result<DataFrame, DataFusionError> {
-    rows.select(vec![col(format!("{side}.{ROW}")), col(format!("{side}.{CLK}"))])
+pub(crate) fn rows_with(rows: DataFrame, side: &str, columns: &[String]) -> Result<DataFrame, DataFusionError> {
+    let columns = [ROW, CLK].into_iter().chain(columns.iter().map(String::as_str));
+    rows.select(columns.map(|column| col(format!("{side}.{column}"))).collect::<Vec<_>>())
 }
 
 /// Row numbers and score of joined rows.

@@ -114,6 +114,7 @@ impl LinkProgress {
             report.compared += remote.compared.load(Ordering::Relaxed);
             report.aborted += remote.aborted.load(Ordering::Relaxed);
             report.bytes += remote.bytes.load(Ordering::Relaxed);
+            (report.lsh, report.keyed) = remote.found();
         }
         report
     }

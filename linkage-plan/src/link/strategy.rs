@@ -8,6 +8,7 @@ use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::logical_expr::{Extension, LogicalPlan, col};
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::prelude::{DataFrame, SessionContext};
+use linkage_core::dice::DiceThreshold;
 
 use super::LinkOptions;
 use super::keyed;
@@ -69,35 +70,33 @@ pub(crate) struct Choice {
     pub(crate) why: String,
 }
 
-/// Plans a link by the strategy asked for, or by the one that sizes, memory and the recall asked for speak for.
-pub(crate) async fn choose(
+/// The strategy asked for, or the one that sizes, memory and the recall asked for speak for; never `Auto`. And why.
+pub(crate) async fn settle(
     context: &SessionContext,
     left: &str,
     right: &str,
-    options: &LinkOptions,
     strategy: Strategy,
-) -> Result<Choice, PlanError> {
-    let (lsh, why) = match strategy {
-        Strategy::Exhaustive => (None, "all pairs, as asked for".to_owned()),
-        Strategy::Keyed { keys, seed } => {
-            let sizes = Sizes::of(context, left, right, options).await?;
-            let right_builds = sizes.rows.1 < sizes.rows.0;
-            let (plan, stage) = keyed::plan(context, (left, right), options, &keys, seed, right_builds).await?;
-            return Ok(Choice { plan, why: format!("{stage}\nstrategy: blocking keys, as asked for") });
-        }
-        Strategy::Lsh { recall, seed } => (Some((recall, seed)), "bands, as asked for".to_owned()),
+) -> Result<(Strategy, String), PlanError> {
+    let why = match strategy {
+        Strategy::Exhaustive => "all pairs, as asked for",
+        Strategy::Keyed { .. } => "blocking keys, as asked for",
+        Strategy::Lsh { .. } => "bands, as asked for",
         Strategy::Auto { recall, seed } => {
-            let sizes = Sizes::of(context, left, right, options).await?;
-            let (bands, why) = sizes.weigh(recall);
-            (bands.then_some((recall, seed)), why)
+            let (bands, why) = Sizes::of(context, left, right).await?.weigh(recall);
+            return Ok((if bands { Strategy::Lsh { recall, seed } } else { Strategy::Exhaustive }, why));
         }
     };
-    let Some((recall, seed)) = lsh else {
-        let plan = plan(context, left, right, options).await?;
-        return Ok(Choice { plan, why: format!("{ALL_PAIRS}\nstrategy: {why}") });
-    };
-    let names = (left, right);
-    let Stages { exact, rivals, left, right } = stages(context, left, right, options).await?;
+    Ok((strategy, why.to_owned()))
+}
+
+/// What bands of these rows are asked for.
+pub(crate) fn lsh_settings(
+    names: (&str, &str),
+    left: &DataFrame,
+    threshold: DiceThreshold,
+    recall: f64,
+    seed: u64,
+) -> Result<LshSettings, PlanError> {
     let layout = ClkLayout::of(left.schema().field_with_unqualified_name(CLK)?)?;
     if layout.segments > 1 {
         return Err(PlanError::Link {
@@ -107,7 +106,34 @@ pub(crate) async fn choose(
             hint: "compare all pairs, or use blocking keys made at the custodian",
         });
     }
-    let settings = LshSettings::new(options.threshold, recall, seed)?;
+    LshSettings::new(threshold, recall, seed)
+}
+
+/// Plans a link by the strategy asked for, or by the one that sizes, memory and the recall asked for speak for.
+pub(crate) async fn choose(
+    context: &SessionContext,
+    left: &str,
+    right: &str,
+    options: &LinkOptions,
+    strategy: Strategy,
+) -> Result<Choice, PlanError> {
+    let (strategy, why) = settle(context, left, right, strategy).await?;
+    let (recall, seed) = match strategy {
+        Strategy::Lsh { recall, seed } => (recall, seed),
+        Strategy::Keyed { keys, seed } => {
+            let sizes = Sizes::of(context, left, right).await?;
+            let right_builds = sizes.rows.1 < sizes.rows.0;
+            let (plan, stage) = keyed::plan(context, (left, right), options, &keys, seed, right_builds).await?;
+            return Ok(Choice { plan, why: format!("{stage}\nstrategy: {why}") });
+        }
+        Strategy::Exhaustive | Strategy::Auto { .. } => {
+            let plan = plan(context, left, right, options).await?;
+            return Ok(Choice { plan, why: format!("{ALL_PAIRS}\nstrategy: {why}") });
+        }
+    };
+    let names = (left, right);
+    let Stages { exact, rivals, left, right } = stages(context, left, right, options).await?;
+    let settings = lsh_settings(names, &left, options.threshold, recall, seed)?;
     let columns = |side: &str| [CLK, ROW].map(|column| Column::new(Some(TableReference::bare(side)), column));
     let node = LshJoinNode::try_new(
         left.into_unoptimized_plan(),
@@ -131,12 +157,10 @@ struct Sizes {
     segments: usize,
     cores: f64,
     free_bytes: f64,
-    /// Whether the rows come out of an exact stage, which makes batches of its own.
-    after_exact: bool,
 }
 
 impl Sizes {
-    async fn of(context: &SessionContext, left: &str, right: &str, options: &LinkOptions) -> Result<Self, PlanError> {
+    async fn of(context: &SessionContext, left: &str, right: &str) -> Result<Self, PlanError> {
         let (mut clk_bytes, mut segments) = (0.0, 1);
         let mut rows = [f64::INFINITY; 2];
         for (name, rows) in [left, right].into_iter().zip(&mut rows) {
@@ -161,14 +185,7 @@ impl Sizes {
             MemoryLimit::Infinite | MemoryLimit::Unknown => f64::INFINITY,
         };
         let cores = context.state().config().target_partitions() as f64;
-        Ok(Self {
-            rows: (rows[0], rows[1]),
-            clk_bytes,
-            segments,
-            cores,
-            free_bytes,
-            after_exact: !options.exact_tokens.is_empty(),
-        })
+        Ok(Self { rows: (rows[0], rows[1]), clk_bytes, segments, cores, free_bytes })
     }
 
     /// Whether bands are the better choice for this recall, and why.
@@ -176,8 +193,7 @@ impl Sizes {
         let pairs = self.rows.0 * self.rows.1;
         // The work grows with the length of a CLK; the rate is that of 1024 bits.
         let seconds = pairs / (PAIRS_PER_SECOND * self.cores) * (self.clk_bytes / 128.0).max(0.1);
-        let batches = if self.after_exact { self.rows.0.max(self.rows.1) * self.clk_bytes } else { 0.0 };
-        let bytes = (self.rows.0 + self.rows.1) * (self.clk_bytes + BAND_BYTES) + batches;
+        let bytes = (self.rows.0 + self.rows.1) * (self.clk_bytes + BAND_BYTES);
         let rate = format!("{pairs:.1e} pairs take about {} at {PAIRS_PER_SECOND:.1e} pairs/s and core", Span(seconds));
         if self.segments > 1 {
             (false, format!("exhaustive, because bands do not go with CLKs of {} segments; {rate}", self.segments))
@@ -219,7 +235,6 @@ mod tests {
             segments: 1,
             cores: 2.0,
             free_bytes,
-            after_exact: false,
         };
         let (large, plenty) = (sizes(2e7, 2e10), 2e10);
         for (sizes, recall, bands, reason) in [
@@ -232,13 +247,6 @@ mod tests {
             (&large, 0.99, true, "bands, because 4.0e14 pairs take about 46.3 h"),
             (&large, 1.0, false, "exhaustive, because every pair is asked for; 4.0e14"),
             (&sizes(2e7, 1e9), 0.99, false, "exhaustive, because bands would hold 5.4 GiB and 0.9 GiB are free"),
-            // A side's batches are there once more until its rows are in order.
-            (
-                &Sizes { after_exact: true, ..sizes(2e7, 6e9) },
-                0.99,
-                false,
-                "exhaustive, because bands would hold 7.8 GiB and 5.6 GiB are free",
-            ),
             (
                 &Sizes { segments: 8, ..sizes(2e7, plenty) },
                 0.99,

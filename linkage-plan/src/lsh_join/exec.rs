@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{DataFusionError, Result, internal_err, plan_err};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -20,10 +20,11 @@ use linkage_core::dice::Kernel;
 
 use super::inputs::{Holding, Input, collect, shares_buffers};
 use super::metrics::LshJoinMetrics;
-use super::run::{LshReport, LshSettings, Run};
+use super::run::{BandPart, LshReport, LshSettings, Run};
 use super::stream::{self, StopOnDrop};
 use crate::dice_join::SCORE;
 use crate::layout::ClkLayout;
+use crate::note::noted_schema;
 use crate::table::ROW;
 
 /// Batches that wait to be taken: a search that runs ahead holds pairs that nobody has asked for.
@@ -60,6 +61,7 @@ pub struct LshJoinExec {
     columns: [SideColumns; 2],
     layout: ClkLayout,
     settings: LshSettings,
+    part: Option<BandPart>,
     kernel: Kernel,
     threads: usize,
     report: Arc<Mutex<Option<LshReport>>>,
@@ -92,25 +94,31 @@ impl LshJoinExec {
             // Never null, but declared as the function that it stands for.
             Field::new(SCORE, DataType::Float64, true),
         ]);
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::new(schema)),
-            Partitioning::UnknownPartitioning(1),
-            EmissionType::Incremental,
-            Boundedness::Bounded,
-        )
-        .with_scheduling_type(SchedulingType::Cooperative);
         Ok(Self {
             left,
             right,
             columns,
             layout,
             settings,
+            part: None,
             kernel,
             threads,
             report: Arc::default(),
             metrics: ExecutionPlanMetricsSet::new(),
-            properties: Arc::new(properties),
+            properties: properties(Arc::new(schema)),
         })
+    }
+
+    /// The same search as a work unit: some bands of a plan that somebody else has solved, who certifies what all of them
+    /// find. The output has a fourth column, with what each band has counted after its pairs.
+    #[must_use]
+    pub fn with_part(self, part: BandPart) -> Self {
+        Self { part: Some(part), properties: properties(noted_schema()), ..self }
+    }
+
+    /// The bands of a work unit; `None` for a search of its own.
+    pub fn part(&self) -> Option<BandPart> {
+        self.part
     }
 
     /// The columns of the left and the right input.
@@ -129,6 +137,16 @@ impl LshJoinExec {
     }
 }
 
+fn properties(schema: SchemaRef) -> Arc<PlanProperties> {
+    let properties = PlanProperties::new(
+        EquivalenceProperties::new(schema),
+        Partitioning::UnknownPartitioning(1),
+        EmissionType::Incremental,
+        Boundedness::Bounded,
+    );
+    Arc::new(properties.with_scheduling_type(SchedulingType::Cooperative))
+}
+
 impl fmt::Debug for LshJoinExec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LshJoinExec")
@@ -143,6 +161,9 @@ impl DisplayAs for LshJoinExec {
     /// Bits and bands are known when the data are: a plan that has run shows them.
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "LshJoinExec: {}, kernel={}", self.settings, self.kernel.name())?;
+        if let Some(BandPart { bits, first, end }) = self.part {
+            write!(f, ", bands {first} to {end} of {bits} bits")?;
+        }
         match self.report() {
             Some(report) => write!(f, ", {}, {report}", report.plan),
             None => Ok(()),
@@ -176,7 +197,11 @@ impl ExecutionPlan for LshJoinExec {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let [left, right] = children.as_slice() else { return internal_err!("an LSH join has two inputs") };
         let (left, right) = (Arc::clone(left), Arc::clone(right));
-        Ok(Arc::new(Self::try_new(left, right, self.columns, self.settings, self.kernel, self.threads)?))
+        let join = Self::try_new(left, right, self.columns, self.settings, self.kernel, self.threads)?;
+        Ok(Arc::new(match self.part {
+            Some(part) => join.with_part(part),
+            None => join,
+        }))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
@@ -194,6 +219,7 @@ impl ExecutionPlan for LshJoinExec {
         let slot = Arc::clone(&self.report);
         let run = Run {
             settings: self.settings,
+            part: self.part,
             kernel: self.kernel,
             threads: self.threads,
             schema: self.schema(),

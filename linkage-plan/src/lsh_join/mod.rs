@@ -16,5 +16,5 @@ pub use exec::{LshJoinExec, SideColumns};
 pub(crate) use inputs::{Holding, Input, collect, shares_buffers};
 pub(crate) use metrics::CANDIDATES;
 pub use node::{LshJoinNode, LshJoinPlanner};
-pub use run::{LshReport, LshSettings};
+pub use run::{BandPart, LshReport, LshSettings};
 pub(crate) use stream::StopOnDrop;

@@ -12,7 +12,7 @@ use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_plan::metrics::RecordOutput;
 use linkage_core::block::certificate::{RecallCertificate, RecallSample, SampleRequest};
 use linkage_core::block::lsh::{
-    BandStats, CertifiedSearch, LshDemand, LshError, LshLimits, LshPlan, MAX_BANDS, Stage, Stopped,
+    BandStats, CertifiedSearch, LshDemand, LshError, LshJoin, LshLimits, LshPlan, MAX_BANDS, Stage, Stopped,
 };
 use linkage_core::dice::{DiceThreshold, Kernel, Match, score};
 use tokio::sync::mpsc::Sender;
@@ -20,6 +20,7 @@ use tokio::sync::mpsc::Sender;
 use super::inputs::Input;
 use super::metrics::LshJoinMetrics;
 use crate::error::PlanError;
+use crate::note::{Note, noted};
 
 /// What an LSH join is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,6 +57,17 @@ impl fmt::Display for LshSettings {
     }
 }
 
+/// Some bands of a plan: a piece of a search that can be run by itself, and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BandPart {
+    /// Bits per band.
+    pub bits: u32,
+    /// The first band.
+    pub first: u32,
+    /// One more than the last band.
+    pub end: u32,
+}
+
 /// What an LSH join did, and how much of what there was it found.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LshReport {
@@ -82,9 +94,13 @@ impl fmt::Display for LshReport {
     }
 }
 
+/// Whether so many more matches may be held.
+type Grant<'a> = dyn Fn(usize) -> bool + Sync + 'a;
+
 /// What the search needs beside its inputs.
 pub(super) struct Run {
     pub(super) settings: LshSettings,
+    pub(super) part: Option<BandPart>,
     pub(super) kernel: Kernel,
     pub(super) threads: usize,
     pub(super) schema: SchemaRef,
@@ -101,7 +117,10 @@ impl Run {
     pub(super) fn search(self, left: &Input, right: &Input) {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build();
         let done = match pool {
-            Ok(pool) => pool.install(|| self.bands(left, right)),
+            Ok(pool) => pool.install(|| match self.part {
+                Some(part) => self.part(part, left, right),
+                None => self.bands(left, right),
+            }),
             Err(error) => Err(exec_datafusion_err!("no threads for the LSH join: {error}")),
         };
         if let Err(error) = done {
@@ -111,7 +130,7 @@ impl Run {
     }
 
     fn bands(&self, left: &Input, right: &Input) -> Result<(), DataFusionError> {
-        let Self { settings, kernel, metrics, memory, stop, .. } = self;
+        let Self { settings, kernel, metrics, stop, .. } = self;
         let stopped = || stop.load(Ordering::Relaxed);
         let recall = settings.recall();
         let demand = LshDemand { threshold: settings.threshold, recall, most_bands: MAX_BANDS, seed: settings.seed };
@@ -134,6 +153,35 @@ impl Run {
         let (tokens, limits) = ((&left.tokens, &right.tokens), LshLimits::default());
         let mut search = CertifiedSearch::new(tokens.0, tokens.1, plan, *kernel, limits, sample, recall)
             .map_err(|error| PlanError::Lsh(error).into_datafusion())?;
+        self.each_band(left, right, |found, grant, stage| {
+            let band = search.next_band(found, &stopped, grant, stage)?;
+            if band.is_some() {
+                (self.report)(LshReport { plan, bands: search.stats(), certificate: search.certificate() });
+            }
+            Ok(band)
+        })
+    }
+
+    /// Searches the bands of a part. Their plan is of the whole search: which pairs are of which band follows from it.
+    fn part(&self, part: BandPart, left: &Input, right: &Input) -> Result<(), DataFusionError> {
+        let Self { settings, kernel, stop, .. } = self;
+        let failed = |error| PlanError::Lsh(error).into_datafusion();
+        let (clk_bits, bands) = (left.tokens.words() as u32 * 64, (part.bits, part.end));
+        let plan = LshPlan::by_hand(clk_bits, settings.threshold, 0, bands, settings.seed).map_err(failed)?;
+        let search = LshJoin::new(&left.tokens, &right.tokens, plan, *kernel, LshLimits::default()).map_err(failed)?;
+        let mut search = search.from_band(part.first);
+        let stopped = || stop.load(Ordering::Relaxed);
+        self.each_band(left, right, |found, grant, stage| search.next_band(found, &stopped, grant, stage))
+    }
+
+    /// Searches band after band until there is none, and hands on each band's pairs.
+    fn each_band(
+        &self,
+        left: &Input,
+        right: &Input,
+        mut next_band: impl FnMut(&mut Vec<Match>, &Grant<'_>, &mut dyn FnMut(Stage)) -> Result<Option<BandStats>, Stopped>,
+    ) -> Result<(), DataFusionError> {
+        let Self { metrics, memory, .. } = self;
         let held = memory.size();
         let refused = Mutex::new(None);
         let grant = |matches: usize| {
@@ -144,7 +192,7 @@ impl Run {
             let mut found = Vec::new();
             let began = Instant::now();
             let (mut at, mut since) = (None::<Stage>, began);
-            let band = search.next_band(&mut found, &stopped, &grant, &mut |stage| {
+            let band = next_band(&mut found, &grant, &mut |stage| {
                 if let Some(time) = at.replace(stage).and_then(|before| metrics.stage(before)) {
                     time.add_elapsed(since);
                 }
@@ -159,13 +207,15 @@ impl Run {
             };
             metrics.baseline.elapsed_compute().add_elapsed(began);
             metrics.searched(&band);
-            (self.report)(LshReport { plan, bands: search.stats(), certificate: search.certificate() });
             memory.try_resize(held + found.capacity() * size_of::<Match>())?;
             if !self.hand_on(&found, left, right)? {
                 return Ok(());
             }
             drop(found);
             memory.try_resize(held)?;
+            if self.part.is_some() && self.out.blocking_send(Note::Band(band).batch()).is_err() {
+                return Ok(());
+            }
         }
     }
 
@@ -180,7 +230,10 @@ impl Run {
                 score(pair.intersection, ones(left, pair.left), ones(right, pair.right))
             }));
             let columns: Vec<ArrayRef> = vec![Arc::new(left_rows), Arc::new(right_rows), Arc::new(scores)];
-            let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(DataFusionError::from)?;
+            let batch = match self.part {
+                Some(_) => noted(&columns, pairs.len())?,
+                None => RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(DataFusionError::from)?,
+            };
             if self.out.blocking_send(Ok(batch.record_output(&self.metrics.baseline))).is_err() {
                 return Ok(false);
             }

@@ -4,6 +4,8 @@
 //! Needs the feature `distributed`, which CI does not build: `just cluster`.
 
 mod codec;
+mod people;
+mod strategies;
 #[path = "../plan/support.rs"]
 #[allow(dead_code, reason = "shared with the tests of plans, which use all of it")]
 mod support;

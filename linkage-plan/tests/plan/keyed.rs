@@ -1,7 +1,6 @@
 //! Keyed blocking against a naive reference.
 
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, FixedSizeBinaryBuilder, RecordBatch};
@@ -253,16 +252,4 @@ fn sides_that_do_not_fit_are_refused() {
     let stream = async { drain(session.link_by("ndb", "dpc", &options(&[]), keyed(vec![])).await.unwrap()).await };
     let refused = runtime().block_on(stream).unwrap_err();
     assert!(matches!(refused, PlanError::Memory { .. } | PlanError::OutOfMemory { .. }), "{refused}");
-}
-
-#[test]
-#[ignore = "prints EXPLAIN ANALYZE of each strategy, for docs/guides/candidates.md"]
-fn explain_analyze_of_each_strategy() {
-    let (left, right) = people(8000);
-    let session = session(table(&left), table(&right), PLENTY, 2);
-    let lsh = Strategy::Lsh { recall: 0.95, seed: 1 };
-    for strategy in [Strategy::Exhaustive, lsh, keyed(vec![])] {
-        let text = runtime().block_on(session.explain_by("ndb", "dpc", &options(&[]), strategy, true)).unwrap();
-        writeln!(std::io::stdout().lock(), "{text}").unwrap();
-    }
 }

@@ -6,8 +6,9 @@ use std::pin::Pin;
 use futures::{Stream, StreamExt, stream};
 use linkage_proto::v1::run_service_server::RunService;
 use linkage_proto::v1::{
-    CancelRunRequest, CancelRunResponse, ExplainRunRequest, ExplainRunResponse, ListRunsRequest, ListRunsResponse,
-    RecallCertificate, RunState as WireState, RunStatus, StartRunRequest, StartRunResponse, WatchRunRequest,
+    CancelRunRequest, CancelRunResponse, ExactConflicts, ExplainRunRequest, ExplainRunResponse, ListRunsRequest,
+    ListRunsResponse, RecallCertificate, RunState as WireState, RunStatus, StartRunRequest, StartRunResponse,
+    WatchRunRequest,
 };
 use time::OffsetDateTime;
 use tokio_stream::wrappers::WatchStream;
@@ -22,7 +23,7 @@ use crate::permit::{Refusal, RunRequest};
 use crate::policy::shown;
 use crate::role::{ProjectId, Role};
 use crate::run::{self, Stop};
-use crate::store::{Certificate, Means, RunRecord, RunState};
+use crate::store::{Certificate, Conflicts, Means, RunRecord, RunState};
 
 /// Whether a status says what the run counted.
 #[derive(Clone, Copy)]
@@ -156,7 +157,15 @@ impl Desk {
             let (left, right, ms) = (&pair.left, &pair.right, pair.elapsed_ms);
             let (exact, dice) = (shown(pair.exact_pairs, cell), shown(pair.dice_pairs, cell));
             let (compared, aborted) = (shown(pair.compared, cell), shown(pair.aborted, cell));
-            let counts = format!("exact {exact}, dice {dice}, compared {compared}, aborted early {aborted}, {ms} ms");
+            let mut counts =
+                format!("exact {exact}, dice {dice}, compared {compared}, aborted early {aborted}, {ms} ms");
+            let of_pair = run.conflicts.iter().find(|of_pair| of_pair.left == *left && of_pair.right == *right);
+            if let Some(of_pair) = of_pair {
+                counts += &format!(", exact below the threshold {}", shown(of_pair.below_threshold, cell));
+                if let Some(rivals) = of_pair.with_rival {
+                    counts += &format!(", exact of a record that is more like another one {}", shown(rivals, cell));
+                }
+            }
             // Writing to a string cannot fail.
             let _ = writeln!(text, "\n{left} – {right}: {counts}\n{}", pair.plan.trim_end());
         }
@@ -194,6 +203,10 @@ impl Desk {
             Counts::Shown => run.certificates.iter().map(|certificate| certified(certificate, cell)).collect(),
             Counts::Withheld => Vec::new(),
         };
+        let conflicts = match counts {
+            Counts::Shown => run.conflicts.iter().map(|of_pair| conflicting(of_pair, cell)).collect(),
+            Counts::Withheld => Vec::new(),
+        };
         RunStatus {
             run_id: run.id,
             permit_id: run.permit_id,
@@ -213,9 +226,20 @@ impl Desk {
             candidates: run.candidates.to_string(),
             recall: run.recall,
             certificates,
+            conflicts,
             bands_searched: run.bands.map_or(0, |bands| bands.0),
             bands_solved: run.bands.map_or(0, |bands| bands.1),
         }
+    }
+}
+
+fn conflicting(conflicts: &Conflicts, cell: u64) -> ExactConflicts {
+    ExactConflicts {
+        left_database: conflicts.left.to_string(),
+        right_database: conflicts.right.to_string(),
+        exact_pairs: shown(conflicts.exact_pairs, cell),
+        below_threshold: shown(conflicts.below_threshold, cell),
+        with_rival: conflicts.with_rival.map(|rivals| shown(rivals, cell)).unwrap_or_default(),
     }
 }
 

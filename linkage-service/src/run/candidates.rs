@@ -11,7 +11,7 @@ use crate::store::{Certificate, Means, RunRecord};
 /// What bands and samples are drawn from. It never changes, so that a repeated run gives the same keys.
 const SEED: u64 = 1;
 
-/// The strategy of a run; `None` for all pairs, which workers may do.
+/// The strategy of a run; `None` for all pairs.
 pub(super) fn strategy(matching: &Matching) -> Option<Strategy> {
     let (recall, seed) = (matching.recall, SEED);
     match matching.candidates {

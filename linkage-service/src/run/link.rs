@@ -16,7 +16,7 @@ use super::candidates;
 use super::learnt::Learner;
 use crate::config::{Candidates, MatchRule, Uncertified};
 use crate::error::LinkError;
-use crate::store::{PairRecord, RunRecord, RunState, Submission};
+use crate::store::{Conflicts, PairRecord, RunRecord, RunState, Submission};
 use crate::unit::Unit;
 
 /// How often progress is told while no pair of records comes out.
@@ -104,6 +104,7 @@ pub(super) async fn link(
     let mut run = Run {
         session: &session,
         exact_tokens,
+        rivals: unit.config().matching.count_rivals,
         strategy: candidates::strategy(&unit.config().matching),
         uncertified: unit.config().matching.uncertified,
         progress,
@@ -157,6 +158,7 @@ fn scored(((left, right), found): &((usize, usize), Vec<Candidate>)) -> impl Ite
 struct Run<'a> {
     session: &'a LinkSession,
     exact_tokens: Vec<String>,
+    rivals: bool,
     /// None for all pairs.
     strategy: Option<Strategy>,
     uncertified: Uncertified,
@@ -176,7 +178,7 @@ impl Run<'_> {
         most: usize,
     ) -> Result<PairRecord, LinkError> {
         let (left, right) = (&left.database, &right.database);
-        let options = LinkOptions::new(threshold, self.exact_tokens.clone());
+        let options = LinkOptions { rivals: self.rivals, ..LinkOptions::new(threshold, self.exact_tokens.clone()) };
         let (l, r) = (left.as_str(), right.as_str());
         let (plan, mut stream) = match &self.strategy {
             None => (self.session.explain(l, r, &options, false).await?, self.session.link(l, r, &options).await?),
@@ -217,6 +219,16 @@ impl Run<'_> {
             let judged = candidates::judge(&certificate, self.uncertified);
             self.progress.send_modify(|run| run.certificates.push(certificate));
             judged?;
+        }
+        if !options.exact_tokens.is_empty() {
+            let conflicts = Conflicts {
+                left: left.clone(),
+                right: right.clone(),
+                exact_pairs: report.exact_pairs,
+                below_threshold: report.exact_below_threshold,
+                with_rival: report.exact_with_rival,
+            };
+            self.progress.send_modify(|run| run.conflicts.push(conflicts));
         }
         Ok(PairRecord {
             left: left.clone(),

@@ -4,6 +4,7 @@
 
 pub(crate) mod audit;
 mod certificate;
+mod conflicts;
 mod objects;
 pub(crate) mod permit;
 pub(crate) mod run;
@@ -21,6 +22,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 pub use certificate::{Certificate, Means};
+pub use conflicts::Conflicts;
 pub use run::{PairRecord, RunInput, RunRecord, RunState};
 pub use submission::{DatabaseHolding, Encoding, Submission};
 

@@ -9,6 +9,7 @@ use linkage_core::types::{DatabaseId, RecordRef};
 use sqlx::FromRow;
 
 use super::certificate::Certificate;
+use super::conflicts::Conflicts;
 use super::{Store, bytes, count};
 use crate::config::Candidates;
 use crate::error::StoreError;
@@ -112,6 +113,8 @@ pub struct RunRecord {
     pub recall: Option<f64>,
     /// For the pairs of databases that are finished and whose pairs of records were not all compared.
     pub certificates: Vec<Certificate>,
+    /// For the pairs of databases that are finished and were joined on exact tokens.
+    pub conflicts: Vec<Conflicts>,
     /// Bands searched and solved of the pair of databases that is under way. Not stored.
     pub bands: Option<(u32, u32)>,
 }
@@ -201,7 +204,8 @@ impl Store {
 
     async fn record(&self, row: RunRow) -> Result<RunRecord, StoreError> {
         let certificates = self.certificates(&row.id).await?;
-        row.into_record(certificates)
+        let conflicts = self.conflicts(&row.id).await?;
+        row.into_record(certificates, conflicts)
     }
 
     /// The databases of a run, in the order by which `members` refers to them.
@@ -292,7 +296,7 @@ struct RunRow {
 }
 
 impl RunRow {
-    fn into_record(self, certificates: Vec<Certificate>) -> Result<RunRecord, StoreError> {
+    fn into_record(self, certificates: Vec<Certificate>, conflicts: Vec<Conflicts>) -> Result<RunRecord, StoreError> {
         Ok(RunRecord {
             project: self.project.parse().map_err(|_| StoreError::Damaged("project"))?,
             class: class(&self.class)?,
@@ -314,6 +318,7 @@ impl RunRow {
             candidates: self.candidates.parse().map_err(|_| StoreError::Damaged("strategy"))?,
             recall: self.recall,
             certificates,
+            conflicts,
             bands: None,
         })
     }

@@ -3,6 +3,9 @@
 //!
 //! Needs the feature `distributed`, which CI does not build: `just cluster`.
 
+#[path = "../../../linkage-plan/tests/cluster/people.rs"]
+#[allow(dead_code, reason = "shared with the tests of linkage-plan, which use all of it")]
+mod people;
 #[path = "../../../linkage-plan/tests/plan/support.rs"]
 #[allow(dead_code, reason = "shared with the tests of linkage-plan, which use all of it")]
 mod support;
@@ -13,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use linkage_plan::cluster::{Cluster, ClusterOptions, Connect};
-use linkage_plan::{Candidate, LinkOptions, LinkSession};
+use linkage_plan::{Candidate, LinkOptions, LinkSession, Strategy};
 use linkage_service::authority::Authority;
 use linkage_service::cluster::UnitConnect;
 use linkage_service::role::Role;
@@ -135,6 +138,57 @@ fn two_processes_find_the_same_pairs_as_one_also_when_one_of_them_is_killed() {
 }
 
 #[test]
+fn bands_blocking_keys_and_best_pairs_are_those_of_one_process_also_when_a_worker_is_killed() {
+    let [left, right] = people::people(8000);
+    let local = || session(people::token_table(&left, 1), people::token_table(&right, 1), PLENTY, 2);
+    let bands = Strategy::Lsh { recall: 0.99, seed: 5 };
+    let keyed = Strategy::Keyed { keys: Vec::new(), seed: 3 };
+    for (strategy, top_k) in [(bands, None), (keyed, None), (Strategy::Exhaustive, Some(1))] {
+        let (_folder, world) = world();
+        let (one, two) = (Worker::start(&world, "one"), Worker::start(&world, "two"));
+        runtime().block_on(async {
+            let options = LinkOptions { top_k, ..LinkOptions::new("0.8".parse().unwrap(), vec!["a".into()]) };
+            let stream = local().link_by("ndb", "dpc", &options, strategy.clone()).await.unwrap();
+            let progress = stream.progress();
+            let expected = sorted(drain(stream).await.unwrap());
+            let here = progress.report();
+            assert!(here.dice_pairs >= 1000, "{} pairs", here.dice_pairs);
+
+            let cluster = cluster(&world, &[&one, &two], 1_000);
+            let there = local().with_cluster(cluster.clone());
+            for killed in [None, Some(one)] {
+                let case = format!("{strategy:?}, killed: {}", killed.is_some());
+                let mut stream = there.link_by("ndb", "dpc", &options, strategy.clone()).await.unwrap();
+                let progress = stream.progress();
+                let mut found = Vec::new();
+                // The exact pairs come first. Best pairs are handed on in the end, and so is nothing before it.
+                while let Some(more) = stream.next().await {
+                    found.extend(more.unwrap());
+                    if top_k.is_some() || found.iter().any(|pair| !pair.exact) {
+                        break;
+                    }
+                }
+                // SIGKILL.
+                let lost = killed.is_some();
+                drop(killed);
+                while let Some(more) = stream.next().await {
+                    found.extend(more.unwrap());
+                }
+                assert!(sorted(found) == expected, "{case}");
+                let report = progress.report();
+                assert_eq!(
+                    (report.lsh, report.keyed, report.compared),
+                    (here.lsh, here.keyed, here.compared),
+                    "{case}"
+                );
+                assert_eq!(cluster.probe().await.len(), usize::from(lost), "{case}");
+            }
+            assert!(two.cpu() > Duration::ZERO);
+        });
+    }
+}
+
+#[test]
 fn a_dropped_run_stops_both_workers() {
     let (_folder, world) = world();
     let (one, two) = (Worker::start(&world, "one"), Worker::start(&world, "two"));
@@ -142,28 +196,37 @@ fn a_dropped_run_stops_both_workers() {
     runtime().block_on(async {
         let there = local(&left, &left).with_cluster(cluster(&world, &[&one, &two], 10_000));
         let cpu = || one.cpu() + two.cpu();
-        let before = cpu();
-        drain(there.link("ndb", "dpc", &options()).await.unwrap()).await.unwrap();
-        let whole = cpu() - before;
+        // All pairs of a unit are streamed; the best ones are known when all units are done.
+        for top_k in [None, Some(1)] {
+            let options = LinkOptions { top_k, ..options() };
+            let before = cpu();
+            drain(there.link("ndb", "dpc", &options).await.unwrap()).await.unwrap();
+            let whole = cpu() - before;
 
-        let before = cpu();
-        let mut stream = there.link("ndb", "dpc", &options()).await.unwrap();
-        assert!(!stream.next().await.unwrap().unwrap().is_empty());
-        drop(stream);
-        let dropped = Instant::now();
-        let mut used = cpu();
-        loop {
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            let now = cpu();
-            // Workers are asked now and then whether they are there, which takes next to nothing.
-            if now - used <= Duration::from_millis(20) {
-                break;
+            let before = cpu();
+            let mut stream = there.link("ndb", "dpc", &options).await.unwrap();
+            let began = Instant::now();
+            // They are at work.
+            while cpu() - before < whole / 10 {
+                let _ = tokio::time::timeout(Duration::from_millis(20), stream.next()).await;
+                assert!(began.elapsed() < Duration::from_secs(60), "the workers do not begin");
             }
-            used = now;
-            assert!(dropped.elapsed() < Duration::from_secs(60), "the workers go on");
+            drop(stream);
+            let dropped = Instant::now();
+            let mut used = cpu();
+            loop {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                let now = cpu();
+                // Workers are asked now and then whether they are there, which takes next to nothing.
+                if now - used <= Duration::from_millis(20) {
+                    break;
+                }
+                used = now;
+                assert!(dropped.elapsed() < Duration::from_secs(60), "the workers go on");
+            }
+            let used = cpu() - before;
+            assert!(used < whole / 2, "the workers used {used:?} for a dropped run, {whole:?} for a whole one");
         }
-        let used = cpu() - before;
-        assert!(used < whole / 2, "the workers used {used:?} for a dropped run, {whole:?} for a whole one");
     });
 }
 

@@ -3,6 +3,7 @@
 mod access;
 mod calls;
 mod candidates;
+mod conflicts;
 mod runs;
 mod submissions;
 mod tokens;

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use arrow::util::display::array_value_to_string;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -33,18 +33,15 @@ impl Rows {
     }
 
     fn parquet(path: &Path) -> anyhow::Result<Self> {
-        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?.build()?;
-        let mut rows = Self::default();
-        for batch in reader {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
+        let header = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let mut rows = Self { header, records: Vec::new() };
+        for batch in builder.build()? {
             let batch = batch?;
-            rows.header = batch.schema_ref().fields().iter().map(|field| field.name().clone()).collect();
             for row in 0..batch.num_rows() {
                 let values = batch.columns().iter().map(|column| array_value_to_string(column, row));
                 rows.records.push(values.collect::<Result<_, _>>()?);
             }
-        }
-        if rows.header.is_empty() {
-            bail!("no rows");
         }
         Ok(rows)
     }

@@ -115,6 +115,12 @@ impl<'a> LshJoin<'a> {
         Ok(Self { left: Side::new(left), right: Side::new(right), bands, plan, kernel, limits, next: 0 })
     }
 
+    /// The same search without the bands before `band`, which somebody else searches: a pair that agrees in one of them is theirs.
+    #[must_use]
+    pub fn from_band(self, band: u32) -> Self {
+        Self { next: band.min(self.plan.bands()), ..self }
+    }
+
     /// Memory of a search, beside the tokens and the pairs.
     pub fn bytes_for(left_rows: usize, right_rows: usize) -> usize {
         Side::bytes_for(left_rows) + Side::bytes_for(right_rows)

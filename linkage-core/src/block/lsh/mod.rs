@@ -30,7 +30,7 @@ mod search;
 pub use error::{LshError, Stopped};
 pub use join::{BandStats, LshJoin, LshLimits, Stage};
 pub use plan::{LshDemand, LshPlan, MAX_BANDS};
-pub use search::CertifiedSearch;
+pub use search::{BandRule, CertifiedSearch};
 
 #[cfg(test)]
 mod tests;

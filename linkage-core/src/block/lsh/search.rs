@@ -10,7 +10,7 @@ use crate::dice::{Kernel, Match};
 /// How many times the bands of the plan are searched at most.
 const MOST_TIMES: u32 = 2;
 
-/// A search by bands and the certificate of its recall.
+/// The rule by which bands end, apart from who searches them, and in which process.
 ///
 /// It ends as soon as the lower end of the certificate's interval has reached the target, and never before; looking after
 /// every band does not make a wrong certificate likelier (see [`super::super::certificate`]). When the bands of the plan are
@@ -18,13 +18,63 @@ const MOST_TIMES: u32 = 2;
 /// because the sample is too small to show the target at all. What capped blocks lost counts against the certificate, whether
 /// or not the sample has any of it. What it means that a search ends without a certificate is for
 /// the caller to say: [`certificate`](Self::certificate) says that it is so.
-pub struct CertifiedSearch<'a> {
-    join: LshJoin<'a>,
+#[derive(Debug)]
+pub struct BandRule {
     plan: LshPlan,
     tally: RecallTally,
     target: f64,
+    most: u32,
     stats: BandStats,
     certificate: RecallCertificate,
+}
+
+impl BandRule {
+    /// A rule for a recall of at least `target`, shown on a sample of the tables that are searched by this plan.
+    pub fn new(plan: LshPlan, sample: RecallSample, target: f64) -> Self {
+        let tally = RecallTally::new(sample);
+        let times = if tally.can_certify(target) { MOST_TIMES } else { 1 };
+        let (most, certificate) = (plan.with_bands(plan.bands() * times).bands(), tally.certificate(target));
+        Self { plan, tally, target, most, stats: BandStats::default(), certificate }
+    }
+
+    /// The plan as it was solved. [`stats`](Self::stats) has fewer bands when these were enough, and more when they were not.
+    pub fn plan(&self) -> &LshPlan {
+        &self.plan
+    }
+
+    /// The plan with all bands that may be searched.
+    pub fn longest(&self) -> LshPlan {
+        self.plan.with_bands(self.most)
+    }
+
+    /// Whether another band is to be searched.
+    pub fn goes_on(&self) -> bool {
+        self.stats.bands < self.most && (self.stats.bands == 0 || !self.certificate.certified())
+    }
+
+    /// Takes note of the next band: its counts and its pairs. Bands come in their order.
+    pub fn searched(&mut self, band: &BandStats, found: &[Match]) {
+        self.stats.add(band);
+        self.tally.observe(found);
+        self.certificate = self.tally.certificate_of(self.target, self.stats.kept, self.stats.lost);
+    }
+
+    /// Counts over the bands so far.
+    pub fn stats(&self) -> BandStats {
+        self.stats
+    }
+
+    /// The recall of the bands so far.
+    pub fn certificate(&self) -> RecallCertificate {
+        self.certificate
+    }
+}
+
+/// A search by bands that ends by the [rule](BandRule).
+#[derive(Debug)]
+pub struct CertifiedSearch<'a> {
+    join: LshJoin<'a>,
+    rule: BandRule,
 }
 
 impl<'a> CertifiedSearch<'a> {
@@ -44,11 +94,8 @@ impl<'a> CertifiedSearch<'a> {
         sample: RecallSample,
         target: f64,
     ) -> Result<Self, LshError> {
-        let tally = RecallTally::new(sample);
-        let most = if tally.can_certify(target) { plan.bands() * MOST_TIMES } else { plan.bands() };
-        let join = LshJoin::new(left, right, plan.with_bands(most), kernel, limits)?;
-        let certificate = tally.certificate(target);
-        Ok(Self { join, plan, tally, target, stats: BandStats::default(), certificate })
+        let rule = BandRule::new(plan, sample, target);
+        Ok(Self { join: LshJoin::new(left, right, rule.longest(), kernel, limits)?, rule })
     }
 
     /// Searches the next band and appends its pairs to `out`; `None` when the search has ended.
@@ -64,40 +111,29 @@ impl<'a> CertifiedSearch<'a> {
         grant: &(dyn Fn(usize) -> bool + Sync),
         stage: &mut dyn FnMut(Stage),
     ) -> Result<Option<BandStats>, Stopped> {
-        if self.stats.bands > 0 && self.certificate.certified() {
+        if !self.rule.goes_on() {
             return Ok(None);
         }
         let from = out.len();
         let band = self.join.next_band(out, stop, grant, stage)?;
         if let Some(band) = &band {
-            self.stats.add(band);
-            self.tally.observe(&out[from..]);
-            self.certificate = self.tally.certificate_of(self.target, self.stats.kept, self.stats.lost);
+            self.rule.searched(band, &out[from..]);
         }
         Ok(band)
     }
 
     /// The plan as it was solved. [`stats`](Self::stats) has fewer bands when these were enough, and more when they were not.
     pub fn plan(&self) -> &LshPlan {
-        &self.plan
+        self.rule.plan()
     }
 
     /// Counts over the bands so far.
     pub fn stats(&self) -> BandStats {
-        self.stats
+        self.rule.stats()
     }
 
     /// The recall of the bands so far.
     pub fn certificate(&self) -> RecallCertificate {
-        self.certificate
-    }
-}
-
-impl std::fmt::Debug for CertifiedSearch<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CertifiedSearch")
-            .field("join", &self.join)
-            .field("target", &self.target)
-            .finish_non_exhaustive()
+        self.rule.certificate()
     }
 }

@@ -79,6 +79,24 @@ proptest! {
 }
 
 #[test]
+fn ranges_of_bands_searched_apart_find_together_what_one_search_finds() {
+    let (left, right) = (side(8, 900, 64), side(9, 1100, 64));
+    let plan = LshPlan::by_hand(512, "0.8".parse().unwrap(), 300, (10, 7), 3).unwrap();
+    let (whole, stats) = run(&left, &right, plan, LshLimits::default());
+    assert!(whole.len() > 100, "{}", whole.len());
+    let (mut found, mut all) = (Vec::new(), BandStats::default());
+    for (from, to) in [(0, 3), (3, 4), (4, 7), (7, 7)] {
+        let part = plan.with_bands(to);
+        let join = LshJoin::new(&left, &right, part, Kernel::detect().unwrap(), LshLimits::default()).unwrap();
+        let mut join = join.from_band(from);
+        while let Some(stats) = join.next_band(&mut found, &|| false, &|_| true, &mut |_| ()).unwrap() {
+            all.add(&stats);
+        }
+    }
+    assert_eq!((found, all), (whole, stats));
+}
+
+#[test]
 fn large_blocks_are_compared_as_small_ones_are() {
     // One bit per band: two blocks of half the pairs each.
     let (left, right) = (side(1, 6000, 16), side(2, 5000, 16));

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::{PairRecord, RunInput, RunRecord};
 use crate::error::StoreError;
-use crate::store::{Store, certificate, instant_text, stored};
+use crate::store::{Store, certificate, conflicts, instant_text, stored};
 
 /// Members of clusters that are written in one transaction, and in one statement (SQLite takes 32,766 values).
 const MEMBERS: usize = 8_000;
@@ -88,7 +88,8 @@ pub(crate) async fn update(
     .bind(&run.id)
     .execute(&mut *connection)
     .await?;
-    certificate::write(connection, &run.id, &run.certificates).await
+    certificate::write(connection, &run.id, &run.certificates).await?;
+    conflicts::write(connection, &run.id, &run.conflicts).await
 }
 
 /// Marks a run that a crash has left behind as failed.

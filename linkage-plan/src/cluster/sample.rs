@@ -1,0 +1,140 @@
+//! What the coordinator keeps of both sides while workers search them: the exact sample, and where a row is in it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use datafusion::common::{DataFusionError, Result, exec_datafusion_err, internal_datafusion_err};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::physical_plan::metrics::{Count, Gauge, Time};
+use datafusion::prelude::{DataFrame, SessionContext};
+use linkage_core::block::TokenRows;
+use linkage_core::block::certificate::{RecallSample, SampleRequest};
+use linkage_core::block::lsh::{LshDemand, LshError, LshPlan, MAX_BANDS};
+use linkage_core::dice::{DiceThreshold, Kernel, Match};
+
+use super::gather::Pair;
+use crate::error::PlanError;
+use crate::layout::ClkLayout;
+use crate::lsh_join::{Holding, Input, LshSettings, SideColumns, StopOnDrop, collect};
+
+/// Both sides, whole, as one process would hold them.
+pub(super) struct Held {
+    sides: [Input; 2],
+    kernel: Kernel,
+    threads: usize,
+    memory: MemoryReservation,
+}
+
+/// A sample of both sides, of which only the rows' numbers are still held.
+pub(super) struct Drawn<T> {
+    pub(super) drawn: T,
+    /// Rows of the left and the right side.
+    pub(super) rows: [u64; 2],
+    numbers: [Vec<u32>; 2],
+    _memory: MemoryReservation,
+}
+
+impl Held {
+    /// Reads both sides: their first two columns are the row and the CLK.
+    pub(super) async fn read(local: &SessionContext, sides: [DataFrame; 2]) -> Result<Self> {
+        let kernel = Kernel::detect().map_err(|error| PlanError::from(error).into_datafusion())?;
+        let pool = Arc::clone(&local.runtime_env().memory_pool);
+        let memory = MemoryConsumer::new("sample of a link on workers").register(&pool);
+        let (rows, bytes, time) = (Count::new(), Gauge::new(), Time::new());
+        let holding = Holding {
+            what: "a side, of which the coordinator draws a sample,",
+            bytes_beside: 0,
+            rows: &rows,
+            bytes: &bytes,
+            time: &time,
+        };
+        let [left, right] = sides;
+        let mut read = Vec::with_capacity(2);
+        for side in [left, right] {
+            let rows = side.execute_stream().await?;
+            let layout = ClkLayout::of(rows.schema().field(1))?;
+            let columns = SideColumns { row: 0, clk: 1 };
+            read.push(collect(rows, columns, layout, &memory, pool.as_ref(), &holding).await?);
+        }
+        let sides = read.try_into().map_err(|_| internal_datafusion_err!("a link has two sides"))?;
+        Ok(Self { sides, kernel, threads: local.state().config().target_partitions(), memory })
+    }
+
+    /// Draws the sample, on threads apart from the runtime's.
+    pub(super) async fn sample(self, threshold: DiceThreshold, request: SampleRequest) -> Result<Drawn<RecallSample>> {
+        let kernel = self.kernel;
+        let work = move |left: &TokenRows, right: &TokenRows, stop: &(dyn Fn() -> bool + Sync)| {
+            RecallSample::draw(left, right, threshold, kernel, request, stop)
+                .map_err(|stopped| exec_datafusion_err!("{stopped}"))
+        };
+        self.on_threads(work).await
+    }
+
+    /// Solves the bands and draws their sample; `None` when there is nothing to compare.
+    pub(super) async fn solve(self, settings: LshSettings) -> Result<Drawn<Option<(LshPlan, RecallSample)>>> {
+        let kernel = self.kernel;
+        let work = move |left: &TokenRows, right: &TokenRows, stop: &(dyn Fn() -> bool + Sync)| {
+            let (threshold, recall, seed) = (settings.threshold, settings.recall(), settings.seed);
+            let demand = LshDemand { threshold, recall, most_bands: MAX_BANDS, seed };
+            let plan = match LshPlan::solve(left, right, &demand) {
+                Ok(plan) => plan,
+                Err(LshError::Empty) => return Ok(None),
+                Err(error) => return Err(PlanError::Lsh(error).into_datafusion()),
+            };
+            let request = SampleRequest::for_search(left, right, recall, seed);
+            let sample = RecallSample::draw(left, right, threshold, kernel, request, stop);
+            Ok(Some((plan, sample.map_err(|stopped| exec_datafusion_err!("{stopped}"))?)))
+        };
+        self.on_threads(work).await
+    }
+
+    async fn on_threads<T: Send + 'static>(
+        self,
+        work: impl FnOnce(&TokenRows, &TokenRows, &(dyn Fn() -> bool + Sync)) -> Result<T> + Send + 'static,
+    ) -> Result<Drawn<T>> {
+        let stop = StopOnDrop(Arc::default());
+        let stopped = Arc::clone(&stop.0);
+        let drawing = tokio::task::spawn_blocking(move || {
+            let Self { sides: [left, right], threads, memory, .. } = self;
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            let pool = pool.map_err(|e| exec_datafusion_err!("no threads for the exact sample: {e}"))?;
+            let drawn = pool.install(|| work(&left.tokens, &right.tokens, &|| stopped.load(Ordering::Relaxed)))?;
+            let numbers = [left.numbers, right.numbers];
+            let rows = [numbers[0].len() as u64, numbers[1].len() as u64];
+            memory.try_resize(numbers.iter().map(|side| side.capacity() * size_of::<u32>()).sum())?;
+            Ok::<_, DataFusionError>(Drawn { drawn, rows, numbers, _memory: memory })
+        });
+        let drawn = drawing.await.map_err(|e| exec_datafusion_err!("the exact sample was not drawn: {e}"))?;
+        drop(stop);
+        drawn
+    }
+}
+
+impl<T> Drawn<Option<T>> {
+    /// None when nothing was drawn.
+    pub(super) fn transpose(self) -> Option<Drawn<T>> {
+        let Self { drawn, rows, numbers, _memory } = self;
+        drawn.map(|drawn| Drawn { drawn, rows, numbers, _memory })
+    }
+}
+
+impl<T> Drawn<T> {
+    /// The same with what was made of the sample.
+    pub(super) fn map<U>(self, with: impl FnOnce(T) -> U) -> Drawn<U> {
+        let Self { drawn, rows, numbers, _memory } = self;
+        Drawn { drawn: with(drawn), rows, numbers, _memory }
+    }
+
+    /// Pairs of rows as the sample knows them: by their places on either side.
+    pub(super) fn places(&self, pairs: &[Pair]) -> Result<Vec<Match>> {
+        let place = |side: usize, row: u32| {
+            let place = self.numbers[side].binary_search(&row);
+            place.map(|place| place as u32).map_err(|_| internal_datafusion_err!("a pair of rows that are not there"))
+        };
+        let found = pairs.iter().map(|pair| {
+            // Whether a pair was found is all that is asked of it.
+            Ok(Match { left: place(0, pair.left)?, right: place(1, pair.right)?, intersection: 0, ones: 0 })
+        });
+        found.collect()
+    }
+}
