@@ -158,12 +158,10 @@ struct Sizes {
     segments: usize,
     cores: f64,
     free_bytes: f64,
-    /// Whether the rows come out of an exact stage, which makes batches of its own.
-    after_exact: bool,
 }
 
 impl Sizes {
-    async fn of(context: &SessionContext, left: &str, right: &str, options: &LinkOptions) -> Result<Self, PlanError> {
+    async fn of(context: &SessionContext, left: &str, right: &str) -> Result<Self, PlanError> {
         let (mut clk_bytes, mut segments) = (0.0, 1);
         let mut rows = [f64::INFINITY; 2];
         for (name, rows) in [left, right].into_iter().zip(&mut rows) {
@@ -188,14 +186,7 @@ impl Sizes {
             MemoryLimit::Infinite | MemoryLimit::Unknown => f64::INFINITY,
         };
         let cores = context.state().config().target_partitions() as f64;
-        Ok(Self {
-            rows: (rows[0], rows[1]),
-            clk_bytes,
-            segments,
-            cores,
-            free_bytes,
-            after_exact: !options.exact_tokens.is_empty(),
-        })
+        Ok(Self { rows: (rows[0], rows[1]), clk_bytes, segments, cores, free_bytes })
     }
 
     /// Whether bands are the better choice for this recall, and why.
@@ -203,8 +194,7 @@ impl Sizes {
         let pairs = self.rows.0 * self.rows.1;
         // The work grows with the length of a CLK; the rate is that of 1024 bits.
         let seconds = pairs / (PAIRS_PER_SECOND * self.cores) * (self.clk_bytes / 128.0).max(0.1);
-        let batches = if self.after_exact { self.rows.0.max(self.rows.1) * self.clk_bytes } else { 0.0 };
-        let bytes = (self.rows.0 + self.rows.1) * (self.clk_bytes + BAND_BYTES) + batches;
+        let bytes = (self.rows.0 + self.rows.1) * (self.clk_bytes + BAND_BYTES);
         let rate = format!("{pairs:.1e} pairs take about {} at {PAIRS_PER_SECOND:.1e} pairs/s and core", Span(seconds));
         if self.segments > 1 {
             (false, format!("exhaustive, because bands do not go with CLKs of {} segments; {rate}", self.segments))
@@ -246,7 +236,6 @@ mod tests {
             segments: 1,
             cores: 2.0,
             free_bytes,
-            after_exact: false,
         };
         let (large, plenty) = (sizes(2e7, 2e10), 2e10);
         for (sizes, recall, bands, reason) in [
@@ -259,13 +248,6 @@ mod tests {
             (&large, 0.99, true, "bands, because 4.0e14 pairs take about 46.3 h"),
             (&large, 1.0, false, "exhaustive, because every pair is asked for; 4.0e14"),
             (&sizes(2e7, 1e9), 0.99, false, "exhaustive, because bands would hold 5.4 GiB and 0.9 GiB are free"),
-            // A side's batches are there once more until its rows are in order.
-            (
-                &Sizes { after_exact: true, ..sizes(2e7, 6e9) },
-                0.99,
-                false,
-                "exhaustive, because bands would hold 7.8 GiB and 5.6 GiB are free",
-            ),
             (
                 &Sizes { segments: 8, ..sizes(2e7, plenty) },
                 0.99,

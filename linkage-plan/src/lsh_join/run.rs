@@ -94,7 +94,7 @@ impl fmt::Display for LshReport {
     }
 }
 
-/// Asks for memory for so many further matches.
+/// Whether so many more matches may be held.
 type Grant<'a> = dyn Fn(usize) -> bool + Sync + 'a;
 
 /// What the search needs beside its inputs.
