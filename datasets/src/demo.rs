@@ -82,8 +82,8 @@ pub fn write_demo(dir: &Path, people: u64, seed: u64, errors: &ErrorModel) -> Re
                 }
                 let days_old = random.unit() * database.years_old * errors.staleness * 365.25;
                 let day = REFERENCE_DATE.days_before(days_old as u32);
-                let seen = database.view(errors).observe(random, person, another, day);
-                let row = database.habits.write(random, &seen);
+                let mut seen = database.view(errors).observe(random, person, another, day);
+                let row = database.habits.write(random, &mut seen);
                 for name in row[..4].iter().chain([&seen.family.kana, &seen.given.kana]) {
                     remember(&mut names, name);
                 }

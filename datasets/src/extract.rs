@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::date::Date;
 use crate::error::DatasetError;
+use crate::faults::Faults;
 use crate::model::Model;
 use crate::observe::Observation;
 use crate::output::{Encoding, StagedFolder, failed};
@@ -123,6 +124,8 @@ struct Database {
     limited_characters: bool,
     /// Whether facilities write small kana large.
     large_kana: bool,
+    /// Faults of values that the format has no place for, or takes from elsewhere.
+    lacks: &'static [&'static [Faults]],
     /// What stands before the first and after the last record of each file.
     frame: fn(out: &mut [String], end: bool),
     write: Write,
@@ -261,7 +264,7 @@ fn part(population: &Population, plans: &[Plan], seed: u64, overlap: f64, block:
         shuffle(&mut Random::new(seed, database.form_of, block), &mut records);
         let written = Written::of(database, &mut records);
         for record in &records {
-            truth::write(database.name, record, plan.as_of, &mut part.truth);
+            truth::write(database, record, plan.as_of, &mut part.truth);
         }
         part.databases.push((written, records.len() as u64));
     }

@@ -34,15 +34,19 @@ pub(crate) const CERTIFIED_OPERATOR: Habits = Habits {
 };
 
 impl Habits {
-    /// Names in kana and in kanji, birth date, sex, postal code and insurance; a value that is not known is empty.
-    pub(crate) fn write(&self, random: &mut Random, seen: &Observation) -> [String; 11] {
+    /// Names in kana and in kanji, birth date, sex, postal code and insurance; a value that is not known is empty. What is
+    /// left out for good is no longer seen.
+    pub(crate) fn write(&self, random: &mut Random, seen: &mut Observation) -> [String; 11] {
+        if seen.insurance.is_some() && !random.chance(self.insured) {
+            seen.lose_insurance();
+        }
         let written = |text: &str, write: fn(&str) -> String| match text {
             "" => String::new(),
             text => write(text),
         };
         let kanji = |name: &Option<String>| written(name.as_deref().unwrap_or_default(), self.kanji);
         let postal_code = seen.postal_code.split_at_checked(3).map(|(area, town)| (self.postal_code)(area, town));
-        let insurance = seen.insurance.as_ref().filter(|_| random.chance(self.insured));
+        let insurance = seen.insurance.as_ref();
         let card = |value: fn(&Insurance) -> &String| insurance.map_or_else(String::new, |it| (self.digits)(value(it)));
         [
             written(&seen.family.kana, self.kana),

@@ -4,6 +4,7 @@
 //! everybody; nursing care from 65; about a million people with a designated disease, 0.1 million children).
 
 use super::{Database, Write, checkup, dpc, fhir, kaigo, ssmix2, tables, uke};
+use crate::faults::Faults;
 use crate::observe::View;
 use crate::output::Encoding::{Cp932, Iso2022Jp, Utf8};
 use crate::place::Place;
@@ -21,6 +22,7 @@ pub(super) const DATABASES: [Database; 10] = [
         kana_is_optional: true,
         limited_characters: true,
         large_kana: true,
+        lacks: &[&Faults::OF_POSTAL_CODE],
         frame: |_, _| {},
         write: Write::Files(uke::write),
     },
@@ -34,6 +36,7 @@ pub(super) const DATABASES: [Database; 10] = [
         kana_is_optional: true,
         limited_characters: true,
         large_kana: false,
+        lacks: &[],
         frame: dpc::frame,
         write: Write::Files(dpc::write),
     },
@@ -47,6 +50,7 @@ pub(super) const DATABASES: [Database; 10] = [
         kana_is_optional: false,
         limited_characters: true,
         large_kana: true,
+        lacks: &[&Faults::OF_KANJI, &Faults::OF_POSTAL_CODE, &Faults::OF_INSURANCE],
         frame: kaigo::frame,
         write: Write::Files(kaigo::write),
     },
@@ -60,6 +64,7 @@ pub(super) const DATABASES: [Database; 10] = [
         kana_is_optional: false,
         limited_characters: false,
         large_kana: false,
+        lacks: &[],
         frame: |_, _| {},
         write: Write::Files(fhir::write),
     },
@@ -73,6 +78,7 @@ pub(super) const DATABASES: [Database; 10] = [
         kana_is_optional: true,
         limited_characters: false,
         large_kana: false,
+        lacks: &[],
         frame: |out, end| tables::JISEDAI.frame(out, end),
         write: Write::Files(|records, out| tables::JISEDAI.write(records, out)),
     },
@@ -86,6 +92,7 @@ pub(super) const DATABASES: [Database; 10] = [
         kana_is_optional: false,
         limited_characters: false,
         large_kana: true,
+        lacks: &[&Faults::OF_KANJI],
         frame: checkup::frame,
         write: Write::Files(checkup::write),
     },
@@ -99,6 +106,7 @@ pub(super) const DATABASES: [Database; 10] = [
         kana_is_optional: true,
         limited_characters: false,
         large_kana: false,
+        lacks: &[&Faults::OF_INSURANCE],
         frame: |out, end| tables::KANSENSHO.frame(out, end),
         write: Write::Files(|records, out| tables::KANSENSHO.write(records, out)),
     },
@@ -112,6 +120,7 @@ pub(super) const DATABASES: [Database; 10] = [
         kana_is_optional: false,
         limited_characters: true,
         large_kana: false,
+        lacks: &[],
         frame: |out, end| tables::NANBYO.frame(out, end),
         write: Write::Files(|records, out| tables::NANBYO.write(records, out)),
     },
@@ -125,6 +134,7 @@ pub(super) const DATABASES: [Database; 10] = [
         kana_is_optional: false,
         limited_characters: true,
         large_kana: false,
+        lacks: &[],
         frame: |out, end| tables::SHOMAN.frame(out, end),
         write: Write::Files(|records, out| tables::SHOMAN.write(records, out)),
     },
@@ -139,6 +149,7 @@ pub(super) const DATABASES: [Database; 10] = [
         kana_is_optional: false,
         limited_characters: true,
         large_kana: false,
+        lacks: &[],
         frame: |_, _| {},
         write: Write::Tree(ssmix2::write),
     },

@@ -113,7 +113,7 @@ impl CsvTable {
     pub(super) fn write(&self, records: &mut [Record<'_>], out: &mut [String]) {
         for record in records {
             record.id = format!("{}{:09}", self.prefix, record.chart);
-            let values = self.habits.write(&mut record.random, &record.seen);
+            let values = self.habits.write(&mut record.random, &mut record.seen);
             let cells = std::iter::once(record.id.as_str()).chain(values.iter().map(String::as_str));
             // A table without columns for insurance ends before them.
             let cells: Vec<&str> = cells.take(self.header.len()).collect();

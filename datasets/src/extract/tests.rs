@@ -180,3 +180,30 @@ fn a_standardised_storage_has_the_same_people_as_the_records_in_fhir() {
     }
     assert!(!text.chars().any(crate::names::outside_jis));
 }
+
+#[test]
+fn the_truth_names_no_fault_of_a_value_that_the_format_does_not_have_and_names_all_that_are_missing() {
+    let (files, _) = written(&options(9000));
+    let truth = truth(&files);
+    let faults = |database: &str| -> HashSet<String> {
+        let rows = truth.iter().filter(|row| row[0] == database);
+        rows.flat_map(|row| row[10].split('+').map(str::to_owned).collect::<Vec<_>>()).collect()
+    };
+    for (database, absent) in [
+        ("ndb", &["postal-code-missing", "old-place"][..]),
+        ("kansensho", &["insurance-missing", "old-insurance", "number-typo"]),
+        ("kenshin", &["jis-fallback", "ordinary-form"]),
+        ("kaigo", &["jis-fallback", "ordinary-form", "old-place", "old-insurance", "insurance-missing"]),
+    ] {
+        let found = faults(database);
+        assert!(found.len() > 2 && absent.iter().all(|fault| !found.contains(*fault)), "{database}: {found:?}");
+    }
+    let mut jisedai = csv::Reader::from_reader(&files["jisedai.csv"][..]);
+    let without: HashSet<String> =
+        jisedai.records().map(Result::unwrap).filter(|row| row[8].is_empty()).map(|row| row[0].to_owned()).collect();
+    let of_jisedai = || truth.iter().filter(|row| row[0] == "jisedai");
+    assert!(without.len() > 100 && of_jisedai().count() > 2 * without.len());
+    for row in of_jisedai() {
+        assert!(!without.contains(&row[1]) || row[10].split('+').any(|fault| fault == "insurance-missing"), "{row:?}");
+    }
+}

@@ -148,7 +148,7 @@ impl Cluster {
             });
         }
         local.runtime_env().register_object_store(&store_url(), Arc::clone(&self.objects));
-        let (strategy, _) = link::settle(local, left, right, options, strategy).await?;
+        let (strategy, _) = link::settle(local, left, right, strategy).await?;
         let stages = link::stages(local, left, right, options).await?;
         let (threshold, best) = (options.threshold, options.top_k);
         let stage = match strategy {

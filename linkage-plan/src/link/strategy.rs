@@ -75,7 +75,6 @@ pub(crate) async fn settle(
     context: &SessionContext,
     left: &str,
     right: &str,
-    options: &LinkOptions,
     strategy: Strategy,
 ) -> Result<(Strategy, String), PlanError> {
     let why = match strategy {
@@ -83,7 +82,7 @@ pub(crate) async fn settle(
         Strategy::Keyed { .. } => "blocking keys, as asked for",
         Strategy::Lsh { .. } => "bands, as asked for",
         Strategy::Auto { recall, seed } => {
-            let (bands, why) = Sizes::of(context, left, right, options).await?.weigh(recall);
+            let (bands, why) = Sizes::of(context, left, right).await?.weigh(recall);
             return Ok((if bands { Strategy::Lsh { recall, seed } } else { Strategy::Exhaustive }, why));
         }
     };
@@ -118,11 +117,11 @@ pub(crate) async fn choose(
     options: &LinkOptions,
     strategy: Strategy,
 ) -> Result<Choice, PlanError> {
-    let (strategy, why) = settle(context, left, right, options, strategy).await?;
+    let (strategy, why) = settle(context, left, right, strategy).await?;
     let (recall, seed) = match strategy {
         Strategy::Lsh { recall, seed } => (recall, seed),
         Strategy::Keyed { keys, seed } => {
-            let sizes = Sizes::of(context, left, right, options).await?;
+            let sizes = Sizes::of(context, left, right).await?;
             let right_builds = sizes.rows.1 < sizes.rows.0;
             let (plan, stage) = keyed::plan(context, (left, right), options, &keys, seed, right_builds).await?;
             return Ok(Choice { plan, why: format!("{stage}\nstrategy: {why}") });
