@@ -27,7 +27,7 @@ use super::sides::{Side, Sides};
 use crate::dice_join::SCORE;
 use crate::dice_join::metrics::{PAIRS_KEPT, total};
 use crate::layout::ClkLayout;
-use crate::lsh_join::{CANDIDATES, Holding, SideColumns, StopOnDrop, collect, shares_buffers};
+use crate::lsh_join::{CANDIDATES, Holding, SideColumns, StopOnDrop, collect_of};
 use crate::once::Once;
 use crate::table::ROW;
 
@@ -280,8 +280,7 @@ impl Reading {
     async fn sides(self, context: Arc<TaskContext>, metrics: KeyedMetrics) -> Result<Sides> {
         let pool = Arc::clone(context.memory_pool());
         let memory = MemoryConsumer::new("KeyedJoinExec").register(&pool);
-        let holding = |side| Holding {
-            shares_buffers: shares_buffers(side),
+        let holding = Holding {
             what: "a side of the keyed join",
             bytes_beside: 0,
             rows: &metrics.build_rows,
@@ -289,10 +288,10 @@ impl Reading {
             time: &metrics.build_time,
         };
         let [left, right] = &self.inputs;
-        let (input, holds) = (left.execute(0, Arc::clone(&context))?, holding(left));
-        let left = collect(input, self.columns[0], self.layout, &memory, pool.as_ref(), &holds).await?;
-        let (input, holds) = (right.execute(0, context)?, holding(right));
-        let right = collect(input, self.columns[1], self.layout, &memory, pool.as_ref(), &holds).await?;
+        let input = left.execute(0, Arc::clone(&context))?;
+        let left = collect_of(left, input, self.columns[0], self.layout, &memory, pool.as_ref(), &holding).await?;
+        let input = right.execute(0, context)?;
+        let right = collect_of(right, input, self.columns[1], self.layout, &memory, pool.as_ref(), &holding).await?;
         for input in [&left, &right] {
             let bytes = Side::bytes_for(input.numbers.len(), Side::numbers(input));
             memory.try_grow(bytes)?;

@@ -18,7 +18,7 @@ use futures::TryStreamExt;
 use linkage_core::block::lsh::LshJoin;
 use linkage_core::dice::Kernel;
 
-use super::inputs::{Holding, Input, collect, shares_buffers};
+use super::inputs::{Holding, Input, collect_of};
 use super::metrics::LshJoinMetrics;
 use super::run::{BandPart, LshReport, LshSettings, Run};
 use super::stream::{self, StopOnDrop};
@@ -213,7 +213,7 @@ impl ExecutionPlan for LshJoinExec {
         let pool = Arc::clone(context.memory_pool());
         let inputs = [self.left.execute(0, Arc::clone(&context))?, self.right.execute(0, Arc::clone(&context))?];
         let (columns, layout) = (self.columns, self.layout);
-        let shared = [&self.left, &self.right].map(shares_buffers);
+        let [left_plan, right_plan] = [Arc::clone(&self.left), Arc::clone(&self.right)];
         let (out, pairs) = tokio::sync::mpsc::channel(WAITING_BATCHES);
         let stop = StopOnDrop(Arc::default());
         let slot = Arc::clone(&self.report);
@@ -232,8 +232,7 @@ impl ExecutionPlan for LshJoinExec {
         };
         let batches = futures::stream::once(async move {
             let [left, right] = inputs;
-            let holding = |shares_buffers| Holding {
-                shares_buffers,
+            let holding = Holding {
                 what: "a side of the LSH join",
                 bytes_beside: LshJoin::bytes_for(1 << 10, 0).div_ceil(1 << 10),
                 rows: &metrics.build_rows,
@@ -241,9 +240,9 @@ impl ExecutionPlan for LshJoinExec {
                 time: &metrics.build_time,
             };
             let left: Input =
-                collect(left, columns[0], layout, &run.memory, pool.as_ref(), &holding(shared[0])).await?;
+                collect_of(&left_plan, left, columns[0], layout, &run.memory, pool.as_ref(), &holding).await?;
             let right: Input =
-                collect(right, columns[1], layout, &run.memory, pool.as_ref(), &holding(shared[1])).await?;
+                collect_of(&right_plan, right, columns[1], layout, &run.memory, pool.as_ref(), &holding).await?;
             let search = tokio::task::spawn_blocking(move || run.search(&left, &right));
             Ok::<_, DataFusionError>(stream::batches(pairs, search, stop))
         });

@@ -34,8 +34,6 @@ pub(crate) struct Input {
 
 /// What an input is held as, and where that is counted.
 pub(crate) struct Holding<'a> {
-    /// Whether its batches share their buffers with a table, so that keeping them costs nothing: [`shares_buffers`].
-    pub(crate) shares_buffers: bool,
     /// What an error calls it.
     pub(crate) what: &'static str,
     /// What a row takes beside its CLK and its number.
@@ -47,7 +45,7 @@ pub(crate) struct Holding<'a> {
 
 /// Whether the batches of a plan are slices of the tables that it reads, which somebody else holds anyway. Sessions have tables in
 /// memory only; a join, a filter or an exchange between machines makes batches of its own.
-pub(crate) fn shares_buffers(plan: &Arc<dyn ExecutionPlan>) -> bool {
+pub(super) fn shares_buffers(plan: &Arc<dyn ExecutionPlan>) -> bool {
     let passes_on = match plan.downcast_ref::<ProjectionExec>() {
         Some(projection) => projection.expr().iter().all(|column| column.expr.is::<Column>()),
         None => plan.is::<CoalescePartitionsExec>() || plan.is::<CooperativeExec>(),
@@ -59,7 +57,33 @@ pub(crate) fn shares_buffers(plan: &Arc<dyn ExecutionPlan>) -> bool {
 /// what is drawn from them must not depend on that. What a batch's rows will take is reserved before the batch is kept, and so is the
 /// batch, unless its buffers are a table's. When that
 /// is refused, the rest is only counted, so that the error can say what the whole would have needed.
+pub(crate) async fn collect_of(
+    plan: &Arc<dyn ExecutionPlan>,
+    input: SendableRecordBatchStream,
+    columns: SideColumns,
+    layout: ClkLayout,
+    memory: &MemoryReservation,
+    pool: &dyn MemoryPool,
+    holding: &Holding<'_>,
+) -> Result<Input> {
+    collect_batches(shares_buffers(plan), input, columns, layout, memory, pool, holding).await
+}
+
+/// The same of an input whose batches share their buffers with a table.
+#[cfg(feature = "distributed")]
 pub(crate) async fn collect(
+    input: SendableRecordBatchStream,
+    columns: SideColumns,
+    layout: ClkLayout,
+    memory: &MemoryReservation,
+    pool: &dyn MemoryPool,
+    holding: &Holding<'_>,
+) -> Result<Input> {
+    collect_batches(true, input, columns, layout, memory, pool, holding).await
+}
+
+pub(super) async fn collect_batches(
+    shares_buffers: bool,
     mut input: SendableRecordBatchStream,
     columns: SideColumns,
     layout: ClkLayout,
@@ -74,7 +98,7 @@ pub(crate) async fn collect(
     while let Some(batch) = input.next().await {
         let batch = batch?;
         rows += batch.num_rows();
-        let own_bytes = if holding.shares_buffers { 0 } else { slice_bytes(&batch)? };
+        let own_bytes = if shares_buffers { 0 } else { slice_bytes(&batch)? };
         brought_bytes += own_bytes;
         if !refused {
             let wanted = batch.num_rows() * bytes_per_row;

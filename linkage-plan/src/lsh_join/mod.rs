@@ -13,7 +13,9 @@ mod stream;
 mod tests;
 
 pub use exec::{LshJoinExec, SideColumns};
-pub(crate) use inputs::{Holding, Input, collect, shares_buffers};
+#[cfg(feature = "distributed")]
+pub(crate) use inputs::collect;
+pub(crate) use inputs::{Holding, Input, collect_of};
 pub(crate) use metrics::CANDIDATES;
 pub use node::{LshJoinNode, LshJoinPlanner};
 pub use run::{BandPart, LshReport, LshSettings};

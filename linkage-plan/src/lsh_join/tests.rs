@@ -11,7 +11,8 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::{SessionContext, col, lit};
 use tokio::runtime::Runtime;
 
-use super::{Holding, Input, SideColumns, collect, shares_buffers};
+use super::inputs::{collect_batches, shares_buffers};
+use super::{Holding, Input, SideColumns};
 use crate::error::PlanError;
 use crate::layout::ClkLayout;
 
@@ -36,13 +37,13 @@ fn read(memory_bytes: usize, shares_buffers: bool) -> (Result<Input>, usize) {
     let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(memory_bytes));
     let memory = MemoryConsumer::new("side").register(&pool);
     let (rows, bytes, time) = (Count::new(), Gauge::new(), Time::new());
-    let holding = Holding { shares_buffers, what: "a side", bytes_beside: 0, rows: &rows, bytes: &bytes, time: &time };
+    let holding = Holding { what: "a side", bytes_beside: 0, rows: &rows, bytes: &bytes, time: &time };
     let batches = batches();
     let schema = batches[0].schema();
     let layout = ClkLayout::of(schema.field(0)).unwrap();
     let input = RecordBatchStreamAdapter::new(schema, futures::stream::iter(batches.into_iter().map(Ok)));
     let columns = SideColumns { clk: 0, row: 1 };
-    let read = collect(Box::pin(input), columns, layout, &memory, pool.as_ref(), &holding);
+    let read = collect_batches(shares_buffers, Box::pin(input), columns, layout, &memory, pool.as_ref(), &holding);
     let read = Runtime::new().unwrap().block_on(read);
     (read, pool.reserved())
 }
