@@ -4,6 +4,7 @@
 
 mod canary;
 mod demo;
+mod extracts;
 mod permits;
 mod stage;
 mod wire_tap;

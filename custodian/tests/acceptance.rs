@@ -159,7 +159,7 @@ fn receipts(people: &[Person]) -> Vec<u8> {
         text += &format!("HO,{insurer},{},{},1,100\r\n", full_width(person.symbol), full_width(person.number));
         text += "SY,1,20091001,1,,,,\r\n";
     }
-    text += "GO,1,100,99\r\n";
+    text += &format!("GO,{},100,99\r\n", people.len());
     let (cp932, _, lossy) = encoding_rs::SHIFT_JIS.encode(&text);
     assert!(!lossy);
     cp932.into_owned()

@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
 
+use custodian::refs::SiteKey;
 use linkage_core::normalise::normalise;
 use linkage_core::schema::FieldKind;
+use linkage_core::secret::LinkageSecret;
 use linkage_core::source::{
     CsvLayout, CsvSource, Encoding, FhirSource, KenshinLayout, KenshinSource, PersonLayout, RawBatch, Source,
     UkeLayout, UkeSource,
@@ -136,4 +138,52 @@ fn every_extract_is_read_as_its_truth_says() {
         assert_eq!(found.len() as u64, database.records, "{name}");
         assert!(faultless * 4 > database.records, "{name}: {faultless} of {}", database.records);
     }
+}
+
+/// Runs the program in a folder and returns what it prints.
+fn custodian(folder: &Path, arguments: &str) -> String {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_custodian"));
+    let done = command.current_dir(folder).args(arguments.split_whitespace()).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap()
+}
+
+#[test]
+fn a_person_has_the_same_token_from_a_storage_as_from_fhir() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("extracts");
+    let databases = vec!["denkaru".to_owned(), "ssmix2".to_owned()];
+    let options = ExtractOptions { people: PEOPLE / 2, seed: SEED, model: Model::default(), databases, threads: 2 };
+    let manifest = write_extracts(&folder, &options, &mut |_| {}).unwrap();
+    LinkageSecret::from_bytes([7; 32]).create_file(&folder.join("linkage.secret")).unwrap();
+    let key = SiteKey::generate();
+    key.create_file(&folder.join("site.key")).unwrap();
+    std::fs::write(folder.join("unit.pub"), key.recipient().to_string()).unwrap();
+
+    // Both under one name of a database, so that equal ids have equal record refs.
+    let [fhir, storage] = [0, 1].map(|at| {
+        let database = &manifest.databases[at];
+        let report = custodian(
+            &folder,
+            &format!(
+                "tokenise --database denkaru --schema person-ja --secret linkage.secret --to unit.pub --site-key site.key \
+                 --json -o {at}.tokens {}",
+                database.read_with
+            ),
+        );
+        let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        assert_eq!(report["written_rows"].as_u64(), Some(database.records), "{}: {report}", database.name);
+        // Prescriptions are rows too, and give way to the master data.
+        let superseded = report["findings"]["superseded"].as_u64().unwrap();
+        assert_eq!(superseded * 3 > database.records, database.name == "ssmix2", "{report}");
+        let shown = custodian(&folder, &format!("inspect --site-key site.key --rows 100000 {at}.tokens"));
+        let rows = shown.lines().filter(|line| line.len() > 200).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(rows.len() as u64, database.records);
+        rows
+    });
+    // A name that JIS X 0208 cannot write is another one in a storage; everything else is the same.
+    let truth = std::fs::read_to_string(folder.join("truth.csv")).unwrap();
+    let given_up = truth.lines().filter(|row| row.starts_with("ssmix2,") && row.contains("jis-fallback")).count();
+    let differ = fhir.iter().zip(&storage).filter(|(fhir, storage)| fhir != storage).count();
+    assert!(given_up > 0 && differ == given_up, "{differ} of {} differ, {given_up} were given up", fhir.len());
 }

@@ -183,7 +183,7 @@ fn write(site: &Site, format: &str, damages: &[Option<Damage>]) -> String {
             return "--encoding cp932 --id-column id in".to_owned();
         }
         "uke" => {
-            let text = format!("IR,1,13,1,1234567\n{}GO,1\n", lines("\n")).replace('\n', "\r\n");
+            let text = format!("IR,1,13,1,1234567\n{}GO,{}\n", lines("\n"), records.len()).replace('\n', "\r\n");
             site.write("in", &encoded(&text, encoding_rs::SHIFT_JIS));
         }
         "kenshin" => {

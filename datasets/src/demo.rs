@@ -1,7 +1,7 @@
 //! The five extracts of the demo, and the truth. All are CSV, for the demo is about the way of a token and not about
 //! formats; `extract` writes those.
 
-mod habits;
+mod databases;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::output::{Encoding, Table};
 use crate::population::{Population, REFERENCE_DATE};
 use crate::random::Random;
 use crate::rates::ErrorModel;
-use habits::{COLUMNS, DATABASES, Habits};
+use databases::{COLUMNS, DATABASES, Database};
 
 /// What [`write_demo`] wrote.
 #[derive(Debug, Clone, Serialize)]
@@ -57,13 +57,13 @@ pub fn write_demo(dir: &Path, people: u64, seed: u64, errors: &ErrorModel) -> Re
     errors.check()?;
     let mut truth = Table::create(dir.join("truth.csv"), Encoding::Utf8, &["database", "record_id", "person"])?;
     let mut extracts = Vec::new();
-    for habits in &DATABASES {
-        let table = Table::create(dir.join(format!("{}.csv", habits.name)), habits.encoding, &COLUMNS)?;
+    for database in &DATABASES {
+        let table = Table::create(dir.join(format!("{}.csv", database.name)), database.encoding, &COLUMNS)?;
         extracts.push(Extract {
-            habits,
+            database,
             table,
             window: Vec::new(),
-            order: Random::new(seed, habits.name, 0),
+            order: Random::new(seed, database.name, 0),
             records: 0,
         });
     }
@@ -75,20 +75,20 @@ pub fn write_demo(dir: &Path, people: u64, seed: u64, errors: &ErrorModel) -> Re
         for (at, person) in people.iter().enumerate() {
             let another = &people[(at + people.len() / 2) % people.len()];
             for extract in &mut extracts {
-                let habits = extract.habits;
-                let random = &mut Random::new(seed ^ 0x5EED, habits.name, person.number);
-                if !habits.covers(random, person.age_on(REFERENCE_DATE)) {
+                let database = extract.database;
+                let random = &mut Random::new(seed ^ 0x5EED, database.name, person.number);
+                if !database.covers(random, person.age_on(REFERENCE_DATE)) {
                     continue;
                 }
-                let days_old = random.unit() * habits.years_old * errors.staleness * 365.25;
+                let days_old = random.unit() * database.years_old * errors.staleness * 365.25;
                 let day = REFERENCE_DATE.days_before(days_old as u32);
-                let seen = habits.view(errors).observe(random, person, another, day);
-                let row = habits.write(random, &seen);
+                let mut seen = database.view(errors).observe(random, person, another, day);
+                let row = database.habits.write(random, &mut seen);
                 for name in row[..4].iter().chain([&seen.family.kana, &seen.given.kana]) {
                     remember(&mut names, name);
                 }
-                let record_id = habits.record_id.of(person.number);
-                truth.write(&[habits.name.to_owned(), record_id.clone(), person.number.to_string()])?;
+                let record_id = database.record_id.of(person.number);
+                truth.write(&[database.name.to_owned(), record_id.clone(), person.number.to_string()])?;
                 extract.add([vec![record_id], row.to_vec()].concat())?;
             }
         }
@@ -112,7 +112,7 @@ fn remember(names: &mut BTreeSet<String>, name: &str) {
 const WINDOW_ROWS: usize = 16_384;
 
 struct Extract<'a> {
-    habits: &'a Habits,
+    database: &'a Database,
     table: Table,
     window: Vec<Vec<String>>,
     order: Random,
@@ -136,9 +136,9 @@ impl Extract<'_> {
         while !self.window.is_empty() {
             self.release()?;
         }
-        let encoding = self.habits.encoding.name();
+        let encoding = self.database.encoding.name();
         let path = self.table.finish()?;
-        Ok(DemoDatabase { name: self.habits.name.into(), path, encoding: encoding.into(), records: self.records })
+        Ok(DemoDatabase { name: self.database.name.into(), path, encoding: encoding.into(), records: self.records })
     }
 }
 

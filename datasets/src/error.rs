@@ -22,6 +22,14 @@ pub enum DatasetError {
         /// Why.
         source: std::io::Error,
     },
+    /// A manifest of extracts is none.
+    #[error("{}, line {line}: not the manifest of extracts\nhint: `linkage generate extracts -o DIR` writes one", path.display())]
+    Manifest {
+        /// Which file.
+        path: PathBuf,
+        /// Where it stops being one.
+        line: usize,
+    },
     /// The output is there already.
     #[error("{} exists\nhint: nothing is overwritten; give another name or remove it", path.display())]
     Exists {

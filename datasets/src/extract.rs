@@ -8,19 +8,20 @@ mod databases;
 mod dpc;
 mod fhir;
 mod kaigo;
+mod outlet;
 mod population;
+mod ssmix2;
 mod tables;
 mod truth;
 mod uke;
 
-use std::fs::File;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::date::Date;
 use crate::error::DatasetError;
+use crate::faults::Faults;
 use crate::model::Model;
 use crate::observe::Observation;
 use crate::output::{Encoding, StagedFolder, failed};
@@ -29,7 +30,9 @@ use crate::population::{Person, Population};
 use crate::random::Random;
 use crate::rates::ErrorModel;
 
+pub(crate) use databases::band;
 use databases::{DATABASES, Facility};
+use outlet::{Outlet, OutputFile, Written};
 pub use population::write_population;
 
 /// What to write.
@@ -41,14 +44,14 @@ pub struct ExtractOptions {
     pub seed: u64,
     /// Rates of the population and of errors.
     pub model: Model,
-    /// Which databases; all when empty.
+    /// Which databases; when empty all but those that another one has in another form ([`database_names`]).
     pub databases: Vec<String>,
     /// Number of threads; it does not change the result. At least one is used.
     pub threads: usize,
 }
 
 /// What [`write_extracts`] wrote.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ExtractManifest {
     /// Number of people in the population.
     pub people: u64,
@@ -62,12 +65,27 @@ pub struct ExtractManifest {
     pub model: Model,
 }
 
+impl ExtractManifest {
+    /// Reads the manifest of a folder that [`write_extracts`] wrote.
+    ///
+    /// # Errors
+    /// [`DatasetError::Read`] when there is none, [`DatasetError::Manifest`] when it is not one.
+    pub fn read(dir: &Path) -> Result<Self, DatasetError> {
+        let path = dir.join(MANIFEST);
+        let bytes = std::fs::read(&path).map_err(|source| DatasetError::Read { path: path.clone(), source })?;
+        serde_json::from_slice(&bytes).map_err(|error| DatasetError::Manifest { path, line: error.line() })
+    }
+}
+
+/// The file that says what is in a folder of extracts.
+const MANIFEST: &str = "manifest.json";
+
 /// One database's extract.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ExtractedDatabase {
     /// The database's name.
     pub name: String,
-    /// Its files, relative to the folder.
+    /// Its files, or the folder of them, relative to the folder of all.
     pub files: Vec<String>,
     /// The options with which `custodian tokenise` reads them.
     pub read_with: String,
@@ -75,7 +93,8 @@ pub struct ExtractedDatabase {
     pub records: u64,
 }
 
-/// The names of all databases.
+/// The names of all databases. `ssmix2` is the database `denkaru` in another form: the same people, of whom the same is
+/// known, under the same ids. It is written only when it is asked for by name.
 #[must_use]
 pub fn database_names() -> Vec<&'static str> {
     DATABASES.iter().map(|database| database.name).collect()
@@ -92,6 +111,9 @@ pub(crate) fn known(name: &str) -> Result<(), DatasetError> {
 /// A database: whom it holds, how it looks at them, and how it writes them down.
 struct Database {
     name: &'static str,
+    /// The database of whose people this is another form; its own name when it is none.
+    form_of: &'static str,
+    /// The files, or the one folder of a tree.
     files: &'static [(&'static str, Encoding)],
     read_with: &'static str,
     /// Share of people by age: under 15, to 39, to 64, to 74, 75 and over.
@@ -102,10 +124,19 @@ struct Database {
     limited_characters: bool,
     /// Whether facilities write small kana large.
     large_kana: bool,
+    /// Faults of values that the format has no place for, or takes from elsewhere.
+    lacks: &'static [&'static [Faults]],
     /// What stands before the first and after the last record of each file.
     frame: fn(out: &mut [String], end: bool),
-    /// Adds the records of a block to the files, and sets each record's id.
-    write: fn(records: &mut [Record<'_>], out: &mut [String]),
+    write: Write,
+}
+
+/// How the records of a block are written; each record gets its id then.
+enum Write {
+    /// Into the files that the database has.
+    Files(fn(records: &mut [Record<'_>], out: &mut [String])),
+    /// As files of their own: their paths below the database's folder, and what is in them.
+    Tree(fn(records: &mut [Record<'_>], out: &mut Vec<(String, String)>)),
 }
 
 /// One person in one database.
@@ -135,7 +166,7 @@ struct Plan {
 /// What a block adds to the files.
 struct Part {
     /// Of each database: its files, and the number of its records.
-    databases: Vec<(Vec<Vec<u8>>, u64)>,
+    databases: Vec<(Written, u64)>,
     truth: String,
     people: u64,
 }
@@ -156,18 +187,8 @@ pub fn write_extracts(
     options.databases.iter().try_for_each(|name| known(name))?;
     let staged = StagedFolder::create(dir)?;
     let plans = plans(options)?;
-    let mut files = Vec::new();
-    for plan in &plans {
-        let mut frame = vec![String::new(); plan.database.files.len()];
-        (plan.database.frame)(&mut frame, false);
-        let mut opened = Vec::new();
-        for ((name, encoding), text) in plan.database.files.iter().zip(frame) {
-            let mut file = OutputFile::create(staged.path().join(name))?;
-            file.write(&encoding.encode(&text))?;
-            opened.push(file);
-        }
-        files.push(opened);
-    }
+    let open = |plan: &Plan| Outlet::open(staged.path(), plan.database);
+    let mut outlets = plans.iter().map(open).collect::<Result<Vec<_>, _>>()?;
     let mut truth = OutputFile::create(staged.path().join("truth.csv"))?;
     truth.write(truth::HEADER.as_bytes())?;
 
@@ -176,10 +197,8 @@ pub fn write_extracts(
     let mut done = 0;
     let make = |block| part(&population, &plans, options.seed, options.model.overlap, block);
     in_order(population.blocks(), options.threads, make, |part: Part| {
-        for ((bytes, count), (files, records)) in part.databases.iter().zip(files.iter_mut().zip(&mut records)) {
-            for (file, bytes) in files.iter_mut().zip(bytes) {
-                file.write(bytes)?;
-            }
+        for ((written, count), (outlet, records)) in part.databases.iter().zip(outlets.iter_mut().zip(&mut records)) {
+            outlet.take(written)?;
             *records += count;
         }
         truth.write(part.truth.as_bytes())?;
@@ -188,18 +207,11 @@ pub fn write_extracts(
         Ok(())
     })?;
 
-    for (plan, files) in plans.iter().zip(files) {
-        let mut frame = vec![String::new(); files.len()];
-        (plan.database.frame)(&mut frame, true);
-        for ((mut file, text), (_, encoding)) in files.into_iter().zip(frame).zip(plan.database.files) {
-            file.write(&encoding.encode(&text))?;
-            file.finish()?;
-        }
-    }
+    outlets.into_iter().try_for_each(Outlet::finish)?;
     truth.finish()?;
     let manifest = manifest(options, &plans, &records);
     let json = serde_json::to_vec_pretty(&manifest).map_err(|error| failed(dir, error.into()))?;
-    let mut file = OutputFile::create(staged.path().join("manifest.json"))?;
+    let mut file = OutputFile::create(staged.path().join(MANIFEST))?;
     file.write(&json)?;
     file.finish()?;
     staged.finish()?;
@@ -207,18 +219,24 @@ pub fn write_extracts(
 }
 
 fn plans(options: &ExtractOptions) -> Result<Vec<Plan>, DatasetError> {
-    let chosen = |name: &str| options.databases.is_empty() || options.databases.iter().any(|wanted| wanted == name);
+    let chosen = |database: &&Database| match options.databases.is_empty() {
+        true => database.form_of == database.name,
+        false => options.databases.iter().any(|wanted| wanted == database.name),
+    };
     let plan = |database: &'static Database| {
-        let model = options.model.databases.get(database.name);
+        // What the model says of the one form holds for the other, unless it says otherwise.
+        let own = options.model.databases.contains_key(database.name);
+        let name = if own { database.name } else { database.form_of };
+        let model = options.model.databases.get(name);
         Ok(Plan {
             database,
-            errors: options.model.errors_of(database.name)?,
-            as_of: options.model.as_of(database.name)?,
+            errors: options.model.errors_of(name)?,
+            as_of: options.model.as_of(name)?,
             coverage: model.and_then(|model| model.coverage).unwrap_or(database.coverage),
             record_years: model.and_then(|model| model.record_years).unwrap_or(database.record_years),
         })
     };
-    DATABASES.iter().filter(|database| chosen(database.name)).map(plan).collect()
+    DATABASES.iter().filter(chosen).map(plan).collect()
 }
 
 fn manifest(options: &ExtractOptions, plans: &[Plan], records: &[u64]) -> ExtractManifest {
@@ -243,14 +261,12 @@ fn part(population: &Population, plans: &[Plan], seed: u64, overlap: f64, block:
     for plan in plans {
         let database = plan.database;
         let mut records = plan.records(&people, seed, overlap);
-        shuffle(&mut Random::new(seed, database.name, block), &mut records);
-        let mut texts = vec![String::new(); database.files.len()];
-        (database.write)(&mut records, &mut texts);
+        shuffle(&mut Random::new(seed, database.form_of, block), &mut records);
+        let written = Written::of(database, &mut records);
         for record in &records {
-            truth::write(database.name, record, plan.as_of, &mut part.truth);
+            truth::write(database, record, plan.as_of, &mut part.truth);
         }
-        let files = texts.iter().zip(database.files).map(|(text, (_, encoding))| encoding.encode(text)).collect();
-        part.databases.push((files, records.len() as u64));
+        part.databases.push((written, records.len() as u64));
     }
     part
 }
@@ -262,22 +278,23 @@ impl Plan {
             if person.birth > self.as_of {
                 continue;
             }
-            let random = &mut Random::new(seed ^ 0x5EED, self.database.name, person.number);
+            let name = self.database.form_of;
+            let random = &mut Random::new(seed ^ 0x5EED, name, person.number);
             let (by_person, own) = (random.chance(overlap), random.unit());
             let point = if by_person { Random::new(seed, "overlap", person.number).unit() } else { own };
-            if point >= self.coverage[databases::band(person.age_on(self.as_of))] {
+            if point >= self.coverage[band(person.age_on(self.as_of))] {
                 continue;
             }
             let days_old = random.unit() * self.record_years * self.errors.staleness * 365.25;
             let day = self.as_of.days_before(days_old as u32).max(person.birth);
             let another = &people[(at + people.len() / 2) % people.len()];
-            let facility = Facility::of(&person.on(day).place.postal_code, person, random, self.database.name);
+            let facility = Facility::of(person.on(day).place, random, name);
             let view = facility.view(self.database, &self.errors, seed);
             records.push(Record {
                 person,
                 seen: view.observe(random, person, another, day),
                 facility,
-                chart: databases::chart(self.database.name, person.number),
+                chart: databases::chart(name, person.number),
                 day,
                 random: random.fork(),
                 id: String::new(),
@@ -290,26 +307,6 @@ impl Plan {
 fn shuffle<T>(random: &mut Random, items: &mut [T]) {
     for at in (1..items.len()).rev() {
         items.swap(at, random.below(at as u64 + 1) as usize);
-    }
-}
-
-struct OutputFile {
-    path: PathBuf,
-    file: File,
-}
-
-impl OutputFile {
-    fn create(path: PathBuf) -> Result<Self, DatasetError> {
-        let file = File::create(&path).map_err(|source| failed(&path, source))?;
-        Ok(Self { path, file })
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), DatasetError> {
-        self.file.write_all(bytes).map_err(|source| failed(&self.path, source))
-    }
-
-    fn finish(self) -> Result<(), DatasetError> {
-        self.file.sync_all().map_err(|source| failed(&self.path, source))
     }
 }
 

@@ -61,6 +61,28 @@ impl Faults {
         self.0 |= fault.0;
     }
 
+    /// What can be wrong with a reading that is there.
+    pub(crate) const OF_KANA: [Self; 4] =
+        [Self::KANA_TYPO, Self::KANA_OF_ANOTHER, Self::FOREIGN_KANA, Self::SMALL_KANA];
+
+    /// Adds that a value is missing, and takes out what had been wrong with it.
+    pub(crate) fn stand_for(&mut self, missing: Self, finer: &[Self]) {
+        finer.iter().for_each(|fault| self.0 &= !fault.0);
+        self.add(missing);
+    }
+
+    /// The set without what a table lacks that has no field for it.
+    pub(crate) fn without(self, absent: &[Self]) -> Self {
+        absent.iter().fold(self, |rest, fault| Self(rest.0 & !fault.0))
+    }
+
+    /// What can be wrong with a name in kanji.
+    pub(crate) const OF_KANJI: [Self; 2] = [Self::JIS_FALLBACK, Self::ORDINARY_FORM];
+    /// What can be wrong with a postal code.
+    pub(crate) const OF_POSTAL_CODE: [Self; 2] = [Self::OLD_PLACE, Self::POSTAL_CODE_MISSING];
+    /// What can be wrong with insurance.
+    pub(crate) const OF_INSURANCE: [Self; 3] = [Self::OLD_INSURANCE, Self::INSURANCE_MISSING, Self::NUMBER_TYPO];
+
     /// Whether the set has this fault.
     #[must_use]
     pub fn has(self, fault: Self) -> bool {

@@ -27,6 +27,7 @@ mod demo;
 mod error;
 mod extract;
 mod faults;
+mod habits;
 mod insurance;
 mod mistakes;
 mod model;

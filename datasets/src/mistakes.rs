@@ -80,7 +80,7 @@ pub(crate) fn misdated(random: &mut Random, birth: Date, errors: &ErrorModel) ->
             3 => date.year = if date.year >= 1989 { date.year - 63 } else { date.year + 63 },
             _ => (date.month, date.day) = (1, 1),
         }
-        if date.is_valid() && date <= REFERENCE_DATE && date != birth {
+        if date.is_valid() && date <= REFERENCE_DATE.max(birth) && date != birth {
             return date;
         }
     }

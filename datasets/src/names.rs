@@ -11,6 +11,7 @@ use std::collections::HashSet;
 
 use crate::population::Sex;
 use crate::random::{Random, Weighted};
+use crate::rates::PopulationModel;
 use crate::table::{number, rows};
 use foreign::Foreign;
 use given::GivenNames;
@@ -99,14 +100,16 @@ impl Names {
         }
     }
 
-    /// A family name; `variant_share` of the names that could be registered with a variant character are.
-    pub(crate) fn family(&self, random: &mut Random, variant_share: f64) -> Name {
-        self.families.draw(random, variant_share)
+    /// A family name; a share of the names that could be registered with a variant character are.
+    pub(crate) fn family(&self, random: &mut Random, model: &PopulationModel) -> Name {
+        self.families.draw(random, model)
     }
 
-    pub(crate) fn given(&self, random: &mut Random, sex: Sex, birth_year: u16, variant_share: f64) -> Name {
+    pub(crate) fn given(&self, random: &mut Random, sex: Sex, birth_year: u16, model: &PopulationModel) -> Name {
         let (kanji, kana) = self.given[sex as usize].draw(random, birth_year);
-        let variant = if random.chance(variant_share) { variant(&kanji) } else { None };
+        let variant = variant(&kanji);
+        let registered = random.chance(variant.as_deref().map_or(0.0, |variant| registered_share(variant, model)));
+        let variant = variant.filter(|_| registered);
         Name { kanji: Some(variant.unwrap_or(kanji)), kana }
     }
 
@@ -155,7 +158,7 @@ impl Families {
         }
     }
 
-    fn draw(&self, random: &mut Random, variant_share: f64) -> Name {
+    fn draw(&self, random: &mut Random, model: &PopulationModel) -> Name {
         let frequent = random.chance(self.frequent_share);
         let (names, weights) = if frequent { &self.frequent } else { &self.rare };
         let family = &names[weights.draw(random)];
@@ -163,9 +166,20 @@ impl Families {
             let (kanji, kana, _) = PREFIXES[self.prefixes.draw(random)];
             return Name { kanji: Some(format!("{kanji}{}", family.kanji)), kana: format!("{kana}{}", family.kana) };
         }
-        let variant = family.variant.as_ref().filter(|_| random.chance(variant_share));
+        let variant = family.variant.as_ref();
+        let variant = variant.filter(|variant| random.chance(registered_share(variant, model)));
         Name { kanji: Some(variant.unwrap_or(&family.kanji).clone()), kana: family.kana.clone() }
     }
+}
+
+/// The share of the names with this variant form that are registered with it.
+fn registered_share(variant: &str, model: &PopulationModel) -> f64 {
+    if variant.contains(outside_jis) { model.variant_share_beyond_jis } else { model.variant_share }
+}
+
+/// The characters of our variants that JIS X 0208 does not have.
+pub(crate) fn outside_jis(c: char) -> bool {
+    matches!(c, '髙' | '﨑' | '濵' | '德' | '瀨' | '𠮷')
 }
 
 /// The name with a variant form of the first of its characters that has one.
@@ -191,7 +205,10 @@ mod tests {
         let count = |wanted: &str, year| {
             let mut random = Random::new(1, "cohort", u64::from(year));
             (0..20_000)
-                .filter(|_| names.given(&mut random, Sex::Female, year, 0.0).kanji.as_deref() == Some(wanted))
+                .filter(|_| {
+                    names.given(&mut random, Sex::Female, year, &PopulationModel::none()).kanji.as_deref()
+                        == Some(wanted)
+                })
                 .count()
         };
         assert!(count("和子", 1934) > 20 * count("和子", 2010).max(1));

@@ -4,7 +4,7 @@ use crate::date::Date;
 use crate::faults::Faults;
 use crate::insurance::Insurance;
 use crate::mistakes::{misdated, misread, mistyped, respelled};
-use crate::names::{Name, VARIANTS};
+use crate::names::{Name, VARIANTS, outside_jis};
 use crate::notation::large;
 use crate::population::{Person, Sex};
 use crate::random::Random;
@@ -89,8 +89,12 @@ impl View<'_> {
         }
         let one = if which { &mut *family } else { &mut *given };
         if typo {
-            one.kana = misread(typing, &one.kana, errors);
-            faults.add(Faults::KANA_TYPO);
+            // Some names have no character that could be misread in the way that was drawn.
+            let wrong = misread(typing, &one.kana, errors);
+            if wrong != one.kana {
+                one.kana = wrong;
+                faults.add(Faults::KANA_TYPO);
+            }
         }
         if swapped {
             std::mem::swap(family, given);
@@ -100,7 +104,7 @@ impl View<'_> {
         if missing && self.kana_is_optional {
             family.kana.clear();
             given.kana.clear();
-            faults.add(Faults::KANA_MISSING);
+            faults.stand_for(Faults::KANA_MISSING, &Faults::OF_KANA);
         }
     }
 
@@ -131,7 +135,7 @@ impl View<'_> {
         if missing && self.kana_is_optional {
             family.kana.clear();
             given.kana.clear();
-            faults.add(Faults::KANA_MISSING);
+            faults.stand_for(Faults::KANA_MISSING, &Faults::OF_KANA);
         }
     }
 
@@ -176,12 +180,15 @@ impl View<'_> {
             [errors.insurance_missing, errors.branch_missing, errors.number_typo].map(|rate| random.chance(rate));
         let (dating, typing) = (&mut random.fork(), &mut random.fork());
         if birth {
-            seen.birth = seen.birth.map(|birth| misdated(dating, birth, errors));
-            seen.faults.add(Faults::BIRTH_DATE);
+            let right = seen.birth;
+            seen.birth = right.map(|birth| misdated(dating, birth, errors));
+            if seen.birth != right {
+                seen.faults.add(Faults::BIRTH_DATE);
+            }
         }
         if no_birth {
             seen.birth = None;
-            seen.faults.add(Faults::BIRTH_DATE_MISSING);
+            seen.faults.stand_for(Faults::BIRTH_DATE_MISSING, &[Faults::BIRTH_DATE]);
         }
         if sex {
             seen.sex = seen.sex.map(|sex| if sex == Sex::Male { Sex::Female } else { Sex::Male });
@@ -189,11 +196,11 @@ impl View<'_> {
         }
         if no_sex {
             seen.sex = None;
-            seen.faults.add(Faults::SEX_MISSING);
+            seen.faults.stand_for(Faults::SEX_MISSING, &[Faults::SEX]);
         }
         if no_postal_code {
             seen.postal_code.clear();
-            seen.faults.add(Faults::POSTAL_CODE_MISSING);
+            seen.faults.stand_for(Faults::POSTAL_CODE_MISSING, &[Faults::OLD_PLACE]);
         }
         if let Some(insurance) = &mut seen.insurance {
             if typo {
@@ -206,9 +213,16 @@ impl View<'_> {
             }
         }
         if no_insurance {
-            seen.insurance = None;
-            seen.faults.add(Faults::INSURANCE_MISSING);
+            seen.lose_insurance();
         }
+    }
+}
+
+impl Observation {
+    /// Leaves the insurance out.
+    pub(crate) fn lose_insurance(&mut self) {
+        self.insurance = None;
+        self.faults.stand_for(Faults::INSURANCE_MISSING, &[Faults::OLD_INSURANCE, Faults::NUMBER_TYPO]);
     }
 }
 
@@ -219,11 +233,6 @@ fn ordinary(kanji: &str) -> String {
 
 fn is_variant(c: char) -> bool {
     VARIANTS.iter().any(|(_, variant)| *variant == c)
-}
-
-/// The characters of our variants that JIS X 0208 does not have.
-pub(crate) fn outside_jis(c: char) -> bool {
-    matches!(c, '髙' | '﨑' | '濵' | '德' | '瀨' | '𠮷')
 }
 
 #[cfg(test)]

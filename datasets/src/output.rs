@@ -11,6 +11,8 @@ use crate::error::DatasetError;
 pub(crate) enum Encoding {
     Utf8,
     Cp932,
+    /// JIS X 0208 with escape sequences, as HL7 messages have it.
+    Iso2022Jp,
 }
 
 impl Encoding {
@@ -19,6 +21,7 @@ impl Encoding {
         match self {
             Self::Utf8 => "utf-8",
             Self::Cp932 => "cp932",
+            Self::Iso2022Jp => "iso-2022-jp",
         }
     }
 
@@ -26,23 +29,20 @@ impl Encoding {
     pub(crate) fn encode(self, text: &str) -> Vec<u8> {
         match self {
             Self::Utf8 => text.as_bytes().to_vec(),
-            Self::Cp932 => cp932(text),
+            Self::Cp932 => marked(text, encoding_rs::SHIFT_JIS),
+            Self::Iso2022Jp => marked(text, encoding_rs::ISO_2022_JP),
         }
     }
 }
 
-fn cp932(text: &str) -> Vec<u8> {
-    let (encoded, _, failed) = encoding_rs::SHIFT_JIS.encode(text);
+fn marked(text: &str, encoding: &'static encoding_rs::Encoding) -> Vec<u8> {
+    let (encoded, _, failed) = encoding.encode(text);
     if !failed {
         return encoded.into_owned();
     }
-    let mut bytes = Vec::with_capacity(2 * text.len());
-    let mut buffer = [0; 4];
-    for c in text.chars() {
-        let (encoded, _, failed) = encoding_rs::SHIFT_JIS.encode(c.encode_utf8(&mut buffer));
-        bytes.extend_from_slice(if failed { b"\x81\xAC" } else { &encoded });
-    }
-    bytes
+    let lacks = |c: char| encoding.encode(c.encode_utf8(&mut [0; 4])).2;
+    let text: String = text.chars().map(|c| if lacks(c) { '〓' } else { c }).collect();
+    encoding.encode(&text).0.into_owned()
 }
 
 /// A folder that is filled under another name beside its own.
@@ -144,11 +144,7 @@ impl Table {
     pub(crate) fn write<S: AsRef<str>>(&mut self, row: &[S]) -> Result<(), DatasetError> {
         for cell in row {
             // In CP932 no second byte of a character is a comma, a quote or a line end, so bytes can be quoted as they are.
-            let written = match self.encoding {
-                Encoding::Utf8 => self.writer.write_field(cell.as_ref()),
-                Encoding::Cp932 => self.writer.write_field(cp932(cell.as_ref())),
-            };
-            written.map_err(|error| self.failed(error.into()))?;
+            self.writer.write_field(self.encoding.encode(cell.as_ref())).map_err(|error| self.failed(error.into()))?;
         }
         self.writer.write_record(None::<&[u8]>).map_err(|error| self.failed(error.into()))
     }
@@ -199,5 +195,6 @@ mod tests {
     #[test]
     fn what_an_encoding_lacks_is_marked() {
         assert_eq!(Encoding::Cp932.encode("ｱ𠮷a"), b"\xB1\x81\xACa");
+        assert_eq!(Encoding::Iso2022Jp.encode("山𠮷a"), b"\x1B$B;3\".\x1B(Ba");
     }
 }

@@ -58,7 +58,11 @@ impl Places {
     /// Where somebody lived before: in the same prefecture for about half of the moves between municipalities
     /// (2024: 5.2 million moves, of them 2.5 million between prefectures).
     pub(crate) fn draw_former(&self, random: &mut Random, now: &Place) -> Place {
-        let here = self.prefectures.iter().position(|prefecture| prefecture.code == now.prefecture);
+        let area = now.postal_code.get(..3).and_then(|area| area.parse().ok()).unwrap_or(0);
+        let here = self.prefectures.iter().position(|prefecture| {
+            let (first, last) = prefecture.areas;
+            prefecture.code == now.prefecture && (first..=last).contains(&area)
+        });
         let at = here.filter(|_| random.chance(0.51));
         loop {
             let place = match at {

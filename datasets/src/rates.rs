@@ -64,6 +64,8 @@ rates! {
         twin_births = 0.011;
         /// Share of names with a character that has a variant form which are registered with it.
         variant_share = 0.06;
+        /// The same of variants that JIS X 0208 lacks, such as 髙 and 﨑: with it 2 to 4 % of people have a name beyond that set.
+        variant_share_beyond_jis = 0.3;
         /// Moves of a household to another municipality per year. (counted: 4.2 % in 2024)
         move_per_year = 0.042;
         /// Changes of employer, and thus of insurer, of a household per year. With moves within municipal insurance and

@@ -25,6 +25,7 @@ mod link;
 pub mod lsh_join;
 #[cfg_attr(not(feature = "distributed"), allow(dead_code, reason = "it is a coordinator of workers that reads them"))]
 mod note;
+mod once;
 mod session;
 mod table;
 mod udf;

@@ -70,7 +70,7 @@ fn by_bands(left: &Database, right: &Database, demand: Demand, pairs: &mut dyn F
             since = Instant::now();
         };
         found.clear();
-        if bands.next_band(&mut found, &never, &mut clock)?.is_none() {
+        if bands.next_band(&mut found, &never, &|_| true, &mut clock)?.is_none() {
             break;
         }
         right_pairs += found.iter().filter(|pair| partners[pair.left as usize] == pair.right).count() as u64;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use linkage_core::schema::LinkageSchema;
 use linkage_core::source::Encoding;
 
-use super::InputArgs;
+use super::{InputArgs, parse_mapping};
 use crate::inputs::{Format, Inputs, Register, parse_encoding};
 
 /// The extract that was tokenised, and how to read it.
@@ -23,8 +23,11 @@ pub(crate) struct RereadArgs {
     /// The column that identifies a row; without it, its row number does (csv), or its record_id (other formats)
     #[arg(long, value_name = "COLUMN")]
     id_column: Option<String>,
+    /// Taken because `tokenise` takes it; record ids do not depend on it
+    #[arg(long, value_name = "FIELD=COLUMN", value_parser = parse_mapping)]
+    map: Vec<(String, String)>,
     /// The mapping file that `tokenise` was given (csv, parquet)
-    #[arg(long, value_name = "FILE", requires = "schema", conflicts_with_all = ["id_column", "encoding"])]
+    #[arg(long, value_name = "FILE", requires = "schema", conflicts_with_all = ["map", "id_column", "encoding"])]
     mapping: Option<PathBuf>,
     /// The linkage schema that the mapping file is for
     #[arg(long, value_name = "NAME|FILE", requires = "mapping")]

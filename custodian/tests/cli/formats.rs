@@ -14,7 +14,7 @@ fn receipts(patients: &[[&str; 8]]) -> Vec<u8> {
         text += &format!("RE,1,1112,{month},{name},{sex},{birth},,,,,,,{chart}{between}{kana},\r\n");
         text += &format!("HO,06132013,{symbol},{number},1,100,,,,,,,,,\r\nSN,1,01,,,,01,,\r\n");
     }
-    text += "GO,1,100,99\r\n";
+    text += &format!("GO,{},100,99\r\n", patients.len());
     let (cp932, _, lossy) = encoding_rs::SHIFT_JIS.encode(&text);
     assert!(!lossy);
     cp932.into_owned()

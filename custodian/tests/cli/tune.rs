@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
+use std::collections::HashMap;
+
 use linkage_core::schema::LinkageSchema;
+use linkage_datasets::{ExtractOptions, Model, write_extracts};
 
 use crate::site::{Site, people};
 
@@ -67,4 +70,50 @@ fn too_little_gold_or_none_that_fits_is_refused_and_nothing_is_written() {
     let columns = site.run(&format!("{TUNE} --right-id-column row -o tuned.json"));
     assert!(columns.code() == 1 && columns.stderr().contains("no column `left_id`"), "{}", columns.stderr());
     assert!(!site.path("tuned.json").exists());
+}
+
+#[test]
+fn tables_of_every_format_can_be_tuned_on_each_under_the_ids_of_its_reader() {
+    const DATABASES: [&str; 7] = ["ndb", "dpc", "kaigo", "denkaru", "kenshin", "nanbyo", "ssmix2"];
+    let site = Site::new();
+    let everybody = |name: &str| format!("[databases.{name}]\ncoverage = [1.0, 1.0, 1.0, 1.0, 1.0]\n");
+    let model = Model::parse(&DATABASES.map(everybody).concat()).unwrap();
+    let databases = DATABASES.map(str::to_owned).to_vec();
+    let options = ExtractOptions { people: 160, seed: 3, model, databases, threads: 1 };
+    let manifest = write_extracts(&site.path("study"), &options, &mut |_| {}).unwrap();
+    let mut ids: HashMap<(String, String), String> = HashMap::new();
+    for row in std::fs::read_to_string(site.path("study/truth.csv")).unwrap().lines().skip(1) {
+        let cells: Vec<&str> = row.split(',').collect();
+        ids.insert((cells[0].to_owned(), cells[2].to_owned()), cells[1].to_owned());
+    }
+    for database in manifest.databases.iter().filter(|database| database.name != "ndb") {
+        let of = |name: &str, person: usize| ids.get(&(name.to_owned(), person.to_string()));
+        let pairs = (0..160).filter_map(|person| of("ndb", person).zip(of(&database.name, person)));
+        let pairs: Vec<String> = pairs.map(|(left, right)| format!("{left},{right}\n")).collect();
+        assert!(pairs.len() > 140, "{}", database.name);
+        site.write("gold.csv", format!("left_id,right_id\n{}", pairs.concat()));
+        let mut right = String::new();
+        let mut words = database.read_with.split_whitespace();
+        while let Some(word) = words.next() {
+            right += &match word.strip_prefix("--") {
+                Some("names") => format!(" --right-names study/{}", words.next().unwrap()),
+                Some(option) => format!(" --right-{option} {}", words.next().unwrap()),
+                None => format!(" --right study/{word}"),
+            };
+        }
+        if !right.contains("--right-format") {
+            right += " --right-format csv";
+        }
+        let tune =
+            "tune --gold gold.csv --schema person-ja --force --json -o tuned.json --format uke --left study/ndb.uke";
+        // What receipts alone can take is not for the other table.
+        let run = site.run(&format!("{tune} --kana-column medical=37 {right}"));
+        assert_eq!(run.code(), 0, "{}: {}", database.name, run.stderr());
+        let report: serde_json::Value = serde_json::from_str(&run.stdout()).unwrap();
+        let people = ["learnt_from", "held_out"].map(|half| report["people"][half].as_u64().unwrap());
+        assert_eq!((people[0] + people[1], &report["absent_gold_pairs"]), (pairs.len() as u64, &0.into()));
+        assert!(report["held_out"]["f1"].as_f64().unwrap() > 0.8, "{}: {report}", database.name);
+        let refused = site.run(&format!("{tune} --branch-root 1.2 {right}"));
+        assert_eq!(refused.code() == 1 && refused.stderr().contains("--branch-root"), database.name != "kenshin");
+    }
 }

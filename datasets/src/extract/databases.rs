@@ -3,16 +3,18 @@
 //! Shares of people and ages of records are design values, chosen after the size of each database (receipts of nearly
 //! everybody; nursing care from 65; about a million people with a designated disease, 0.1 million children).
 
-use super::{Database, checkup, dpc, fhir, kaigo, tables, uke};
+use super::{Database, Write, checkup, dpc, fhir, kaigo, ssmix2, tables, uke};
+use crate::faults::Faults;
 use crate::observe::View;
-use crate::output::Encoding::{Cp932, Utf8};
-use crate::population::Person;
+use crate::output::Encoding::{Cp932, Iso2022Jp, Utf8};
+use crate::place::Place;
 use crate::random::Random;
 use crate::rates::ErrorModel;
 
-pub(super) const DATABASES: [Database; 9] = [
+pub(super) const DATABASES: [Database; 10] = [
     Database {
         name: "ndb",
+        form_of: "ndb",
         files: &[("ndb.uke", Cp932)],
         read_with: "--format uke ndb.uke",
         coverage: [0.92, 0.78, 0.86, 0.95, 0.98],
@@ -20,11 +22,13 @@ pub(super) const DATABASES: [Database; 9] = [
         kana_is_optional: true,
         limited_characters: true,
         large_kana: true,
+        lacks: &[&Faults::OF_POSTAL_CODE],
         frame: |_, _| {},
-        write: uke::write,
+        write: Write::Files(uke::write),
     },
     Database {
         name: "dpc",
+        form_of: "dpc",
         files: &[("dpc.ff1.txt", Cp932), ("dpc.uke", Cp932)],
         read_with: "--format dpc dpc.ff1.txt --names dpc.uke",
         coverage: [0.12, 0.10, 0.18, 0.34, 0.50],
@@ -32,11 +36,13 @@ pub(super) const DATABASES: [Database; 9] = [
         kana_is_optional: true,
         limited_characters: true,
         large_kana: false,
+        lacks: &[],
         frame: dpc::frame,
-        write: dpc::write,
+        write: Write::Files(dpc::write),
     },
     Database {
         name: "kaigo",
+        form_of: "kaigo",
         files: &[("kaigo.ledger.csv", Cp932), ("kaigo.claims.csv", Cp932)],
         read_with: "--format kaigo kaigo.claims.csv --names kaigo.ledger.csv",
         coverage: [0.0, 0.0, 0.012, 0.09, 0.42],
@@ -44,11 +50,13 @@ pub(super) const DATABASES: [Database; 9] = [
         kana_is_optional: false,
         limited_characters: true,
         large_kana: true,
+        lacks: &[&Faults::OF_KANJI, &Faults::OF_POSTAL_CODE, &Faults::OF_INSURANCE],
         frame: kaigo::frame,
-        write: kaigo::write,
+        write: Write::Files(kaigo::write),
     },
     Database {
         name: "denkaru",
+        form_of: "denkaru",
         files: &[("denkaru.ndjson", Utf8)],
         read_with: "--format fhir denkaru.ndjson",
         coverage: [0.25, 0.20, 0.28, 0.40, 0.45],
@@ -56,11 +64,13 @@ pub(super) const DATABASES: [Database; 9] = [
         kana_is_optional: false,
         limited_characters: false,
         large_kana: false,
+        lacks: &[],
         frame: |_, _| {},
-        write: fhir::write,
+        write: Write::Files(fhir::write),
     },
     Database {
         name: "jisedai",
+        form_of: "jisedai",
         files: &[("jisedai.csv", Utf8)],
         read_with: tables::JISEDAI.read_with,
         coverage: [0.15, 0.14, 0.20, 0.30, 0.32],
@@ -68,11 +78,13 @@ pub(super) const DATABASES: [Database; 9] = [
         kana_is_optional: true,
         limited_characters: false,
         large_kana: false,
+        lacks: &[],
         frame: |out, end| tables::JISEDAI.frame(out, end),
-        write: |records, out| tables::JISEDAI.write(records, out),
+        write: Write::Files(|records, out| tables::JISEDAI.write(records, out)),
     },
     Database {
         name: "kenshin",
+        form_of: "kenshin",
         files: &[("kenshin.xml", Utf8)],
         read_with: "--format kenshin kenshin.xml",
         coverage: [0.0, 0.0, 0.40, 0.45, 0.25],
@@ -80,11 +92,13 @@ pub(super) const DATABASES: [Database; 9] = [
         kana_is_optional: false,
         limited_characters: false,
         large_kana: true,
+        lacks: &[&Faults::OF_KANJI],
         frame: checkup::frame,
-        write: checkup::write,
+        write: Write::Files(checkup::write),
     },
     Database {
         name: "kansensho",
+        form_of: "kansensho",
         files: &[("kansensho.csv", Utf8)],
         read_with: tables::KANSENSHO.read_with,
         coverage: [0.010, 0.006, 0.006, 0.008, 0.012],
@@ -92,11 +106,13 @@ pub(super) const DATABASES: [Database; 9] = [
         kana_is_optional: true,
         limited_characters: false,
         large_kana: false,
+        lacks: &[&Faults::OF_INSURANCE],
         frame: |out, end| tables::KANSENSHO.frame(out, end),
-        write: |records, out| tables::KANSENSHO.write(records, out),
+        write: Write::Files(|records, out| tables::KANSENSHO.write(records, out)),
     },
     Database {
         name: "nanbyo",
+        form_of: "nanbyo",
         files: &[("nanbyo.csv", Cp932)],
         read_with: tables::NANBYO.read_with,
         coverage: [0.001, 0.005, 0.008, 0.014, 0.012],
@@ -104,11 +120,13 @@ pub(super) const DATABASES: [Database; 9] = [
         kana_is_optional: false,
         limited_characters: true,
         large_kana: false,
+        lacks: &[],
         frame: |out, end| tables::NANBYO.frame(out, end),
-        write: |records, out| tables::NANBYO.write(records, out),
+        write: Write::Files(|records, out| tables::NANBYO.write(records, out)),
     },
     Database {
         name: "shoman",
+        form_of: "shoman",
         files: &[("shoman.csv", Cp932)],
         read_with: tables::SHOMAN.read_with,
         coverage: [0.0075, 0.0004, 0.0, 0.0, 0.0],
@@ -116,8 +134,24 @@ pub(super) const DATABASES: [Database; 9] = [
         kana_is_optional: false,
         limited_characters: true,
         large_kana: false,
+        lacks: &[],
         frame: |out, end| tables::SHOMAN.frame(out, end),
-        write: |records, out| tables::SHOMAN.write(records, out),
+        write: Write::Files(|records, out| tables::SHOMAN.write(records, out)),
+    },
+    // Hospitals that keep their records in a standardised storage instead. It has JIS X 0208 only.
+    Database {
+        name: "ssmix2",
+        form_of: "denkaru",
+        files: &[("ssmix2", Iso2022Jp)],
+        read_with: "--format ssmix2 ssmix2",
+        coverage: [0.25, 0.20, 0.28, 0.40, 0.45],
+        record_years: 6.0,
+        kana_is_optional: false,
+        limited_characters: true,
+        large_kana: false,
+        lacks: &[],
+        frame: |_, _| {},
+        write: Write::Tree(ssmix2::write),
     },
 ];
 
@@ -125,7 +159,7 @@ pub(super) const DATABASES: [Database; 9] = [
 pub(super) const BANDS: [&str; 5] = ["0-14", "15-39", "40-64", "65-74", "75+"];
 
 /// The band of an age.
-pub(super) fn band(age: u16) -> usize {
+pub(crate) fn band(age: u16) -> usize {
     match age {
         0..15 => 0,
         15..40 => 1,
@@ -145,10 +179,10 @@ pub(super) struct Facility {
 }
 
 impl Facility {
-    /// One of the four in the person's area.
-    pub(super) fn of(postal_code: &str, person: &Person, random: &mut Random, database: &str) -> Self {
-        let area: u32 = postal_code.get(..3).and_then(|area| area.parse().ok()).unwrap_or(0);
-        let prefecture = person.place.prefecture;
+    /// One of the four in the area where a person lives.
+    pub(super) fn of(place: &Place, random: &mut Random, database: &str) -> Self {
+        let area: u32 = place.postal_code.get(..3).and_then(|area| area.parse().ok()).unwrap_or(0);
+        let prefecture = place.prefecture;
         let kind = database.len() as u32 % 10;
         Self { prefecture, number: 1_000_000 + kind * 100_000 + area * 10 + random.between(1, 4) }
     }

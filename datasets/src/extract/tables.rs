@@ -2,7 +2,7 @@
 //! no layout of a file is public. Their columns are those of the forms, under Japanese names, each with its own habits.
 
 use super::Record;
-use crate::date::Date;
+use crate::habits::{CERTIFIED_OPERATOR, Habits, era_in_kanji};
 use crate::notation::{full_width, hiragana};
 
 /// A CSV file and its habits.
@@ -12,14 +12,7 @@ pub(super) struct CsvTable {
     /// The names of id, names in kana and in kanji, birth date, sex, postal code and, if there are any, insurance.
     header: &'static [&'static str],
     pub(super) read_with: &'static str,
-    kana: fn(&str) -> String,
-    kanji: fn(&str) -> String,
-    date: fn(Date) -> String,
-    sex: [&'static str; 2],
-    postal_code: fn(&str, &str) -> String,
-    digits: fn(&str) -> String,
-    /// Share of records with insurance numbers.
-    insured: f64,
+    habits: Habits,
 }
 
 pub(super) const JISEDAI: CsvTable = CsvTable {
@@ -39,14 +32,7 @@ pub(super) const JISEDAI: CsvTable = CsvTable {
         "insured_branch",
     ],
     read_with: "--id-column record_id jisedai.csv",
-    // Stray spaces of vendors' exports.
-    kana: |kana| format!("{kana}　"),
-    kanji: |kanji| format!(" {kanji}　"),
-    date: |date| format!("{}/{}/{}", date.year, date.month, date.day),
-    sex: ["男性", "女性"],
-    postal_code: |area, town| format!("〒{area}-{town}"),
-    digits: full_width,
-    insured: 0.7,
+    habits: CERTIFIED_OPERATOR,
 };
 
 pub(super) const KANSENSHO: CsvTable = CsvTable {
@@ -56,13 +42,15 @@ pub(super) const KANSENSHO: CsvTable = CsvTable {
         --map given_kanji=名 --map birth_date=生年月日 --map sex=性別 --map postal_code=郵便番号 --map insurer_number= \
         --map insured_symbol= --map insured_number= --map insured_branch= kansensho.csv",
     // Typed at a health centre, in a hurry.
-    kana: |kana| kana.chars().map(hiragana).collect(),
-    kanji: str::to_owned,
-    date: |date| format!("{}年{}月{}日", date.year, date.month, date.day),
-    sex: ["男", "女"],
-    postal_code: |area, town| format!("{area}-{town}"),
-    digits: str::to_owned,
-    insured: 0.0,
+    habits: Habits {
+        kana: |kana| kana.chars().map(hiragana).collect(),
+        kanji: str::to_owned,
+        date: |date| format!("{}年{}月{}日", date.year, date.month, date.day),
+        sex: ["男", "女"],
+        postal_code: |area, town| format!("{area}-{town}"),
+        digits: str::to_owned,
+        insured: 0.0,
+    },
 };
 
 pub(super) const NANBYO: CsvTable = CsvTable {
@@ -84,17 +72,15 @@ pub(super) const NANBYO: CsvTable = CsvTable {
     read_with: "--encoding cp932 --id-column 受給者番号 --map family_kana=姓カナ --map given_kana=名カナ \
         --map family_kanji=姓 --map given_kanji=名 --map birth_date=生年月日 --map sex=性別 --map postal_code=郵便番号 \
         --map insurer_number=保険者番号 --map insured_symbol=記号 --map insured_number=番号 --map insured_branch=枝番 nanbyo.csv",
-    kana: str::to_owned,
-    kanji: str::to_owned,
-    date: |date| {
-        let (_, era, year) = date.era();
-        let year = if year == 1 { "元".to_owned() } else { year.to_string() };
-        format!("{era}{year}年{}月{}日", date.month, date.day)
+    habits: Habits {
+        kana: str::to_owned,
+        kanji: str::to_owned,
+        date: era_in_kanji,
+        sex: ["1", "2"],
+        postal_code: |area, town| full_width(&format!("{area}-{town}")),
+        digits: full_width,
+        insured: 0.95,
     },
-    sex: ["1", "2"],
-    postal_code: |area, town| full_width(&format!("{area}-{town}")),
-    digits: full_width,
-    insured: 0.95,
 };
 
 pub(super) const SHOMAN: CsvTable = CsvTable {
@@ -102,13 +88,16 @@ pub(super) const SHOMAN: CsvTable = CsvTable {
     read_with: "--encoding cp932 --id-column 受給者番号 --map family_kana=姓カナ --map given_kana=名カナ \
         --map family_kanji=姓 --map given_kanji=名 --map birth_date=生年月日 --map sex=性別 --map postal_code=郵便番号 \
         --map insurer_number=保険者番号 --map insured_symbol=記号 --map insured_number=番号 --map insured_branch=枝番 shoman.csv",
-    date: |date| {
-        let (letter, _, year) = date.era();
-        format!("{letter}{year:02}.{:02}.{:02}", date.month, date.day)
+    habits: Habits {
+        date: |date| {
+            let (letter, _, year) = date.era();
+            format!("{letter}{year:02}.{:02}.{:02}", date.month, date.day)
+        },
+        postal_code: |area, town| format!("{area}{town}"),
+        digits: str::to_owned,
+        insured: 0.9,
+        ..NANBYO.habits
     },
-    postal_code: |area, town| format!("{area}{town}"),
-    digits: str::to_owned,
-    insured: 0.9,
     ..NANBYO
 };
 
@@ -124,33 +113,10 @@ impl CsvTable {
     pub(super) fn write(&self, records: &mut [Record<'_>], out: &mut [String]) {
         for record in records {
             record.id = format!("{}{:09}", self.prefix, record.chart);
-            let seen = &record.seen;
-            let written = |text: &str, write: fn(&str) -> String| match text {
-                "" => String::new(),
-                text => write(text),
-            };
-            let kanji = |name: &Option<String>| written(name.as_deref().unwrap_or_default(), self.kanji);
-            let postal_code = seen.postal_code.split_at_checked(3).map(|(area, town)| (self.postal_code)(area, town));
-            let mut cells = vec![
-                record.id.clone(),
-                written(&seen.family.kana, self.kana),
-                written(&seen.given.kana, self.kana),
-                kanji(&seen.family.kanji),
-                kanji(&seen.given.kanji),
-                seen.birth.map_or_else(String::new, self.date),
-                seen.sex.map_or_else(String::new, |sex| self.sex[sex as usize].to_owned()),
-                postal_code.unwrap_or_default(),
-            ];
-            if self.header.len() > cells.len() {
-                let insured = record.random.chance(self.insured);
-                let insurance = seen.insurance.as_ref().filter(|_| insured);
-                cells.extend(match insurance {
-                    Some(card) => {
-                        [&card.insurer_number, &card.symbol, &card.number, &card.branch].map(|text| (self.digits)(text))
-                    }
-                    None => Default::default(),
-                });
-            }
+            let values = self.habits.write(&mut record.random, &mut record.seen);
+            let cells = std::iter::once(record.id.as_str()).chain(values.iter().map(String::as_str));
+            // A table without columns for insurance ends before them.
+            let cells: Vec<&str> = cells.take(self.header.len()).collect();
             // No cell can hold a comma, a quote or a line end, so none needs quoting.
             out[0].push_str(&cells.join(","));
             out[0].push_str("\r\n");

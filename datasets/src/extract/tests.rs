@@ -123,3 +123,87 @@ fn each_format_looks_as_custodians_know_it() {
     }
     assert!(fhir.contains("valueString") && fhir.contains("Idsysmem"));
 }
+
+/// The files below a folder, by their paths.
+fn tree(dir: &Path, below: &str, out: &mut Vec<(String, Vec<u8>)>) {
+    let mut entries: Vec<_> = std::fs::read_dir(dir.join(below)).unwrap().map(Result::unwrap).collect();
+    entries.sort_by_key(|entry| entry.file_name());
+    for entry in entries {
+        let path = format!("{below}/{}", entry.file_name().to_string_lossy());
+        match entry.file_type().unwrap().is_dir() {
+            true => tree(dir, &path, out),
+            false => out.push((path, std::fs::read(entry.path()).unwrap())),
+        }
+    }
+}
+
+#[test]
+fn a_standardised_storage_has_the_same_people_as_the_records_in_fhir() {
+    let made = |databases: &[&str], threads: usize| {
+        let databases = databases.iter().map(|name| (*name).to_owned()).collect();
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("out");
+        write_extracts(&target, &ExtractOptions { databases, threads, ..options(5000) }, &mut |_| {}).unwrap();
+        let mut files = Vec::new();
+        if target.join("ssmix2").exists() {
+            tree(&target, "ssmix2", &mut files);
+        }
+        (files, truth(&HashMap::from([("truth.csv".to_owned(), std::fs::read(target.join("truth.csv")).unwrap())])))
+    };
+    let (files, both) = made(&["ssmix2", "denkaru"], 3);
+    assert!((&files, both.len()) == (&made(&["ssmix2"], 1).0, 2 * made(&["denkaru"], 1).1.len()));
+    assert!(made(&[], 1).1.iter().all(|row| row[0] != "ssmix2"), "nobody has asked for it");
+
+    // All but what the narrower characters did.
+    let of = |database: &str| {
+        let rows = both.iter().filter(|row| row[0] == database).map(|row| {
+            let errors = row[10].split('+').filter(|error| *error != "jis-fallback").collect::<Vec<_>>().join("+");
+            [&row[1..10], &[errors]].concat()
+        });
+        rows.collect::<HashSet<_>>()
+    };
+    assert!(!of("ssmix2").is_empty() && of("ssmix2") == of("denkaru"));
+
+    let mut masters = 0;
+    for (path, bytes) in &files {
+        let parts: Vec<&str> = path.split('/').collect();
+        let [_, facility, first, second, chart, day, kind, name] = parts[..] else { panic!("{path}") };
+        assert!(facility.len() == 10 && chart.starts_with(&format!("{first}{second}")), "{path}");
+        assert!(name.starts_with(&format!("{chart}_{day}_{kind}_")) && name.split('_').count() == 7, "{path}");
+        assert!(bytes.is_ascii() && bytes.starts_with(b"MSH|^~\\&|HIS|") && bytes.ends_with(b"\r"), "{path}");
+        masters += usize::from(kind == "ADT-00");
+    }
+    assert_eq!(masters * 2, both.len());
+    let text: String = files.iter().map(|(_, bytes)| encoding_rs::ISO_2022_JP.decode(bytes).0.into_owned()).collect();
+    for habit in ["^^^^^L^I~", "^^^^L^P||", "^^^^L^A~", "　", "|39", "１", "OMP^O09"] {
+        assert!(text.contains(habit), "{habit}");
+    }
+    assert!(!text.chars().any(crate::names::outside_jis));
+}
+
+#[test]
+fn the_truth_names_no_fault_of_a_value_that_the_format_does_not_have_and_names_all_that_are_missing() {
+    let (files, _) = written(&options(9000));
+    let truth = truth(&files);
+    let faults = |database: &str| -> HashSet<String> {
+        let rows = truth.iter().filter(|row| row[0] == database);
+        rows.flat_map(|row| row[10].split('+').map(str::to_owned).collect::<Vec<_>>()).collect()
+    };
+    for (database, absent) in [
+        ("ndb", &["postal-code-missing", "old-place"][..]),
+        ("kansensho", &["insurance-missing", "old-insurance", "number-typo"]),
+        ("kenshin", &["jis-fallback", "ordinary-form"]),
+        ("kaigo", &["jis-fallback", "ordinary-form", "old-place", "old-insurance", "insurance-missing"]),
+    ] {
+        let found = faults(database);
+        assert!(found.len() > 2 && absent.iter().all(|fault| !found.contains(*fault)), "{database}: {found:?}");
+    }
+    let mut jisedai = csv::Reader::from_reader(&files["jisedai.csv"][..]);
+    let without: HashSet<String> =
+        jisedai.records().map(Result::unwrap).filter(|row| row[8].is_empty()).map(|row| row[0].to_owned()).collect();
+    let of_jisedai = || truth.iter().filter(|row| row[0] == "jisedai");
+    assert!(without.len() > 100 && of_jisedai().count() > 2 * without.len());
+    for row in of_jisedai() {
+        assert!(!without.contains(&row[1]) || row[10].split('+').any(|fault| fault == "insurance-missing"), "{row:?}");
+    }
+}

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::Record;
 use super::databases::{BANDS, band};
+use super::{Database, Record};
 use crate::date::Date;
 use crate::population::Sex;
 
@@ -13,17 +13,18 @@ use crate::population::Sex;
 pub(super) const HEADER: &str =
     "database,record_id,person,household,age_band,sex,foreign,changed_name,twin,record_day,errors\r\n";
 
-pub(super) fn write(database: &str, record: &Record<'_>, as_of: Date, out: &mut String) {
+pub(super) fn write(database: &Database, record: &Record<'_>, as_of: Date, out: &mut String) {
     // A record without an id is set aside by its reader, so it can be no part of a link.
     if record.id.is_empty() {
         return;
     }
-    let person = record.person;
+    let (person, name) = (record.person, database.name);
+    let faults = record.seen.faults.without(&database.lacks.concat());
     let sex = if person.sex == Sex::Male { "male" } else { "female" };
     let Date { year, month, day } = record.day;
     let _ = write!(
         out,
-        "{database},{},{},{},{},{sex},{},{},{},{year:04}-{month:02}-{day:02},{}\r\n",
+        "{name},{},{},{},{},{sex},{},{},{},{year:04}-{month:02}-{day:02},{}\r\n",
         record.id,
         person.number,
         person.household,
@@ -31,6 +32,6 @@ pub(super) fn write(database: &str, record: &Record<'_>, as_of: Date, out: &mut 
         u8::from(person.foreign),
         u8::from(person.changed_name()),
         u8::from(person.twin),
-        record.seen.faults.names(),
+        faults.names(),
     );
 }

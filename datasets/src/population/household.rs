@@ -92,7 +92,7 @@ pub(super) fn generate(seed: u64, number: u64, world: &World, people: &mut Vec<P
         let given = loop {
             let name = match foreign {
                 Some((group, kanji)) => names.foreign_given(random, group, seat.sex, kanji),
-                None => names.given(random, seat.sex, seat.birth.year, model.variant_share),
+                None => names.given(random, seat.sex, seat.birth.year, model),
             };
             // Nobody gives two of a household the same name.
             if branch > 8 || people[first..].iter().all(|other| other.given.kana != name.kana) {
@@ -110,7 +110,8 @@ pub(super) fn generate(seed: u64, number: u64, world: &World, people: &mut Vec<P
             place: place.clone(),
             insurance: insurance::of_member(random, &card, place.prefecture, age, branch),
             foreign: foreign.is_some(),
-            twin: seats.iter().filter(|other| other.birth == seat.birth).count() > 1,
+            twin: seat.role == Role::Child
+                && seats.iter().filter(|other| other.role == Role::Child && other.birth == seat.birth).count() > 1,
             past: Vec::new(),
         });
     }
@@ -122,7 +123,7 @@ pub(super) fn generate(seed: u64, number: u64, world: &World, people: &mut Vec<P
 pub(super) fn new_family(random: &mut Random, world: &World, foreign: Option<(usize, bool)>) -> Name {
     match foreign {
         Some((group, kanji)) => world.names.foreign_family(random, group, kanji),
-        None => world.names.family(random, world.model.variant_share),
+        None => world.names.family(random, &world.model),
     }
 }
 

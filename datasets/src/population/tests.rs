@@ -50,8 +50,8 @@ fn family_names_are_as_frequent_as_published() {
     let mut kanji: HashMap<String, u64> = HashMap::new();
     let mut kana: HashMap<String, u64> = HashMap::new();
     // One vote per household of its own: 4 million people would be needed to see the rare names otherwise.
-    let people =
-        Population::with_model(2, 400_000, &PopulationModel { variant_share: 0.0, ..PopulationModel::default() });
+    let ordinary = PopulationModel { variant_share: 0.0, variant_share_beyond_jis: 0.0, ..PopulationModel::default() };
+    let people = Population::with_model(2, 400_000, &ordinary);
     let mut native = 0;
     for person in people.iter().filter(|p| !p.foreign) {
         native += 1;

@@ -81,7 +81,7 @@ fn verify_log(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     };
     let log = File::open(&args.log).with_context(|| args.log.display().to_string())?;
     let result = verify(BufReader::new(log), &key, earlier.as_ref());
-    let text = if args.json { as_json(&result)? } else { as_words(&result, earlier.is_some()) };
+    let text = if args.json { as_json(&result, earlier.is_some())? } else { as_words(&result, earlier.is_some()) };
     if result.is_err() && !args.json {
         // A closed stderr leaves the exit code to tell.
         let _ = writeln!(std::io::stderr(), "error: {}: {text}", args.log.display());
@@ -117,9 +117,11 @@ fn as_words(result: &Result<AuditReport, AuditFault>, compared: bool) -> String 
     }
 }
 
-fn as_json(result: &Result<AuditReport, AuditFault>) -> anyhow::Result<String> {
+fn as_json(result: &Result<AuditReport, AuditFault>, compared: bool) -> anyhow::Result<String> {
     let value = match result {
-        Ok(report) => json!({"sound": true, "report": report}),
+        Ok(report) => {
+            json!({"sound": true, "continues_earlier_checkpoint": compared.then_some(true), "report": report})
+        }
         Err(fault) => {
             json!({"sound": false, "fault": fault.kind.code(), "line": fault.line, "entry": fault.seq, "message": fault.to_string()})
         }

@@ -222,6 +222,8 @@ fn as_json(status: &RunStatus) -> Value {
         "conflicts": status.conflicts.iter().map(conflicts::as_json).collect::<Vec<_>>(),
         "database_pairs": status.database_pairs,
         "database_pairs_done": status.database_pairs_done,
+        "bands_searched": status.bands_searched,
+        "bands_solved": status.bands_solved,
         "compared_pairs": status.compared_pairs,
         "exact_pairs": shown(&status.exact_pairs),
         "dice_pairs": shown(&status.dice_pairs),

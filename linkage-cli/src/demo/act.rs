@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use linkage_core::schema::LinkageSchema;
-use linkage_datasets::{DemoDatabase, ErrorModel, write_demo};
 use linkage_service::config::Candidates;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::DemoArgs;
+use super::extracts::{Extract, Extracts};
 use super::party::{Party, Program, Running};
 use super::quality;
 use super::summary::{DatabaseSummary, RunSummary, Summary};
@@ -32,10 +32,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// One custodian: its folder and what it holds.
 struct Site {
     party: Party,
-    database: String,
-    /// Name of the extract in the folder, and its encoding.
-    extract: String,
-    encoding: String,
+    extract: Extract,
+}
+
+impl Site {
+    fn database(&self) -> &str {
+        &self.extract.database
+    }
 }
 
 /// All parties, set up and connected, with the service running.
@@ -43,7 +46,7 @@ pub struct Stage {
     started: Instant,
     people: u64,
     schema: &'static str,
-    folder: PathBuf,
+    truth: PathBuf,
     committee: Party,
     project: Party,
     stranger: Party,
@@ -62,14 +65,12 @@ impl Stage {
         let (project, stranger, auditor) = (party("project")?, party("stranger")?, party("auditor")?);
 
         // Each custodian's extract goes into its own folder; the truth stays outside all of them.
-        let manifest = write_demo(folder, args.people, args.seed, &ErrorModel::default())
-            .context("cannot write the made-up extracts")?;
+        let Extracts { people, databases, truth } = Extracts::of(folder, args)?;
         let mut sites = Vec::new();
-        for DemoDatabase { name, path, encoding, .. } in manifest.databases {
-            let party = party(&name)?;
-            let extract = format!("{name}.csv");
-            fs::rename(path, party.path(&extract))?;
-            sites.push(Site { party, database: name, extract, encoding });
+        for extract in databases {
+            let party = party(&extract.database)?;
+            extract.hand_over(&party.path(""))?;
+            sites.push(Site { party, extract });
         }
 
         let mut members = vec!["permit".to_owned(), "committee".to_owned(), "--threshold".to_owned(), "2".to_owned()];
@@ -101,8 +102,8 @@ impl Stage {
             unit.run(LinkageService, &args).map(drop)
         };
         for site in &sites {
-            let name = format!("{} custodian", site.database);
-            issue(&["custodian", "--database", &site.database], &name, &site.party)?;
+            let name = format!("{} custodian", site.database());
+            issue(&["custodian", "--database", site.database()], &name, &site.party)?;
             fs::copy(unit.path("service/unit.pub"), site.party.path("unit.pub"))?;
         }
         issue(&["committee"], "review committee", &committee)?;
@@ -119,9 +120,7 @@ impl Stage {
         let port = address.rsplit_once(':').map(|(_, port)| port).context("the service gave no port")?;
         let url = format!("https://localhost:{port}");
 
-        let folder = folder.to_owned();
-        let people = args.people;
-        Ok(Self { started, people, schema, folder, committee, project, stranger, auditor, sites, service, url })
+        Ok(Self { started, people, schema, truth, committee, project, stranger, auditor, sites, service, url })
     }
 
     /// Plays it all and stops the service.
@@ -138,8 +137,8 @@ impl Stage {
         let keys = self.call(&self.project, Linkage, &["keys", "--json", "-o", "keys.csv"])?.json()?;
         let audit_entries = self.audit()?;
         let quality = quality::against_truth(
-            &self.folder.join("truth.csv"),
-            self.sites.iter().map(|site| (site.database.as_str(), site.party.path("crosswalk.csv"))),
+            &self.truth,
+            self.sites.iter().map(|site| (site.database(), site.party.path("crosswalk.csv"))),
         )?;
         self.service.stop(PATIENCE)?;
         Ok(Summary {
@@ -166,38 +165,18 @@ impl Stage {
     }
 
     fn tokenise(&self, site: &Site) -> anyhow::Result<DatabaseSummary> {
-        let Site { party, database, extract, encoding } = site;
+        let Site { party, extract } = site;
+        let database = site.database();
         let tokens = format!("{database}.tokens");
-        let json = party
-            .run(
-                Custodian,
-                &[
-                    "tokenise",
-                    "--database",
-                    database,
-                    "--deduplicated",
-                    "--schema",
-                    self.schema,
-                    "--secret",
-                    "linkage.secret",
-                    "--to",
-                    "unit.pub",
-                    "--encoding",
-                    encoding,
-                    "--id-column",
-                    "record_id",
-                    extract,
-                    "-o",
-                    &tokens,
-                    "--json",
-                ],
-            )?
-            .json()?;
+        let keys = ["--secret", "linkage.secret", "--to", "unit.pub"];
+        let mut args = vec!["tokenise", "--database", database, "--deduplicated", "--schema", self.schema];
+        args.extend(keys.iter().copied().chain(extract.to_tokenise()).chain(["-o", &tokens, "--json"]));
+        let json = party.run(Custodian, &args)?.json()?;
         self.call(party, Custodian, &["submit", &tokens])?;
         let records = number(&json, "written_rows")?;
         let seconds = json["elapsed_seconds"].as_f64().unwrap_or(f64::NAN);
         Ok(DatabaseSummary {
-            database: database.clone(),
+            database: database.to_owned(),
             records,
             set_aside_rows: number(&json, "set_aside_rows")?,
             tokenise_seconds: seconds,
@@ -222,7 +201,7 @@ impl Stage {
     fn permit(&self) -> anyhow::Result<()> {
         let certificate = "project.pem";
         fs::copy(self.project.path("credential/cert.pem"), self.committee.path(certificate))?;
-        let databases: Vec<_> = self.sites.iter().map(|site| site.database.as_str()).collect();
+        let databases: Vec<_> = self.sites.iter().map(|site| site.database()).collect();
         let member = format!("stroke outcomes group={certificate}");
         let from = OffsetDateTime::now_utc().replace_nanosecond(0)?;
         let (until, from) = ((from + time::Duration::days(365)).format(&Rfc3339)?, from.format(&Rfc3339)?);
@@ -291,23 +270,10 @@ impl Stage {
 
     /// A custodian fetches its own crosswalk and maps the record refs back to its own record ids.
     fn receive(&self, site: &Site) -> anyhow::Result<u64> {
-        let Site { party, database, extract, encoding } = site;
-        let args = [
-            "receive",
-            "--project",
-            PROJECT,
-            "--site-key",
-            &format!("{database}.site-key"),
-            "--input",
-            extract,
-            "--encoding",
-            encoding,
-            "--id-column",
-            "record_id",
-            "-o",
-            "crosswalk.csv",
-            "--json",
-        ];
+        let Site { party, extract } = site;
+        let site_key = format!("{}.site-key", site.database());
+        let mut args = vec!["receive", "--project", PROJECT, "--site-key", &site_key];
+        args.extend(extract.to_receive().into_iter().chain(["-o", "crosswalk.csv", "--json"]));
         number(&self.call(party, Custodian, &args)?.json()?, "keys")
     }
 

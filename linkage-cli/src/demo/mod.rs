@@ -1,10 +1,11 @@
 //! `linkage demo`: the main job, for real, on one machine.
 //!
-//! A review committee, a linkage unit, five data custodians, two projects and an auditor each get a folder of their own
+//! A review committee, a linkage unit, the data custodians (five, or those of a study), two projects and an auditor each get a folder of their own
 //! and run the real programs as processes of their own: nobody's memory holds another's secret. The linkage
 //! service listens on loopback with mutual TLS. Only the population is made up.
 
 mod act;
+mod extracts;
 mod party;
 mod quality;
 mod summary;
@@ -24,6 +25,7 @@ Examples:
   linkage demo                          20,000 people; everything is deleted at the end
   linkage demo --people 2000 --json     a small one, for a script
   linkage demo --candidates bands       pairs that agree in a band of bits instead of all, with their certificate
+  linkage demo --extracts study         what `linkage generate extracts -o study` wrote, in its custodians' formats
   linkage demo --keep demo              keep every party's folder, to look around in and go on from";
 
 /// Options of `linkage demo`.
@@ -36,6 +38,9 @@ pub struct DemoArgs {
     /// Seed of the made-up population: the same seed gives the same people
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Link these extracts, which `linkage generate extracts` wrote, instead of CSV files of its own
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["people", "seed"])]
+    extracts: Option<PathBuf>,
     /// Let the run learn from its tokens what a match is, instead of taking the schema's threshold
     #[arg(long)]
     learnt: bool,

@@ -34,7 +34,7 @@ pub fn against_truth<'a>(
 
     let mut by_key: HashMap<String, Vec<Member>> = HashMap::new();
     for ((_, file), database) in crosswalks.iter().zip(0u16..) {
-        for [record_id, key] in columns(file, ["record_id", "linkage_key"])? {
+        for [record_id, key] in crosswalk(file)? {
             let record =
                 *record_index.get(&(database, record_id)).context("a crosswalk has a record that truth lacks")?;
             by_key.entry(key).or_default().push(Member { database, record });
@@ -44,11 +44,19 @@ pub fn against_truth<'a>(
     let quality = cluster_quality(&clusters, &person);
     Ok(QualitySummary {
         links: quality.true_positives + quality.false_positives,
+        right: quality.true_positives,
         true_pairs: quality.true_positives + quality.false_negatives,
         precision: quality.precision(),
         recall: quality.recall(),
         f1: quality.f1(),
     })
+}
+
+/// Record ids and linkage keys; the first column has the name that the custodian's own table has for its ids.
+fn crosswalk(file: &Path) -> anyhow::Result<Vec<[String; 2]>> {
+    let mut reader = csv::Reader::from_path(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let name = reader.headers()?.get(0).unwrap_or_default().to_owned();
+    columns(file, [&name, "linkage_key"])
 }
 
 /// The named columns of a CSV file, row by row.

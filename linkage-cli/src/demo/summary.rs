@@ -53,6 +53,8 @@ pub struct RunSummary {
 #[derive(Debug, Serialize)]
 pub struct QualitySummary {
     pub links: u64,
+    /// Links that are true pairs.
+    pub right: u64,
     pub true_pairs: u64,
     pub precision: f64,
     pub recall: f64,
@@ -97,7 +99,8 @@ impl Summary {
                 format!("{recall:.4}, at least {lower:.4} at 95 %, {verdict} (by {})", run.candidates),
             )?;
         }
-        line("links between records", format!("{} of {} true", grouped(quality.links), grouped(quality.true_pairs)))?;
+        line("links between records", format!("{}, {} of them right", grouped(quality.links), grouped(quality.right)))?;
+        line("true pairs", grouped(quality.true_pairs))?;
         let quality = format!("{:.4} / {:.4} / {:.4}", quality.precision, quality.recall, quality.f1);
         line("precision / recall / F1", quality)?;
         line("linkage keys released", grouped(self.keys_released))?;

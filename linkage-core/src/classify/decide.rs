@@ -20,6 +20,8 @@ pub struct Decision {
     pub clusters: Vec<Cluster>,
     /// Clusters that repair has split.
     pub split: u64,
+    /// Clusters too large to be repaired ([`MOST_REPAIRED`](crate::cluster::MOST_REPAIRED)); a pair of each is for review.
+    pub too_large: u64,
     /// Pairs that somebody should look at.
     pub review: Vec<ReviewPair>,
     /// The chance from which on pairs were linked.
@@ -60,9 +62,9 @@ pub fn decide(run: &Tables<'_>, model: &Model) -> Decision {
         let candidate = Candidate { left: a.record, right: b.record, score, exact: exact.contains(&(a, b)), pattern };
         (pattern.present() > 0).then(|| model.log_odds(run, link, &candidate).max(MOST_AGAINST))
     };
-    let Repaired { mut clusters, mut split, review } = repair(&greedy, evidence, MARGIN);
+    let Repaired { mut clusters, mut split, too_large, review } = repair(&greedy, evidence, MARGIN);
     if model.weights().is_none() {
         (clusters, split) = (greedy, 0);
     }
-    Decision { pairs, clusters, split, review, cut, estimates: model.estimates(cut) }
+    Decision { pairs, clusters, split, too_large, review, cut, estimates: model.estimates(cut) }
 }

@@ -18,7 +18,7 @@ mod tests;
 
 pub use compare::{assign_optimally, connected_components, mutual_best};
 pub use greedy::cluster;
-pub use repair::{Repaired, ReviewPair, repair};
+pub use repair::{MOST_REPAIRED, Repaired, ReviewPair, repair};
 
 /// One record: which database of the run, and which row of its token file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

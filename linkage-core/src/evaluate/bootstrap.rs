@@ -1,9 +1,6 @@
 //! How far the measures would move on other people of the same kind.
 
-use std::collections::BTreeMap;
-
-use super::LinkedPair;
-use super::quality::{Quality, Truth};
+use super::quality::Quality;
 
 /// From here to there, both within.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,37 +34,32 @@ impl Interval {
         if whole == 0 {
             return Self { low: 0.0, high: 1.0 };
         }
-        let (n, share) = (whole as f64, part as f64 / whole as f64);
+        Self::of_share(part as f64 / whole as f64, whole as f64)
+    }
+
+    /// The same of a share that was seen in units `(part, whole)` of which each is right or wrong as one, such as the pairs of
+    /// a person: Wilson's interval at the effective number of cases (Korn and Graubard 1998), which is the number of units
+    /// when nothing differs between them.
+    #[must_use]
+    pub fn clustered(units: &[(u64, u64)]) -> Self {
+        let sum = units.iter().fold((0, 0), |sum, unit| (sum.0 + unit.0, sum.1 + unit.1));
+        if sum.1 == 0 {
+            return Self { low: 0.0, high: 1.0 };
+        }
+        let (whole, share) = (sum.1 as f64, sum.0 as f64 / sum.1 as f64);
+        let squares: f64 = units.iter().map(|(part, n)| (*part as f64 - share * *n as f64).powi(2)).sum();
+        let count = units.iter().filter(|(_, n)| *n > 0).count() as f64;
+        let effective = if squares > 0.0 { share * (1.0 - share) * whole * whole / squares } else { count };
+        Self::of_share(share, effective.clamp(1.0, whole))
+    }
+
+    fn of_share(share: f64, n: f64) -> Self {
         let centre = share + Z * Z / (2.0 * n);
         let reach = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
         let scale = 1.0 + Z * Z / n;
         // Rounding must not move the ends past what was seen.
         Self { low: ((centre - reach) / scale).clamp(0.0, share), high: ((centre + reach) / scale).clamp(share, 1.0) }
     }
-}
-
-/// The links and true pairs of each left row that has any: the units that a bootstrap draws.
-///
-/// All pairs of a row go together, because they are right or wrong together.
-#[must_use]
-pub fn units(links: impl IntoIterator<Item = LinkedPair>, truth: &Truth) -> Vec<Quality> {
-    let mut by_row: BTreeMap<u32, Quality> = BTreeMap::new();
-    for (left, _) in truth.iter() {
-        by_row.entry(left).or_default().false_negatives += 1;
-    }
-    let mut links: Vec<(u32, u32)> = links.into_iter().map(|link| (link.left, link.right)).collect();
-    links.sort_unstable();
-    links.dedup();
-    for (left, right) in links {
-        let unit = by_row.entry(left).or_default();
-        if truth.contains(left, right) {
-            unit.true_positives += 1;
-            unit.false_negatives -= 1;
-        } else {
-            unit.false_positives += 1;
-        }
-    }
-    by_row.into_values().collect()
 }
 
 /// 95 % percentile intervals from `replicates` draws of the units with Poisson weights (Chamandy et al. 2012), which

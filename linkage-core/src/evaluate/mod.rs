@@ -12,19 +12,21 @@ mod compare;
 mod curve;
 mod groups;
 mod quality;
+mod units;
 
 #[cfg(test)]
 mod tests;
 
 pub use assign::one_to_one;
-pub use bootstrap::{Interval, Spread, bootstrap, units};
+pub use bootstrap::{Interval, Spread, bootstrap};
 pub use candidates::Candidates;
 pub use clusters::cluster_quality;
 pub use compare::Comparison;
 pub(crate) use compare::{block, exact_rows};
 pub use curve::{CurvePoint, best, curve};
-pub use groups::by_group;
+pub use groups::{GroupQuality, by_group};
 pub use quality::{Quality, Truth, pair_quality};
+pub use units::units;
 
 /// A link between two tables that somebody proposes.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -246,6 +246,7 @@ fn names(json: &Json) -> Names {
         });
     }
     let all_former = list(json).all(is_former);
+    let has_official = list(json).any(|name| text(&name["use"]) == "official");
     for name in list(json).filter(|name| all_former || !is_former(name)) {
         let whole = Value::from(whole_name(name).as_str());
         let representation = list(&name["extension"]).find(|extension| extension["url"] == REPRESENTATION);
@@ -260,11 +261,13 @@ fn names(json: &Json) -> Names {
             "" => 2,
             _ => 1,
         };
+        // Beside an official name the usual one may be another: 通称.
+        let of = if has_official && rank == 3 { &mut names.common } else { &mut names.legal };
         match representation {
-            Some("IDE") => names.ideographic(rank, whole),
-            Some("SYL") => names.syllabic(rank, whole),
-            Some("ABC") => names.latin(rank, whole),
-            _ => names.by_script(rank, whole),
+            Some("IDE") => of.ideographic(rank, whole),
+            Some("SYL") => of.syllabic(rank, whole),
+            Some("ABC") => of.latin(rank, whole),
+            _ => of.by_script(rank, whole),
         }
     }
     names

@@ -6,10 +6,18 @@ use super::person::{Column, Person, Value};
 /// in a script wins; rank 0 is none.
 #[derive(Default)]
 pub(super) struct Names {
+    pub(super) legal: Scripts,
+    /// A name in common use beside the legal one: 通称 of a foreign resident.
+    pub(super) common: Scripts,
+    former: Vec<Value>,
+}
+
+/// One name in the scripts in which it is written.
+#[derive(Default)]
+pub(super) struct Scripts {
     ideographic: (u8, Value),
     syllabic: (u8, Value),
     latin: (u8, Value),
-    former: Vec<Value>,
 }
 
 /// A name that is no longer borne.
@@ -20,7 +28,7 @@ pub(super) enum Former {
     Whole(Value),
 }
 
-impl Names {
+impl Scripts {
     /// Adds a name in kanji, or in whatever the format calls that.
     pub(super) fn ideographic(&mut self, rank: u8, name: Value) {
         keep(&mut self.ideographic, rank, name);
@@ -47,6 +55,12 @@ impl Names {
         }
     }
 
+    fn is_in_kanji_or_kana(&self) -> bool {
+        self.ideographic.0 > 0 || self.syllabic.0 > 0
+    }
+}
+
+impl Names {
     /// Adds a name from before a marriage or another change.
     pub(super) fn former(&mut self, name: Former) {
         match name {
@@ -69,12 +83,28 @@ fn keep(slot: &mut (u8, Value), rank: u8, name: Value) {
 
 impl Person {
     /// Sets the names from a list of them.
+    ///
+    /// A name in common use stands for the legal one in the scripts that this lacks, but never beside it: where the legal
+    /// name is in the alphabet and also in kanji or kana, they are two names, and no column takes parts of both.
     pub(super) fn set_all_names(&mut self, names: &Names) {
-        self.set_names(&names.ideographic.1, &names.syllabic.1);
-        if !names.latin.1.text.is_empty() {
-            self.set_latin(&names.latin.1);
+        let Names { legal, common, former } = names;
+        let apart = legal.latin.0 > 0 && legal.is_in_kanji_or_kana();
+        let of = |script: fn(&Scripts) -> &(u8, Value)| match script(legal).0 {
+            0 if !apart => &script(common).1,
+            _ => &script(legal).1,
+        };
+        self.set_names(of(|name| &name.ideographic), of(|name| &name.syllabic));
+        let latin = of(|name| &name.latin);
+        if !latin.text.is_empty() {
+            self.set_latin(latin);
         }
-        for name in &names.former {
+        for name in [&common.syllabic.1, &common.ideographic.1] {
+            let column = if is_kana(&name.text) { Column::AliasKana } else { Column::AliasKanji };
+            if self.get(column).is_empty() && !is_latin(&name.text) {
+                self.set(column, name.text.trim(), name.damaged);
+            }
+        }
+        for name in former {
             let kana = is_kana(&name.text);
             let column = if kana { Column::FormerFamilyKana } else { Column::FormerFamilyKanji };
             if self.get(column).is_empty() && !is_latin(&name.text) {
@@ -217,9 +247,9 @@ mod tests {
     #[test]
     fn a_name_before_a_marriage_has_columns_of_its_own() {
         let mut names = Names::default();
-        names.by_script(2, "山田 花子".into());
-        names.by_script(2, "ヤマダ ハナコ".into());
-        names.by_script(1, "花ちゃん".into());
+        names.legal.by_script(2, "山田 花子".into());
+        names.legal.by_script(2, "ヤマダ ハナコ".into());
+        names.legal.by_script(1, "花ちゃん".into());
         names.former(Former::Whole("佐藤 花子".into()));
         names.former(Former::Whole("佐藤花子".into()));
         names.former(Former::Family("サトウ".into()));
@@ -228,6 +258,41 @@ mod tests {
         person.set_all_names(&names);
         let columns = [Column::FamilyKanji, Column::FamilyKana, Column::FormerFamilyKanji, Column::FormerFamilyKana];
         assert_eq!(columns.map(|column| person.get(column).to_owned()), ["山田", "ヤマダ", "佐藤", "サトウ"]);
+    }
+
+    #[test]
+    fn a_name_in_common_use_has_columns_of_its_own_and_fills_no_gap_of_another_name() {
+        const NAMES: [Column; 5] =
+            [Column::NameKanji, Column::NameKana, Column::NameLatin, Column::AliasKanji, Column::AliasKana];
+        for (legal, common, expected) in [
+            // The residence card has the alphabet alone: the common name is the only one in kanji and kana.
+            (
+                vec!["NGUYEN THI MAI"],
+                vec!["山田 花子", "ヤマダ ハナコ"],
+                ["山田 花子", "ヤマダ ハナコ", "NGUYEN THI MAI", "山田 花子", "ヤマダ ハナコ"],
+            ),
+            // With a reading of its own the legal name stays whole, without the kanji of the other.
+            (
+                vec!["NGUYEN THI MAI", "グエン ティ マイ"],
+                vec!["山田 花子"],
+                ["", "グエン ティ マイ", "NGUYEN THI MAI", "山田 花子", ""],
+            ),
+            (
+                vec!["金 哲洙", "キム チョルス"],
+                vec!["金田 哲男", "カネダ テツオ"],
+                ["金 哲洙", "キム チョルス", "", "金田 哲男", "カネダ テツオ"],
+            ),
+            // A system that calls only the reading "usual".
+            (vec!["山田 花子"], vec!["ヤマダ ハナコ"], ["山田 花子", "ヤマダ ハナコ", "", "", "ヤマダ ハナコ"]),
+            (vec![], vec!["HANAKO"], ["", "", "HANAKO", "", ""]),
+        ] {
+            let mut names = Names::default();
+            legal.iter().for_each(|name| names.legal.by_script(4, (*name).into()));
+            common.iter().for_each(|name| names.common.by_script(3, (*name).into()));
+            let mut person = Person::default();
+            person.set_all_names(&names);
+            assert_eq!(NAMES.map(|column| person.get(column).to_owned()), expected.map(str::to_owned), "{legal:?}");
+        }
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub(super) enum Column {
     NameLatin,
     FormerFamilyKana,
     FormerFamilyKanji,
+    AliasKana,
+    AliasKanji,
     BirthDate,
     Sex,
     PostalCode,
@@ -47,7 +49,7 @@ pub(super) enum Column {
 }
 
 impl Column {
-    pub(super) const ALL: [Self; 23] = [
+    pub(super) const ALL: [Self; 25] = [
         Self::RecordId,
         Self::FamilyKana,
         Self::GivenKana,
@@ -60,6 +62,8 @@ impl Column {
         Self::NameLatin,
         Self::FormerFamilyKana,
         Self::FormerFamilyKanji,
+        Self::AliasKana,
+        Self::AliasKanji,
         Self::BirthDate,
         Self::Sex,
         Self::PostalCode,
@@ -88,6 +92,9 @@ impl Column {
             // 旧姓: of the family name before a marriage a format may know too.
             Self::FormerFamilyKana => "former_family_kana",
             Self::FormerFamilyKanji => "former_family_kanji",
+            // 通称: the name that a foreign resident uses beside the legal one, as a whole.
+            Self::AliasKana => "alias_kana",
+            Self::AliasKanji => "alias_kanji",
             Self::BirthDate => "birth_date",
             Self::Sex => "sex",
             Self::PostalCode => "postal_code",

@@ -14,6 +14,10 @@ use crate::error::SourceError;
 /// The longest segment that is kept, in bytes.
 const MAX_SEGMENT_BYTES: usize = 1 << 16;
 
+/// By how much master data (ADT^A08) count as newer than any other message, in months: more than a calendar has. Orders and
+/// results come later and repeat the patient, but often without the insurance.
+const MASTER_DATA: u32 = 12 * 100_000;
+
 /// A PID segment is a patient's when it reaches to the birth date.
 const PID_BIRTH_DATE: usize = 7;
 
@@ -149,6 +153,8 @@ impl Header {
         let facility = delimiters.component(delimiters.field(&segment, 3), 0).text;
         // MSH-1 is the delimiter itself, so the fields after it stand one place further on.
         let newness = months(delimiters.field(&segment, 6).text.get(..8).unwrap_or_default());
+        let kind = [0, 1].map(|at| delimiters.component(delimiters.field(&segment, 8), at).text);
+        let newness = if kind == ["ADT", "A08"] { MASTER_DATA + newness } else { newness };
         let message = Message { open: true, delimiters, encoding, facility, ..Message::default() };
         Self { message, newness }
     }
@@ -195,7 +201,10 @@ impl Message {
             ..part(0)
         };
         let given = [part(1), part(2)].map(|part| part.text.trim().to_owned()).join(" ");
-        let whole = Value { text: format!("{} {given}", family.text).trim().to_owned(), damaged: name.damaged };
+        // Where a given name is told apart, all of the other is the family name, also of two words (DELA CRUZ).
+        let first =
+            if given.trim().is_empty() { family.text.clone() } else { family.text.split_whitespace().collect() };
+        let whole = Value { text: format!("{first} {given}").trim().to_owned(), damaged: name.damaged };
         if whole.text.is_empty() {
             return;
         }
@@ -205,17 +214,19 @@ impl Message {
             .into_iter()
             .find(|(_, script)| matches!(script.as_str(), "I" | "P" | "A"))
             .unwrap_or_else(|| (part(6).text, String::new()));
-        match (kind.trim(), script.as_str()) {
-            ("M", _) => names.former(Former::Family(family)),
-            ("L" | "", "I") => names.ideographic(2, whole),
-            ("L" | "", "P") => names.syllabic(2, whole),
-            ("L" | "", "A") => names.latin(2, whole),
-            ("L" | "", _) => names.by_script(2, whole),
-            // An alias (A), a name for display (D) and their like, where there is no legal name.
-            (_, "I") => names.ideographic(1, whole),
-            (_, "P") => names.syllabic(1, whole),
-            (_, "A") => names.latin(1, whole),
-            _ => names.by_script(1, whole),
+        let (of, rank) = match kind.trim() {
+            "M" => return names.former(Former::Family(family)),
+            "L" | "" => (&mut names.legal, 2),
+            // An alias: 通称.
+            "A" => (&mut names.common, 2),
+            // A name for display (D) and its like, where there is no legal name.
+            _ => (&mut names.legal, 1),
+        };
+        match script.as_str() {
+            "I" => of.ideographic(rank, whole),
+            "P" => of.syllabic(rank, whole),
+            "A" => of.latin(rank, whole),
+            _ => of.by_script(rank, whole),
         }
     }
 

@@ -3,7 +3,8 @@
 //! A file is a list of records of commas and lines. One receipt is an RE record (the patient) and the HO, KO and SN
 //! records after it (who insures them); IR names the facility. One patient has a receipt per month and more, so
 //! rows carry a record id and the month of treatment, and whoever sorts the rows by id keeps the newest. GO ends the
-//! receipts of a facility: a file that ends without it was cut off, and its last receipt is malformed.
+//! receipts of a facility and counts them: without it they were cut off, and the last of them is malformed; with another
+//! count the GO record itself is.
 //! Memory: the lines of one receipt, whatever the size of the file.
 
 use std::io::Read;
@@ -142,6 +143,12 @@ struct Facility {
     /// Prefecture (2), points table (1) and facility (7): ten digits, or nothing.
     code: String,
     points_table: Option<u8>,
+    /// The line of the IR record; 0 when no facility's receipts are open.
+    row: u64,
+    /// How many receipts have begun since.
+    receipts: u64,
+    /// Whether earlier ones are in another volume, so that the GO record counts more.
+    continued: bool,
 }
 
 /// The lines of the receipt that is being read.
@@ -197,6 +204,26 @@ impl<R: Read> UkeSource<R> {
             receipt: Receipt::default(),
             person: Person::default(),
         })
+    }
+
+    /// Ends the receipts of a facility that has no GO record: they were cut off, perhaps within a value (1991112 of 19911121
+    /// is a date too), or before the first receipt.
+    fn cut_off(&mut self, batch: &mut RawBatch) {
+        let facility = std::mem::take(&mut self.facility.row);
+        match (std::mem::take(&mut self.receipt.row), facility) {
+            (0, 0) => {}
+            (0, row) | (row, _) => batch.push_malformed(row),
+        }
+    }
+
+    /// Ends the receipts of a facility at its GO record, which has to count as many as there were.
+    fn finish_facility(&mut self, batch: &mut RawBatch) {
+        self.finish_receipt(batch);
+        let Facility { row, receipts, continued, .. } = std::mem::take(&mut self.facility);
+        let total = std::str::from_utf8(cell(self.lines.line(), 2)).ok().and_then(|total| total.trim().parse().ok());
+        if row != 0 && !continued && total != Some(receipts) {
+            batch.push_malformed(self.lines.row());
+        }
     }
 
     /// Ends the receipt that is being read.
@@ -301,24 +328,25 @@ impl<R: Read> Source for UkeSource<R> {
         let already = batch.len() + batch.malformed_rows().len();
         while batch.len() + batch.malformed_rows().len() < rows {
             if !self.lines.next()? {
-                // Without a GO record the file was cut off, perhaps within a value: 1991112 of 19911121 is a date too.
-                match std::mem::take(&mut self.receipt.row) {
-                    0 => {}
-                    row => batch.push_malformed(row),
-                }
+                self.cut_off(batch);
                 break;
             }
             // A receipt ends where the next one or the next facility begins; the other records say nothing of a person.
             match cell(self.lines.line(), 1) {
                 b"RE" => {
                     self.finish_receipt(batch);
+                    self.facility.receipts += 1;
                     self.receipt = Receipt { row: self.lines.row(), ..Receipt::default() };
                     self.receipt.patient.extend_from_slice(self.lines.line());
                 }
-                b"IR" | b"GO" => {
+                b"IR" => {
+                    if self.facility.row != 0 {
+                        self.cut_off(batch);
+                    }
                     self.finish_receipt(batch);
-                    self.facility.read(self.lines.line());
+                    self.facility = Facility::read(self.lines.line(), self.lines.row());
                 }
+                b"GO" => self.finish_facility(batch),
                 b"BU" => self.receipt.dpc = true,
                 b"HO" if self.receipt.insurer.is_empty() => self.receipt.insurer.extend_from_slice(self.lines.line()),
                 // 12 is 生活保護; the other payers only add to an insurance.
@@ -336,16 +364,19 @@ impl<R: Read> Source for UkeSource<R> {
 }
 
 impl Facility {
-    fn read(&mut self, line: &[u8]) {
-        *self = Self::default();
-        if cell(line, 1) != b"IR" {
-            return;
-        }
-        let [prefecture, table, code] = [3, 4, 5].map(|column| cell(line, column));
-        self.points_table = table.first().copied();
+    /// Reads an IR record, which stands in line `row`.
+    fn read(line: &[u8], row: u64) -> Self {
+        let [prefecture, table, code, volume] = [3, 4, 5, 9].map(|column| cell(line, column));
+        let mut facility = Self {
+            points_table: table.first().copied(),
+            row,
+            continued: volume.iter().any(|digit| matches!(digit, b'1'..=b'9')),
+            ..Self::default()
+        };
         if (prefecture.len(), table.len(), code.len()) == (2, 1, 7) {
-            self.code = String::from_utf8_lossy(&[prefecture, table, code].concat()).into_owned();
+            facility.code = String::from_utf8_lossy(&[prefecture, table, code].concat()).into_owned();
         }
+        facility
     }
 }
 

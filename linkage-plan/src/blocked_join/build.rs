@@ -67,7 +67,7 @@ impl Collect {
     ///
     /// Every batch is reserved before it is kept. When a reservation is refused, the rest is only counted, so that the
     /// error can say what the whole would have needed.
-    pub(super) async fn run(mut self, mut input: SendableRecordBatchStream) -> Result<BuildSide> {
+    pub(super) async fn run(self, mut input: SendableRecordBatchStream) -> Result<BuildSide> {
         let kept_schema = Arc::new(input.schema().project(&self.keep)?);
         let keys = Keys::new(self.keys.clone(), &input)?;
         let (mut parts, mut kept, mut held, mut rows) = (Vec::new(), Vec::new(), 0, 0_usize);
@@ -100,16 +100,21 @@ impl Collect {
             // An input in memory is always ready; without this a dropped stream would be noticed only at its end.
             tokio::task::yield_now().await;
         }
-        let _timer = join.build_time.timer();
-        let columns = concat_batches(&kept_schema, &kept)?;
-        drop(kept);
-        let side = self.sorted(parts, columns, rows)?;
-        side._memory.shrink(held);
-        self.metrics.join.build_bytes.sub(held);
-        Ok(side)
+        drop(input);
+        // Sorting millions of rows takes seconds, and the stream must be free to be dropped.
+        let sorted = tokio::task::spawn_blocking(move || {
+            let _timer = join.build_time.timer();
+            let columns = concat_batches(&kept_schema, &kept)?;
+            drop(kept);
+            let side = self.sorted(parts, columns, rows)?;
+            side._memory.shrink(held);
+            join.build_bytes.sub(held);
+            Ok(side)
+        });
+        sorted.await.map_err(|_| exec_datafusion_err!("the left side of the Dice join was not put in blocks"))?
     }
 
-    fn sorted(&mut self, parts: Vec<Part>, columns: RecordBatch, rows: usize) -> Result<BuildSide> {
+    fn sorted(mut self, parts: Vec<Part>, columns: RecordBatch, rows: usize) -> Result<BuildSide> {
         // Rows without a key, or without a CLK, have no partner.
         let mut places: Vec<(&[u8], &Part, u32)> = Vec::with_capacity(rows);
         for part in &parts {

@@ -19,10 +19,11 @@ use linkage_core::block::GroupSearch;
 use linkage_core::dice::{DiceThreshold, Kernel};
 
 use super::build::Collect;
+use super::keys::is_key_type;
 use super::metrics::BlockedMetrics;
 use super::stream::{self, Probing};
-use crate::dice_join::OutputColumn;
 use crate::dice_join::output::{Writer, kept, names_of, schema_of, take_in};
+use crate::dice_join::{OutputColumn, PairRoom};
 use crate::layout::ClkLayout;
 
 /// Every pair of left and right rows that are equal in some columns and whose CLKs reach the threshold, by comparing all
@@ -57,7 +58,8 @@ impl BlockedDiceJoinExec {
     /// (left, right), which returns the columns `output`.
     ///
     /// # Errors
-    /// When the CLK columns are not CLKs of one length and layout, when there is no key, or when its columns differ in type.
+    /// When the CLK columns are not CLKs of one length and layout, when there is no key, or when its columns differ in type or
+    /// are floats, of which some are equal in SQL and not in their bytes.
     pub fn try_new(
         left: Arc<dyn ExecutionPlan>,
         right: Arc<dyn ExecutionPlan>,
@@ -69,10 +71,12 @@ impl BlockedDiceJoinExec {
     ) -> Result<Self> {
         let (left_schema, right_schema) = (left.schema(), right.schema());
         let layout = ClkLayout::of_both(left_schema.field(clks.0), right_schema.field(clks.1))?;
-        let of_one_type =
-            |(l, r): &(usize, usize)| left_schema.field(*l).data_type() == right_schema.field(*r).data_type();
-        if keys.is_empty() || !keys.iter().all(of_one_type) {
-            return plan_err!("a Dice join within blocks needs keys of one type on both sides");
+        let fit = |(l, r): &(usize, usize)| {
+            let data_type = left_schema.field(*l).data_type();
+            data_type == right_schema.field(*r).data_type() && is_key_type(data_type)
+        };
+        if keys.is_empty() || !keys.iter().all(fit) {
+            return plan_err!("a Dice join within blocks needs keys of one type on both sides, and no floats");
         }
         let schema = schema_of(&output, &left_schema, &right_schema);
         let properties = PlanProperties::new(
@@ -226,7 +230,7 @@ impl ExecutionPlan for BlockedDiceJoinExec {
             keys: self.keys.iter().map(|key| key.1).collect(),
             search: GroupSearch::new(self.kernel, self.threshold),
             batch_size: context.session_config().batch_size(),
-            memory: memory("right"),
+            room: PairRoom::new(memory("right"), Arc::clone(context.memory_pool())),
             metrics,
         };
         let left = self.left.execute(partition, Arc::clone(&context))?;

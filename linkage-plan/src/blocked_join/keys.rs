@@ -2,9 +2,32 @@
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::buffer::NullBuffer;
+use arrow::datatypes::DataType;
 use arrow::row::{RowConverter, Rows, SortField};
 use datafusion::common::Result;
 use datafusion::execution::SendableRecordBatchStream;
+
+/// Whether rows of this type are equal when their bytes are, as DataFusion takes them for equal.
+///
+/// Floats are not: -0.0 equals 0.0 there, and their bytes differ.
+pub(crate) fn is_key_type(data_type: &DataType) -> bool {
+    fn has_float(data_type: &DataType) -> bool {
+        match data_type {
+            DataType::Dictionary(_, values) => has_float(values),
+            DataType::List(field)
+            | DataType::LargeList(field)
+            | DataType::FixedSizeList(field, _)
+            | DataType::ListView(field)
+            | DataType::LargeListView(field)
+            | DataType::Map(field, _) => has_float(field.data_type()),
+            DataType::RunEndEncoded(_, values) => has_float(values.data_type()),
+            DataType::Struct(fields) => fields.iter().any(|field| has_float(field.data_type())),
+            DataType::Union(fields, _) => fields.iter().any(|(_, field)| has_float(field.data_type())),
+            plain => plain.is_floating(),
+        }
+    }
+    !has_float(data_type) && RowConverter::supports_fields(&[SortField::new(data_type.clone())])
+}
 
 /// Makes keys of the columns of one input.
 pub(super) struct Keys {

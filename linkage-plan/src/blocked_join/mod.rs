@@ -11,3 +11,4 @@ mod metrics;
 mod stream;
 
 pub use exec::BlockedDiceJoinExec;
+pub(crate) use keys::is_key_type;

@@ -7,7 +7,6 @@ use std::time::Instant;
 use arrow::array::{Array, RecordBatch};
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_plan::metrics::RecordOutput;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -18,7 +17,7 @@ use super::build::{BuildSide, Collect};
 use super::keys::Keys;
 use super::metrics::BlockedMetrics;
 use crate::dice_join::output::Writer;
-use crate::dice_join::{PATIENCE, STEP, STEP_PAIRS};
+use crate::dice_join::{PATIENCE, PairRoom, STEP, STEP_PAIRS};
 use crate::layout::{ClkLayout, clks};
 
 /// What a right row takes beside its CLK.
@@ -33,7 +32,7 @@ pub(super) struct Probing {
     pub(super) keys: Vec<usize>,
     pub(super) search: GroupSearch,
     pub(super) batch_size: usize,
-    pub(super) memory: MemoryReservation,
+    pub(super) room: PairRoom,
     pub(super) metrics: BlockedMetrics,
 }
 
@@ -75,6 +74,8 @@ struct Current {
     tiles: Vec<(Range<usize>, Range<usize>)>,
     /// Pairs found and not yet handed on.
     pending: Vec<Match>,
+    /// Whether there is no memory for more until some are handed on.
+    full: bool,
     since: Instant,
 }
 
@@ -90,7 +91,11 @@ impl Probe {
             };
             loop {
                 let waited = !current.pending.is_empty() && current.since.elapsed() >= PATIENCE;
-                if current.tiles.is_empty() || waited || current.pending.len() >= self.probing.batch_size {
+                if current.tiles.is_empty()
+                    || waited
+                    || current.full
+                    || current.pending.len() >= self.probing.batch_size
+                {
                     break;
                 }
                 self.step(&mut current)?;
@@ -106,14 +111,14 @@ impl Probe {
         }
     }
 
-    fn start(&self, batch: RecordBatch) -> Result<Current> {
-        let Probing { metrics, memory, clk, .. } = &self.probing;
+    fn start(&mut self, batch: RecordBatch) -> Result<Current> {
+        let Probing { metrics, room, clk, .. } = &mut self.probing;
         let _timer = metrics.join.baseline.elapsed_compute().timer();
         metrics.join.probe_batches.add(1);
         metrics.join.probe_rows.add(batch.num_rows());
         let (column, layout) = *clk;
         let clks = clks(&batch, column)?;
-        memory.try_resize(batch.num_rows() * (layout.bytes + ROW_BYTES))?;
+        room.start(batch.num_rows() * (layout.bytes + ROW_BYTES))?;
         let keys = self.keys.of(&batch)?;
         let mut places: Vec<(Range<u32>, u32)> = Vec::with_capacity(batch.num_rows());
         for row in (0..batch.num_rows()).filter(|row| clks.is_valid(*row)) {
@@ -135,22 +140,33 @@ impl Probe {
                 tiles.extend(cut(first..rows.len()).map(|right| (left.clone(), right)));
             }
         }
-        memory.try_resize(tokens.bytes() + batch.num_rows() * ROW_BYTES + size_of_val(tiles.as_slice()))?;
-        Ok(Current { batch, tokens, ones, rows, tiles, pending: Vec::new(), since: Instant::now() })
+        room.start(tokens.bytes() + batch.num_rows() * ROW_BYTES + size_of_val(tiles.as_slice()))?;
+        Ok(Current { batch, tokens, ones, rows, tiles, pending: Vec::new(), full: false, since: Instant::now() })
     }
 
     /// Compares tiles for about a millisecond.
     fn step(&mut self, current: &mut Current) -> Result<()> {
         let began = Instant::now();
-        let Probing { metrics, search, memory, .. } = &mut self.probing;
+        let Probing { metrics, search, room, .. } = &mut self.probing;
         let join = &metrics.join;
         let (_timer, _probe_timer) = (join.baseline.elapsed_compute().timer(), join.probe_time.timer());
         let found = current.pending.len();
-        while let Some((left, right)) = current.tiles.pop() {
+        while let Some((mut left, right)) = current.tiles.pop() {
+            // Any pair may come out: of a tile there are compared as many rows as there is memory for.
+            let rows = match room.grant(&mut current.pending, left.len() * right.len(), right.len()) {
+                Ok(pairs) => pairs / right.len(),
+                Err(_) if !current.pending.is_empty() => 0,
+                Err(refused) => return Err(refused),
+            };
+            current.full = rows < left.len() && !current.pending.is_empty();
+            if rows < left.len() {
+                current.tiles.push((left.start + rows..left.end, right.clone()));
+                left.end = left.start + rows;
+            }
             let left = Group { rows: &self.build.tokens, ones: &self.build.ones, range: left };
             let right = Group { rows: &current.tokens, ones: &current.ones, range: right };
             join.searched(search.search(&left, &right, &mut current.pending));
-            if began.elapsed() >= STEP || current.pending.len() - found >= STEP_PAIRS {
+            if current.full || began.elapsed() >= STEP || current.pending.len() - found >= STEP_PAIRS {
                 break;
             }
         }
@@ -161,18 +177,14 @@ impl Probe {
         if found == 0 {
             current.since = began;
         }
-        let rows = current.tokens.bytes() + current.batch.num_rows() * ROW_BYTES;
-        memory.try_resize(
-            rows + size_of_val(current.tiles.as_slice()) + current.pending.capacity() * size_of::<Match>(),
-        )?;
-        Ok(())
+        room.settle(current.pending.len())
     }
 
     fn hand_on(&self, current: &mut Current) -> Result<RecordBatch> {
         let Probing { metrics, writer, batch_size, .. } = &self.probing;
         let baseline = &metrics.join.baseline;
         let _timer = baseline.elapsed_compute().timer();
-        current.since = Instant::now();
+        (current.since, current.full) = (Instant::now(), false);
         let batch = writer.latest(&mut current.pending, *batch_size, &self.build.columns, &current.batch)?;
         Ok(batch.record_output(baseline))
     }

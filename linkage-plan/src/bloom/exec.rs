@@ -13,18 +13,19 @@ use datafusion::physical_expr::Distribution;
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, RecordOutput};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, InputDistributionRequirements, PlanProperties, ReplaceChildrenOptions,
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, InputDistributionRequirements,
+    PlanProperties, ReplaceChildrenOptions,
 };
-use futures::{StreamExt, TryStreamExt, stream};
-use tokio::sync::OnceCell;
+use futures::{StreamExt, TryFutureExt, TryStreamExt, stream};
 
 use super::filter::KeyFilter;
 use super::metrics::BloomMetrics;
 use crate::error::PlanError;
+use crate::once::Once;
 
 /// Passes on the rows of `probe` whose key a Bloom filter over `keys` does not rule out.
 ///
-/// The filter is built once, by the partition that comes first, and shared. The keys are held while it is built, so that
+/// The filter is built once, by the partition that comes first, and shared; when that fails, it fails for each. The keys are held while it is built, so that
 /// it has the size that fits their number; both are reserved from the task's memory pool. Order and partitions of `probe`
 /// stay as they are.
 pub struct BloomSemiExec {
@@ -32,7 +33,7 @@ pub struct BloomSemiExec {
     key: usize,
     probe: Arc<dyn ExecutionPlan>,
     probe_key: usize,
-    built: Arc<OnceCell<Built>>,
+    built: Once<Built>,
     metrics: ExecutionPlanMetricsSet,
 }
 
@@ -59,7 +60,7 @@ impl BloomSemiExec {
             _ => return plan_err!("a Bloom semi-join compares keys of one length"),
         }
         let metrics = ExecutionPlanMetricsSet::new();
-        Ok(Self { keys, key, probe, probe_key, built: Arc::default(), metrics })
+        Ok(Self { keys, key, probe, probe_key, built: Once::default(), metrics })
     }
 
     /// The key's column of either input: of the keys, and of the rows that are probed.
@@ -117,14 +118,13 @@ impl ExecutionPlan for BloomSemiExec {
         let metrics = BloomMetrics::new(&self.metrics, partition);
         let probe = self.probe.execute(partition, Arc::clone(&context))?;
         let (keys, key, probe_key) = (Arc::clone(&self.keys), self.key, self.probe_key);
-        let built = Arc::clone(&self.built);
+        let built = self.built.share(self.probe.output_partitioning().partition_count(), || {
+            Ok(build(keys, key, context, metrics.clone()).map_ok(Arc::new))
+        })?;
         let batches = stream::once(async move {
-            built.get_or_try_init(|| build(keys, key, context, metrics.clone())).await?;
+            let built = built.await.map_err(DataFusionError::Shared)?;
             Ok::<_, DataFusionError>(probe.try_filter_map(move |batch| {
-                let passed = match built.get() {
-                    Some(built) => prune(&batch, probe_key, &built.filter, &metrics),
-                    None => internal_err!("the filter was not built"),
-                };
+                let passed = prune(&batch, probe_key, &built.filter, &metrics);
                 async move { passed }
             }))
         });

@@ -109,14 +109,19 @@ impl Collect {
             // An input in memory is always ready; without this a dropped stream would be noticed only at its end.
             tokio::task::yield_now().await;
         }
-        let _timer = self.metrics.build_time.timer();
-        let columns = concat_batches(&kept_schema, &kept)?;
-        drop(kept);
-        self.memory.shrink(kept_bytes);
-        self.metrics.build_bytes.sub(kept_bytes);
-        let blocks = blocks.finish()?;
-        let numbers = Numbers::new(numbers, &blocks);
-        Ok(BuildSide { blocks, columns, numbers, _memory: self.memory })
+        drop(input);
+        // Putting millions of rows together takes a second, and the stream must be free to be dropped.
+        let whole = tokio::task::spawn_blocking(move || {
+            let _timer = self.metrics.build_time.timer();
+            let columns = concat_batches(&kept_schema, &kept)?;
+            drop(kept);
+            self.memory.shrink(kept_bytes);
+            self.metrics.build_bytes.sub(kept_bytes);
+            let blocks = blocks.finish()?;
+            let numbers = Numbers::new(numbers, &blocks);
+            Ok(BuildSide { blocks, columns, numbers, _memory: self.memory })
+        });
+        whole.await.map_err(|_| exec_datafusion_err!("the left side of the Dice join was not put together"))?
     }
 
     /// What the left side would have needed.

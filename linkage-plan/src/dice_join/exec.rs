@@ -1,10 +1,10 @@
 //! The physical operator.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::common::{DataFusionError, Result, internal_err, plan_err};
+use datafusion::common::{Result, internal_err, plan_err};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{Distribution, EquivalenceProperties, Partitioning};
@@ -15,15 +15,16 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, InputDistributionRequirements,
     PlanProperties, ReplaceChildrenOptions,
 };
-use futures::FutureExt;
-use futures::future::{BoxFuture, Shared};
+use futures::TryFutureExt;
 use linkage_core::dice::{DiceThreshold, Kernel};
 
 use super::build::{BuildSide, Collect};
 use super::metrics::DiceJoinMetrics;
 use super::output::{OutputColumn, Writer, kept, names_of, schema_of, take_in};
+use super::room::PairRoom;
 use super::stream::{self, Probing};
 use crate::layout::ClkLayout;
+use crate::once::Once;
 
 /// Which of two rows must have the lesser number: `l.row < r.row`, above all in a join of a table with itself.
 ///
@@ -46,22 +47,6 @@ impl RowOrder {
     }
 }
 
-/// The left side, collected once and awaited by every partition.
-///
-/// A shared future and not a cell that the first partition fills: when the partition that polls it is dropped, another
-/// one goes on with it, and the left input is still executed only once.
-pub(super) type SharedBuild = Shared<BoxFuture<'static, Result<Arc<BuildSide>, Arc<DataFusionError>>>>;
-
-/// The left side until every partition has got hold of it.
-///
-/// After that only the partitions' streams hold it, so its memory goes back when they are dropped, even while somebody
-/// keeps the plan to read its metrics.
-#[derive(Default)]
-struct BuildSlot {
-    build: Option<SharedBuild>,
-    handed_out: usize,
-}
-
 /// Every pair of left and right rows whose CLKs reach the threshold, by comparing all pairs.
 ///
 /// Segmented CLKs, which their field's metadata tell, are scored over the segments that both rows have.
@@ -72,7 +57,7 @@ struct BuildSlot {
 ///
 /// **Out of memory.** All of it is reserved from the task's memory pool before it is taken. Nothing is spilled: when the
 /// left side does not fit, the query fails with [`PlanError::Memory`](crate::PlanError::Memory), which names what the
-/// whole left side would need.
+/// whole left side would need. Where memory for pairs is short, fewer rows are compared at a time.
 ///
 /// **Order and cancelling.** Pairs come in no particular order. About every millisecond a partition yields to the
 /// runtime, so a dropped stream stops within a few milliseconds. A batch that is not full is handed on when it is 50 ms
@@ -88,7 +73,7 @@ pub struct DiceJoinExec {
     order: Option<RowOrder>,
     best: Option<u32>,
     kernel: Kernel,
-    build: Mutex<BuildSlot>,
+    build: Once<BuildSide>,
     metrics: ExecutionPlanMetricsSet,
     properties: Arc<PlanProperties>,
 }
@@ -127,7 +112,7 @@ impl DiceJoinExec {
             order: None,
             best: None,
             kernel,
-            build: Mutex::default(),
+            build: Once::default(),
             metrics: ExecutionPlanMetricsSet::new(),
             properties: Arc::new(properties),
         })
@@ -195,24 +180,11 @@ impl DiceJoinExec {
         Ok(Self { order: self.order, best: self.best, ..same })
     }
 
-    /// The future that collects the left side, made by the first partition that asks.
-    fn shared_build(&self, context: &Arc<TaskContext>, metrics: &DiceJoinMetrics) -> Result<SharedBuild> {
-        // Nothing panics while the lock is held, and the slot is never half-written.
-        let mut slot = self.build.lock().unwrap_or_else(PoisonError::into_inner);
-        let build = match slot.build.take() {
-            Some(build) => build,
-            None => self.collect_left(context, metrics)?,
-        };
-        slot.handed_out += 1;
-        if slot.handed_out < self.right.output_partitioning().partition_count() {
-            slot.build = Some(build.clone());
-        } else {
-            slot.handed_out = 0;
-        }
-        Ok(build)
-    }
-
-    fn collect_left(&self, context: &Arc<TaskContext>, metrics: &DiceJoinMetrics) -> Result<SharedBuild> {
+    fn collect_left(
+        &self,
+        context: &Arc<TaskContext>,
+        metrics: &DiceJoinMetrics,
+    ) -> Result<impl Future<Output = Result<Arc<BuildSide>>> + use<>> {
         if self.left.output_partitioning().partition_count() != 1 {
             return internal_err!("the left side of a Dice join must be one partition");
         }
@@ -225,7 +197,7 @@ impl DiceJoinExec {
             metrics: metrics.clone(),
         };
         let input = self.left.execute(0, Arc::clone(context))?;
-        Ok(collect.run(input).map(|built| built.map(Arc::new).map_err(Arc::new)).boxed().shared())
+        Ok(collect.run(input).map_ok(Arc::new))
     }
 }
 
@@ -296,7 +268,8 @@ impl ExecutionPlan for DiceJoinExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let metrics = DiceJoinMetrics::new(&self.metrics, partition);
-        let build = self.shared_build(&context, &metrics)?;
+        let partitions = self.right.output_partitioning().partition_count();
+        let build = self.build.share(partitions, || self.collect_left(&context, &metrics))?;
         let probing = Probing {
             writer: Writer::new(&self.output, self.schema()),
             clk: (self.right_clk, self.layout),
@@ -305,7 +278,10 @@ impl ExecutionPlan for DiceJoinExec {
             threshold: self.threshold,
             kernel: self.kernel,
             batch_size: context.session_config().batch_size(),
-            memory: MemoryConsumer::new(format!("DiceJoinExec right[{partition}]")).register(context.memory_pool()),
+            room: PairRoom::new(
+                MemoryConsumer::new(format!("DiceJoinExec right[{partition}]")).register(context.memory_pool()),
+                Arc::clone(context.memory_pool()),
+            ),
             metrics,
         };
         Ok(stream::pairs(build, self.right.execute(partition, context)?, probing))

@@ -14,6 +14,7 @@ pub(crate) mod metrics;
 mod node;
 pub(crate) mod output;
 mod planner;
+mod room;
 mod rule;
 mod stream;
 
@@ -24,6 +25,7 @@ pub use node::{BestOf, DiceJoinNode, NodeOrder};
 pub use output::{OutputColumn, Source};
 pub use planner::DiceJoinPlanner;
 pub(crate) use planner::LinkQueryPlanner;
+pub(crate) use room::PairRoom;
 pub(crate) use rule::declined;
 pub use rule::{Declined, DiceJoinRule};
 pub(crate) use stream::{PATIENCE, STEP, STEP_PAIRS};

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use arrow::row::{RowConverter, SortField};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ExprSchema, JoinType, NullEquality, Result, ScalarValue};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
@@ -14,6 +13,7 @@ use linkage_core::dice::DiceThreshold;
 
 use super::SCORE;
 use super::node::{DiceJoinNode, NodeOrder};
+use crate::blocked_join::is_key_type;
 use crate::udf::{dice_columns, is_dice};
 
 /// Why a join with `dice()` in its condition is not planned as a Dice join. The plain function then runs, pair by pair.
@@ -22,8 +22,8 @@ use crate::udf::{dice_columns, is_dice};
 pub enum Declined {
     /// An outer, semi or anti join.
     NotInner,
-    /// An equality beside it is not between two columns of one type, or takes null for equal: DataFusion joins on the
-    /// equalities and calls `dice()` within equal keys.
+    /// An equality beside it is not between two columns of one type, is between floats (-0.0 equals 0.0, and their bytes differ),
+    /// or takes null for equal: DataFusion joins on the equalities and calls `dice()` within equal keys.
     Keys,
     /// No conjunct compares `dice(column, column)` with a literal by `>=` or `>`.
     NoLowerBound,
@@ -40,7 +40,7 @@ impl fmt::Display for Declined {
         f.write_str(match self {
             Self::NotInner => "the join is not an inner join",
             Self::Keys => {
-                "an equality beside it is not between two columns of one type, or takes null for equal: DataFusion joins on it, and dice() filters"
+                "an equality beside it is not between two columns of one type, is between floats, or takes null for equal: DataFusion joins on it, and dice() filters"
             }
             Self::NoLowerBound => "no AND-ed condition compares dice(column, column) with a literal by >= or >",
             Self::Threshold => "the threshold is not a literal above 0, at most 1, with at most 6 decimals",
@@ -169,8 +169,7 @@ fn keys(join: &Join) -> std::result::Result<Vec<(Column, Column)>, Declined> {
     let keys = join.on.iter().map(|(a, b)| {
         let (a, b) = (a.try_as_col()?, b.try_as_col()?);
         let (a_type, b_type) = (left.data_type(a).ok()?, right.data_type(b).ok()?);
-        let sorts = RowConverter::supports_fields(&[SortField::new(a_type.clone())]);
-        (a_type == b_type && sorts).then(|| (a.clone(), b.clone()))
+        (a_type == b_type && is_key_type(a_type)).then(|| (a.clone(), b.clone()))
     });
     let keys: Vec<_> = keys.collect::<Option<_>>().ok_or(Declined::Keys)?;
     if !keys.is_empty() && join.null_equality == NullEquality::NullEqualsNull {

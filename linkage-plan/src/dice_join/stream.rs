@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use arrow::array::{RecordBatch, UInt32Array};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_plan::metrics::RecordOutput;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -16,10 +15,12 @@ use linkage_core::dice::{ClkBlock, DiceThreshold, Kernel, Match, search};
 use super::blocks::BLOCK_ROWS;
 use super::build::{BuildSide, ORDER_TILE, row_numbers};
 use super::cut::Cut;
-use super::exec::{RowOrder, SharedBuild};
+use super::exec::RowOrder;
 use super::metrics::DiceJoinMetrics;
 use super::output::Writer;
+use super::room::PairRoom;
 use crate::layout::{ClkLayout, clks};
+use crate::once::Awaited;
 
 /// How long to compute before other tasks may run, and a dropped stream is noticed.
 pub(crate) const STEP: Duration = Duration::from_millis(1);
@@ -41,13 +42,13 @@ pub(super) struct Probing {
     pub(super) threshold: DiceThreshold,
     pub(super) kernel: Kernel,
     pub(super) batch_size: usize,
-    pub(super) memory: MemoryReservation,
+    pub(super) room: PairRoom,
     pub(super) metrics: DiceJoinMetrics,
 }
 
 /// The pairs of one right partition with the left side.
 pub(super) fn pairs(
-    build: SharedBuild,
+    build: Awaited<BuildSide>,
     right: SendableRecordBatchStream,
     probing: Probing,
 ) -> SendableRecordBatchStream {
@@ -122,12 +123,12 @@ impl Probe {
         }
     }
 
-    fn start(&self, batch: RecordBatch) -> Result<Current> {
+    fn start(&mut self, batch: RecordBatch) -> Result<Current> {
         let _timer = self.probing.metrics.baseline.elapsed_compute().timer();
         let (column, layout) = self.probing.clk;
         self.probing.metrics.probe_batches.add(1);
         self.probing.metrics.probe_rows.add(batch.num_rows());
-        self.probing.memory.try_resize(layout.block_bytes(batch.num_rows()))?;
+        self.probing.room.start(layout.block_bytes(batch.num_rows()))?;
         let block = layout.block(std::slice::from_ref(clks(&batch, column)?))?;
         let numbers = match self.probing.order {
             Some(order) => {
@@ -146,7 +147,7 @@ impl Probe {
     /// Compares some left rows of one block with the whole right batch.
     fn step(&mut self, current: &mut Current) -> Result<()> {
         let began = Instant::now();
-        let Probing { metrics, threshold, kernel, memory, .. } = &self.probing;
+        let Probing { metrics, order, threshold, kernel, room, .. } = &mut self.probing;
         let (_timer, _probe_timer) = (metrics.baseline.elapsed_compute().timer(), metrics.probe_time.timer());
         let left_block = &self.build.blocks[current.left_block];
         let right_rows = current.block.rows();
@@ -154,7 +155,7 @@ impl Probe {
         let mut end = (current.row + rows).min(left_block.rows());
         let found = current.pending.len();
         let mut right = 0..right_rows;
-        if let (Some(order), Some((numbers, ascend))) = (self.probing.order, &current.numbers) {
+        if let (Some(order), Some((numbers, ascend))) = (*order, &current.numbers) {
             let first_tile = current.left_block * (BLOCK_ROWS / ORDER_TILE);
             loop {
                 let tile = current.row / ORDER_TILE;
@@ -168,14 +169,21 @@ impl Probe {
                 end = left_block.rows().min(end + ORDER_TILE);
             }
         }
+        // Any pair may come out: in a step there are as many as there is memory for.
+        let pairs = |rows: usize| rows * right.len();
+        let granted = room.grant(&mut current.pending, pairs(end - current.row), pairs(8.min(end - current.row)))?;
+        if granted < pairs(end - current.row) {
+            end = current.row + (granted / right.len() / 8 * 8).clamp(1, end - current.row);
+        }
         let stats =
             search(*kernel, left_block, current.row..end, &current.block, right, *threshold, &mut current.pending);
         metrics.searched(stats);
+        let written = current.pending.len();
         let first = (current.left_block * BLOCK_ROWS) as u32;
         for pair in &mut current.pending[found..] {
             pair.left += first;
         }
-        if let (Some(order), Some((numbers, _))) = (self.probing.order, &current.numbers) {
+        if let (Some(order), Some((numbers, _))) = (*order, &current.numbers) {
             let left = &self.build.numbers.all;
             let mut kept = found;
             for at in found..current.pending.len() {
@@ -195,7 +203,7 @@ impl Probe {
         if found == 0 {
             current.since = began;
         }
-        memory.try_resize(current.block.bytes() + current.pending.capacity() * size_of::<Match>())?;
+        room.settle(written)?;
         (current.left_block, current.row) =
             if end == left_block.rows() { (current.left_block + 1, 0) } else { (current.left_block, end) };
         let took = began.elapsed();

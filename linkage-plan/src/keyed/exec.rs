@@ -1,8 +1,8 @@
 //! The physical operator.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, AsArray, Float64Array, RecordBatch, UInt32Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
@@ -20,7 +20,6 @@ use datafusion::physical_plan::{
 use futures::{TryStreamExt, stream};
 use linkage_core::block::certificate::{RecallCertificate, RecallSample, RecallTally, SampleRequest};
 use linkage_core::dice::{DiceThreshold, Kernel};
-use tokio::sync::OnceCell;
 
 use super::metrics::KeyedMetrics;
 use super::node::KeyedSettings;
@@ -28,7 +27,8 @@ use super::sides::{Side, Sides};
 use crate::dice_join::SCORE;
 use crate::dice_join::metrics::{PAIRS_KEPT, total};
 use crate::layout::ClkLayout;
-use crate::lsh_join::{CANDIDATES, Holding, SideColumns, StopOnDrop, collect};
+use crate::lsh_join::{CANDIDATES, Holding, SideColumns, StopOnDrop, collect, shares_buffers};
+use crate::once::Once;
 use crate::table::ROW;
 
 /// Pairs that the exact sample is to have: the interval at a completeness of 0.9 is then about 0.04 wide.
@@ -48,10 +48,12 @@ pub(crate) fn sample_request(settings: KeyedSettings) -> SampleRequest {
 /// Segmented CLKs are scored over the segments that both rows have, in the sample as well.
 ///
 /// **What is held.** The CLKs of both sides, at 1024 bits about 140 bytes per row: the pairs themselves carry row numbers
-/// only. All of it is reserved from the task's memory pool; nothing is spilled. A side that does not fit is refused with
+/// only; and after an exact stage, until a side's rows are in their order, the batches in which they came. All of it is
+/// reserved from the task's memory pool; nothing is spilled. A side that does not fit is refused with
 /// what it needs.
 ///
-/// **Order.** As many output partitions as the pairs have. The sides are read and the sample is drawn before the first pair.
+/// **Order.** As many output partitions as the pairs have. The sides are read and the sample is drawn before the first pair,
+/// once for all partitions; when that fails, it fails in each.
 pub struct KeyedJoinExec {
     /// The pairs, the left side, the right side.
     inputs: [Arc<dyn ExecutionPlan>; 3],
@@ -61,7 +63,9 @@ pub struct KeyedJoinExec {
     settings: KeyedSettings,
     kernel: Kernel,
     threads: usize,
-    sides: Arc<OnceCell<Sides>>,
+    sides: Once<Sides>,
+    /// Of the sides that were read last, for the report.
+    read: Arc<Mutex<Option<Arc<Sides>>>>,
     metrics: ExecutionPlanMetricsSet,
     properties: Arc<PlanProperties>,
 }
@@ -144,7 +148,8 @@ impl KeyedJoinExec {
             settings,
             kernel,
             threads,
-            sides: Arc::default(),
+            sides: Once::default(),
+            read: Arc::default(),
             metrics: ExecutionPlanMetricsSet::new(),
             properties: Arc::new(properties),
         })
@@ -167,7 +172,7 @@ impl KeyedJoinExec {
 
     /// What was done so far; `None` before the sample is drawn.
     pub fn report(&self) -> Option<KeyedReport> {
-        let sides = self.sides.get()?;
+        let sides = self.read.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         let metrics = self.metrics.clone_inner();
         Some(KeyedReport {
             left_rows: sides.left.tokens.rows() as u64,
@@ -234,7 +239,6 @@ impl ExecutionPlan for KeyedJoinExec {
         let metrics = KeyedMetrics::new(&self.metrics, partition);
         let pairs = self.inputs[0].execute(partition, Arc::clone(&context))?;
         let (schema, places, threshold) = (self.schema(), self.pairs, self.settings.threshold);
-        let sides = Arc::clone(&self.sides);
         let reading = Reading {
             inputs: [Arc::clone(&self.inputs[1]), Arc::clone(&self.inputs[2])],
             columns: self.columns,
@@ -243,13 +247,18 @@ impl ExecutionPlan for KeyedJoinExec {
             kernel: self.kernel,
             threads: self.threads,
         };
+        let (read, metrics_of_reading) = (Arc::clone(&self.read), metrics.clone());
+        let sides = self.sides.share(self.inputs[0].output_partitioning().partition_count(), || {
+            Ok(async move {
+                let sides = Arc::new(reading.sides(context, metrics_of_reading).await?);
+                *read.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&sides));
+                Ok(sides)
+            })
+        })?;
         let batches = stream::once(async move {
-            sides.get_or_try_init(|| reading.sides(context, metrics.clone())).await?;
+            let sides = sides.await.map_err(DataFusionError::Shared)?;
             Ok::<_, DataFusionError>(pairs.try_filter_map(move |batch| {
-                let kept = match sides.get() {
-                    Some(sides) => keep(&batch, places, sides, threshold, &schema, &metrics),
-                    None => internal_err!("the sides were not read"),
-                };
+                let kept = keep(&batch, places, &sides, threshold, &schema, &metrics);
                 async move { kept }
             }))
         });
@@ -271,7 +280,8 @@ impl Reading {
     async fn sides(self, context: Arc<TaskContext>, metrics: KeyedMetrics) -> Result<Sides> {
         let pool = Arc::clone(context.memory_pool());
         let memory = MemoryConsumer::new("KeyedJoinExec").register(&pool);
-        let holding = Holding {
+        let holding = |side| Holding {
+            shares_buffers: shares_buffers(side),
             what: "a side of the keyed join",
             bytes_beside: 0,
             rows: &metrics.build_rows,
@@ -279,10 +289,10 @@ impl Reading {
             time: &metrics.build_time,
         };
         let [left, right] = &self.inputs;
-        let left = left.execute(0, Arc::clone(&context))?;
-        let left = collect(left, self.columns[0], self.layout, &memory, pool.as_ref(), &holding).await?;
-        let right = right.execute(0, context)?;
-        let right = collect(right, self.columns[1], self.layout, &memory, pool.as_ref(), &holding).await?;
+        let (input, holds) = (left.execute(0, Arc::clone(&context))?, holding(left));
+        let left = collect(input, self.columns[0], self.layout, &memory, pool.as_ref(), &holds).await?;
+        let (input, holds) = (right.execute(0, context)?, holding(right));
+        let right = collect(input, self.columns[1], self.layout, &memory, pool.as_ref(), &holds).await?;
         for input in [&left, &right] {
             let bytes = Side::bytes_for(input.numbers.len(), Side::numbers(input));
             memory.try_grow(bytes)?;

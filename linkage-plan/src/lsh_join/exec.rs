@@ -1,7 +1,6 @@
 //! The physical operator.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -15,13 +14,14 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, InputDistributionRequirements, PlanProperties, ReplaceChildrenOptions,
 };
-use futures::{TryStreamExt, stream};
+use futures::TryStreamExt;
 use linkage_core::block::lsh::LshJoin;
 use linkage_core::dice::Kernel;
 
-use super::inputs::{Holding, Input, collect};
+use super::inputs::{Holding, Input, collect, shares_buffers};
 use super::metrics::LshJoinMetrics;
 use super::run::{BandPart, LshReport, LshSettings, Run};
+use super::stream::{self, StopOnDrop};
 use crate::dice_join::SCORE;
 use crate::layout::ClkLayout;
 use crate::note::noted_schema;
@@ -46,13 +46,15 @@ pub struct SideColumns {
 /// [`report`](Self::report) has a certificate at any time; the bands end by the rule of
 /// [`CertifiedSearch`](linkage_core::block::lsh::CertifiedSearch).
 ///
-/// **What is held.** Both inputs, whole: at 1024 bits 144 bytes per row, CLK included, and the pairs of one band.
+/// **What is held.** Both inputs, whole: at 1024 bits 144 bytes per row, CLK included, and the pairs of one band; and after an exact
+/// stage, until a side's rows are in their order, the batches in which they came.
 ///
 /// **Out of memory.** All of it is reserved from the task's memory pool before it is taken; nothing is spilled. An input
 /// that does not fit is refused with what it needs.
 ///
 /// **Order and cancelling.** One output partition; pairs come band by band. The search runs on as many threads as the
-/// session has partitions, apart from the runtime's. When the stream is dropped they stop within ten thousand rows.
+/// session has partitions, apart from the runtime's. When the stream is dropped they stop within some ten thousand rows, or
+/// some millions of comparisons; while the bands are being solved, when they are: that looks at 65,536 rows of a side at most.
 pub struct LshJoinExec {
     left: Arc<dyn ExecutionPlan>,
     right: Arc<dyn ExecutionPlan>,
@@ -211,6 +213,7 @@ impl ExecutionPlan for LshJoinExec {
         let pool = Arc::clone(context.memory_pool());
         let inputs = [self.left.execute(0, Arc::clone(&context))?, self.right.execute(0, Arc::clone(&context))?];
         let (columns, layout) = (self.columns, self.layout);
+        let shared = [&self.left, &self.right].map(shares_buffers);
         let (out, pairs) = tokio::sync::mpsc::channel(WAITING_BATCHES);
         let stop = StopOnDrop(Arc::default());
         let slot = Arc::clone(&self.report);
@@ -227,32 +230,23 @@ impl ExecutionPlan for LshJoinExec {
             out,
             memory,
         };
-        let batches = stream::once(async move {
+        let batches = futures::stream::once(async move {
             let [left, right] = inputs;
-            let holding = Holding {
+            let holding = |shares_buffers| Holding {
+                shares_buffers,
                 what: "a side of the LSH join",
                 bytes_beside: LshJoin::bytes_for(1 << 10, 0).div_ceil(1 << 10),
                 rows: &metrics.build_rows,
                 bytes: &metrics.build_bytes,
                 time: &metrics.build_time,
             };
-            let left: Input = collect(left, columns[0], layout, &run.memory, pool.as_ref(), &holding).await?;
-            let right: Input = collect(right, columns[1], layout, &run.memory, pool.as_ref(), &holding).await?;
-            tokio::task::spawn_blocking(move || run.search(&left, &right));
-            // The guard lives as long as the stream of pairs.
-            Ok::<_, DataFusionError>(stream::unfold((pairs, stop), |(mut pairs, stop)| async move {
-                Some((pairs.recv().await?, (pairs, stop)))
-            }))
+            let left: Input =
+                collect(left, columns[0], layout, &run.memory, pool.as_ref(), &holding(shared[0])).await?;
+            let right: Input =
+                collect(right, columns[1], layout, &run.memory, pool.as_ref(), &holding(shared[1])).await?;
+            let search = tokio::task::spawn_blocking(move || run.search(&left, &right));
+            Ok::<_, DataFusionError>(stream::batches(pairs, search, stop))
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches.try_flatten())))
-    }
-}
-
-/// Tells the search that nobody listens any more.
-pub(crate) struct StopOnDrop(pub(crate) Arc<AtomicBool>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }

@@ -1,16 +1,25 @@
 //! One input of a join that scores single pairs, held in memory.
 
+use std::sync::Arc;
+
 use arrow::array::{AsArray, RecordBatch, UInt32Array};
 use arrow::compute::interleave_record_batch;
 use arrow::datatypes::UInt32Type;
 use datafusion::common::{Result, exec_datafusion_err};
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{MemoryPool, MemoryReservation};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::metrics::{Count, Gauge, Time};
+use datafusion::physical_plan::projection::ProjectionExec;
 use futures::StreamExt;
 use linkage_core::block::TokenRows;
 
 use super::exec::SideColumns;
+use crate::dice_join::slice_bytes;
 use crate::error::PlanError;
 use crate::layout::{ClkLayout, clks, for_each};
 
@@ -25,6 +34,8 @@ pub(crate) struct Input {
 
 /// What an input is held as, and where that is counted.
 pub(crate) struct Holding<'a> {
+    /// Whether its batches share their buffers with a table, so that keeping them costs nothing: [`shares_buffers`].
+    pub(crate) shares_buffers: bool,
     /// What an error calls it.
     pub(crate) what: &'static str,
     /// What a row takes beside its CLK and its number.
@@ -34,8 +45,19 @@ pub(crate) struct Holding<'a> {
     pub(crate) time: &'a Time,
 }
 
+/// Whether the batches of a plan are slices of the tables that it reads, which somebody else holds anyway. Sessions have tables in
+/// memory only; a join, a filter or an exchange between machines makes batches of its own.
+pub(crate) fn shares_buffers(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let passes_on = match plan.downcast_ref::<ProjectionExec>() {
+        Some(projection) => projection.expr().iter().all(|column| column.expr.is::<Column>()),
+        None => plan.is::<CoalescePartitionsExec>() || plan.is::<CooperativeExec>(),
+    };
+    plan.is::<DataSourceExec>() || passes_on && plan.children().into_iter().all(shares_buffers)
+}
+
 /// Reads an input to its end, and puts its rows in the order of their numbers: joins and partitions give them in any order, and
-/// what is drawn from them must not depend on that. What a batch's rows will take is reserved before the batch is kept. When that
+/// what is drawn from them must not depend on that. What a batch's rows will take is reserved before the batch is kept, and so is the
+/// batch, unless its buffers are a table's. When that
 /// is refused, the rest is only counted, so that the error can say what the whole would have needed.
 pub(crate) async fn collect(
     mut input: SendableRecordBatchStream,
@@ -47,13 +69,17 @@ pub(crate) async fn collect(
 ) -> Result<Input> {
     let bytes_per_row = layout.bytes + size_of::<u32>() + holding.bytes_beside;
     let (mut batches, mut rows, mut held, mut refused) = (Vec::new(), 0, 0, false);
+    // What the batches themselves take goes back when their rows are copied.
+    let (brought, mut brought_bytes) = (memory.new_empty(), 0);
     while let Some(batch) = input.next().await {
-        // The batches share their buffers with the table, so that keeping them costs nothing but the columns' places.
         let batch = batch?;
         rows += batch.num_rows();
+        let own_bytes = if holding.shares_buffers { 0 } else { slice_bytes(&batch)? };
+        brought_bytes += own_bytes;
         if !refused {
             let wanted = batch.num_rows() * bytes_per_row;
-            refused = memory.try_grow(wanted).is_err();
+            let granted = brought.try_grow(own_bytes).and_then(|()| memory.try_grow(wanted));
+            refused = granted.is_err();
             if refused {
                 batches.clear();
             } else {
@@ -63,20 +89,21 @@ pub(crate) async fn collect(
         }
         tokio::task::yield_now().await;
     }
+    drop(input);
     let needed = rows * bytes_per_row;
     if refused {
         memory.shrink(held);
+        brought.free();
         let hint = "grant the session that much memory, or compare all pairs, which holds one side only";
-        return Err(PlanError::memory(pool, holding.what, rows, needed, hint).into_datafusion());
+        return Err(PlanError::memory(pool, holding.what, rows, needed + brought_bytes, hint).into_datafusion());
     }
     let _timer = holding.time.timer();
     holding.bytes.add(needed);
     holding.rows.add(rows);
     let mut tokens = layout.rows(rows)?;
     let mut numbers = Vec::with_capacity(rows);
-    let held = memory.new_empty();
     // Sorting tens of millions of rows takes a second, and the stream must be free to be dropped.
-    let ordering = tokio::task::spawn_blocking(move || Order::of(batches, columns.row, held));
+    let ordering = tokio::task::spawn_blocking(move || Order::of(batches, columns.row, brought));
     let order = ordering.await.map_err(|e| exec_datafusion_err!("the rows were not put in order: {e}"))??;
     for batch in order.batches() {
         let batch = batch?;

@@ -8,10 +8,13 @@ mod inputs;
 mod metrics;
 mod node;
 mod run;
+mod stream;
+#[cfg(test)]
+mod tests;
 
-pub(crate) use exec::StopOnDrop;
 pub use exec::{LshJoinExec, SideColumns};
-pub(crate) use inputs::{Holding, Input, collect};
+pub(crate) use inputs::{Holding, Input, collect, shares_buffers};
 pub(crate) use metrics::CANDIDATES;
 pub use node::{LshJoinNode, LshJoinPlanner};
 pub use run::{BandPart, LshReport, LshSettings};
+pub(crate) use stream::StopOnDrop;

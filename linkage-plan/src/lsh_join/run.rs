@@ -1,8 +1,8 @@
 //! The search as it runs: sample, bands, certificate.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, UInt32Array};
@@ -94,6 +94,9 @@ impl fmt::Display for LshReport {
     }
 }
 
+/// Whether so many more matches may be held.
+type Grant<'a> = dyn Fn(usize) -> bool + Sync + 'a;
+
 /// What the search needs beside its inputs.
 pub(super) struct Run {
     pub(super) settings: LshSettings,
@@ -150,8 +153,8 @@ impl Run {
         let (tokens, limits) = ((&left.tokens, &right.tokens), LshLimits::default());
         let mut search = CertifiedSearch::new(tokens.0, tokens.1, plan, *kernel, limits, sample, recall)
             .map_err(|error| PlanError::Lsh(error).into_datafusion())?;
-        self.each_band(left, right, |found, stage| {
-            let band = search.next_band(found, &stopped, stage)?;
+        self.each_band(left, right, |found, grant, stage| {
+            let band = search.next_band(found, &stopped, grant, stage)?;
             if band.is_some() {
                 (self.report)(LshReport { plan, bands: search.stats(), certificate: search.certificate() });
             }
@@ -168,7 +171,7 @@ impl Run {
         let search = LshJoin::new(&left.tokens, &right.tokens, plan, *kernel, LshLimits::default()).map_err(failed)?;
         let mut search = search.from_band(part.first);
         let stopped = || stop.load(Ordering::Relaxed);
-        self.each_band(left, right, |found, stage| search.next_band(found, &stopped, stage))
+        self.each_band(left, right, |found, grant, stage| search.next_band(found, &stopped, grant, stage))
     }
 
     /// Searches band after band until there is none, and hands on each band's pairs.
@@ -176,23 +179,30 @@ impl Run {
         &self,
         left: &Input,
         right: &Input,
-        mut next_band: impl FnMut(&mut Vec<Match>, &mut dyn FnMut(Stage)) -> Result<Option<BandStats>, Stopped>,
+        mut next_band: impl FnMut(&mut Vec<Match>, &Grant<'_>, &mut dyn FnMut(Stage)) -> Result<Option<BandStats>, Stopped>,
     ) -> Result<(), DataFusionError> {
         let Self { metrics, memory, .. } = self;
         let held = memory.size();
-        let mut found = Vec::new();
+        let refused = Mutex::new(None);
+        let grant = |matches: usize| {
+            let granted = memory.try_grow(matches * size_of::<Match>());
+            granted.map_err(|error| *refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(error)).is_ok()
+        };
         loop {
-            found.clear();
+            let mut found = Vec::new();
             let began = Instant::now();
             let (mut at, mut since) = (None::<Stage>, began);
-            let band = next_band(&mut found, &mut |stage| {
+            let band = next_band(&mut found, &grant, &mut |stage| {
                 if let Some(time) = at.replace(stage).and_then(|before| metrics.stage(before)) {
                     time.add_elapsed(since);
                 }
                 since = Instant::now();
             });
             let band = match band {
-                Err(Stopped) | Ok(None) => return Ok(()),
+                Ok(None) => return Ok(()),
+                Err(Stopped) => {
+                    return refused.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err);
+                }
                 Ok(Some(band)) => band,
             };
             metrics.baseline.elapsed_compute().add_elapsed(began);
@@ -201,6 +211,8 @@ impl Run {
             if !self.hand_on(&found, left, right)? {
                 return Ok(());
             }
+            drop(found);
+            memory.try_resize(held)?;
             if self.part.is_some() && self.out.blocking_send(Note::Band(band).batch()).is_err() {
                 return Ok(());
             }

@@ -126,6 +126,28 @@ fn what_bands_cannot_do_is_refused() {
 }
 
 #[test]
+fn pairs_of_a_band_that_do_not_fit_are_refused_and_all_memory_given_back() {
+    // A placeholder token that 600 rows of either side have: 360,000 pairs, all in the first band.
+    let (mut left, mut right) = people(30_000);
+    for row in left.iter_mut().chain(&mut right).filter(|row| row.exact[0].is_none()).step_by(50) {
+        row.clk = Some(vec![0b0101_0100; 128]);
+    }
+    let run = |spare_bytes: usize| {
+        let sides = 60_000 * 150;
+        let (left, right) = (table(&left, 128, 700), table(&right, 128, 900));
+        let tables = left.bytes() + right.bytes();
+        let session = session(left, right, tables + sides + spare_bytes, 2);
+        let linked =
+            runtime().block_on(async { drain(session.link_by("ndb", "dpc", &options(&[]), LSH).await?).await });
+        assert_eq!(session.reserved_bytes(), tables);
+        linked
+    };
+    let refused = run(3 << 20).unwrap_err();
+    assert!(matches!(refused, PlanError::OutOfMemory { .. }), "{refused}");
+    assert!(run(200 << 20).unwrap().len() > 300_000);
+}
+
+#[test]
 fn dropping_the_stream_stops_the_bands_and_gives_all_memory_back() {
     let session = tables(40_000, PLENTY);
     let tables = session.reserved_bytes();

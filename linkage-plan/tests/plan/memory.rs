@@ -104,3 +104,34 @@ fn tokens_stay_where_they_were_read() {
         assert!(bytes.start <= values.start && values.end <= bytes.end, "a plan reads a copy of the tokens");
     }
 }
+
+/// So many rows of one token: every pair of them is a match.
+fn alike(count: usize) -> Vec<Row> {
+    vec![Row { clk: Some(vec![0b0101_1010; 128]), ..Row::default() }; count]
+}
+
+#[test]
+fn where_memory_for_pairs_is_short_fewer_rows_are_compared_at_a_time() {
+    let (left, right) = (alike(600), alike(1024));
+    let pairs = 600 * 1024;
+    let link = |spare_bytes: usize, query: Option<&str>| {
+        let (left, right) = (table(&left, 128, 600), table(&right, 128, 1024));
+        // Both sides as they are held, and twice what a side within blocks takes.
+        let sides = 2 * ClkBlock::bytes_for(128, 600 + 1024) + 200 * (600 + 1024);
+        let session = session(left.clone(), right.clone(), left.bytes() + right.bytes() + sides + spare_bytes, 1);
+        runtime().block_on(async {
+            match query {
+                Some(query) => Ok(session.sql(query).await?.iter().map(RecordBatch::num_rows).sum()),
+                None => {
+                    let options = LinkOptions::new("0.9".parse().unwrap(), vec![]);
+                    Ok::<_, PlanError>(drain(session.link("ndb", "dpc", &options).await?).await?.len())
+                }
+            }
+        })
+    };
+    let within_blocks = "SELECT l.row, r.row FROM ndb l JOIN dpc r ON dice(l.clk, r.clk) >= 0.9 AND l.place = r.place";
+    for query in [None, Some(within_blocks)] {
+        // The pairs of the first step alone would take more.
+        assert_eq!(link(300 << 10, query).unwrap(), pairs, "{query:?}");
+    }
+}

@@ -2,7 +2,7 @@
 
 mod read;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use linkage_core::schema::LinkageSchema;
 use linkage_core::source::Encoding;
@@ -10,7 +10,7 @@ use linkage_core::tune::{self, Judgement, Options, Sample, Tuned};
 use serde_json::json;
 
 use crate::cli::Done;
-use crate::inputs::{Format, parse_encoding};
+use crate::inputs::{Format, Register, parse_encoding};
 use crate::intake::{InputArgs, parse_mapping};
 use crate::output::{self, grouped};
 use read::{Gold, Table};
@@ -18,6 +18,8 @@ use read::{Gold, Table};
 const EXAMPLES: &str = "\
 Examples:
   custodian tune --left a.csv --right b.csv --gold truth.csv --id-column id --schema person-ja -o tuned.json
+  custodian tune --left receipts/ --format uke --right patients.ndjson --right-format fhir --gold truth.csv --schema person-ja -o tuned.json
+  custodian tune --left claims/ --format kaigo --names ledger.csv --right a.csv --right-format csv --right-id-column id …
   linkage generate population -o a.csv --people 20000 --seed 7
   linkage generate corrupt a.csv -o b.csv --truth truth.csv --id-column id --column family_kana=kana …
 
@@ -57,18 +59,42 @@ pub(crate) struct Args {
     /// What the tables are
     #[arg(long, value_name = "FORMAT", default_value = "csv")]
     format: Format,
-    /// How the tables are encoded: utf-8 or cp932 [default: cp932 for uke, utf-8 for the others]
+    /// How the tables are encoded: utf-8 or cp932 [default: as for `tokenise`]
     #[arg(long, value_parser = parse_encoding)]
     encoding: Option<Encoding>,
-    /// The column of the record ids that the gold file names (csv)
+    /// The column of the record ids that the gold file names (csv, parquet); other formats have a record_id
     #[arg(long, value_name = "COLUMN")]
     id_column: Option<String>,
     /// Read a field from a column of another name; FIELD= says that there is none
     #[arg(long, value_name = "FIELD=COLUMN", value_parser = parse_mapping)]
     map: Vec<(String, String)>,
-    /// A mapping file that `custodian map` proposes, for both tables (csv)
+    /// A mapping file that `custodian map` proposes, for both tables (csv, parquet)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["map", "id_column", "encoding", "right_encoding", "right_id_column", "right_map"])]
     mapping: Option<PathBuf>,
+    /// Where receipts of a kind have the reading of the name (uke, dpc)
+    #[arg(long, value_name = "KIND=COLUMN", requires = "format")]
+    kana_column: Vec<String>,
+    /// Where receipts of a kind have the number of the chart (uke, dpc)
+    #[arg(long, value_name = "KIND=COLUMN", requires = "format")]
+    chart_column: Vec<String>,
+    /// The root (OID) of the id that is the branch number (kenshin)
+    #[arg(long, value_name = "OID", requires = "format")]
+    branch_root: Option<String>,
+    /// Where the names are, when the left table has none (kaigo, dpc)
+    #[arg(long, value_name = "FILE", requires = "format")]
+    names: Vec<PathBuf>,
+    /// How the register is laid out [default: ledger] (kaigo)
+    #[arg(long, value_name = "LAYOUT", requires = "format")]
+    register: Option<Register>,
+    /// Where a value is, by number or by its name in the first row (kaigo)
+    #[arg(long, value_name = "PART.NAME=COLUMN", requires = "format")]
+    column: Vec<String>,
+    /// What the right table is, where it differs; then nothing else that is said of the left one holds for it
+    #[arg(long, value_name = "FORMAT")]
+    right_format: Option<Format>,
+    /// Where the names of the right table are (kaigo, dpc)
+    #[arg(long, value_name = "FILE")]
+    right_names: Vec<PathBuf>,
     /// How the right table is encoded, where it differs
     #[arg(long, value_name = "ENCODING", value_parser = parse_encoding)]
     right_encoding: Option<Encoding>,
@@ -122,18 +148,21 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
 
 impl Args {
     fn left_input(&self) -> InputArgs {
-        let mut input = InputArgs::reading(&self.schema, &self.left);
-        input.format = self.format;
+        let mut input = self.reading(&self.left, self.format);
         input.encoding = self.encoding;
         input.id_column = self.id_column.clone();
         input.map = self.map.clone();
         input.mapping = self.mapping.clone();
+        input.names = self.names.clone();
         input
     }
 
     /// The right table is read as the left one, but for what is said of it alone.
     fn right_input(&self) -> InputArgs {
-        let mut input = self.left_input();
+        let mut input = match self.right_format {
+            Some(format) if format != self.format => self.reading(&self.right, format),
+            _ => self.left_input(),
+        };
         input.inputs = vec![self.right.clone()];
         if self.right_mapping.is_some() {
             // A mapping says all of this.
@@ -144,6 +173,30 @@ impl Args {
         input.id_column = self.right_id_column.clone().or(input.id_column);
         if !self.right_map.is_empty() {
             input.map = self.right_map.clone();
+        }
+        if !self.right_names.is_empty() {
+            input.names = self.right_names.clone();
+        }
+        input
+    }
+
+    /// The options for one table, with what is said of its format.
+    fn reading(&self, table: &Path, format: Format) -> InputArgs {
+        let mut input = InputArgs::reading(&self.schema, table);
+        input.format = format;
+        // What the other table alone can take is not for this one; what neither can take is refused when this one is read.
+        let formats = [self.format, self.right_format.unwrap_or(self.format)];
+        let takes = |of: &[Format]| of.contains(&format) || !formats.iter().any(|format| of.contains(format));
+        if takes(&[Format::Uke, Format::Dpc]) {
+            input.kana_column = self.kana_column.clone();
+            input.chart_column = self.chart_column.clone();
+        }
+        if takes(&[Format::Kenshin]) {
+            input.branch_root = self.branch_root.clone();
+        }
+        if takes(&[Format::Kaigo]) {
+            input.register = self.register;
+            input.column = self.column.clone();
         }
         input
     }

@@ -1,15 +1,15 @@
 //! The truth, in any of the forms in which people have it.
 //!
-//! As pairs (`left_id, right_id`, or Splink's `unique_id_l, unique_id_r`, with `source_dataset_l, source_dataset_r` and
-//! `clerical_match_score` where they are), as persons (`database, record_id, person`, as `linkage generate` writes them, or
-//! Splink's `source_dataset, unique_id, cluster_id`), or in the ids of FEBRL.
+//! By pair or by person ([`Form`]), or in the ids of FEBRL. Pairs with Splink's `clerical_match_score` are judgements: what has
+//! none is not judged. Elsewhere the truth is complete, and what is not in it is wrong.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use linkage_core::evaluate::Truth;
 
+use super::forms::{Form, MemberColumns, Members, Records, members, score, sides};
 use super::rows::Rows;
 
 /// Columns that make subgroups when nobody names others.
@@ -18,21 +18,24 @@ const USUAL_GROUPS: [&str; 6] = ["age_band", "sex", "foreign", "changed_name", "
 /// More values than this are no subgroups.
 const MOST_GROUPS: usize = 200;
 
+/// The column of Splink's clerical judgements.
+const CLERICAL: &str = "clerical_match_score";
+
 /// Whether a clerical score says that a pair is a match.
 const MATCH_FROM: f64 = 0.5;
-
-/// Finds the row of a record: by the name of its table, where the truth says it, and its id. Rows count through all tables.
-pub(super) trait Records {
-    /// The row of a record, when it is there. Without a name, `side` says which table: 0 the left, 1 the right.
-    fn row(&mut self, table: Option<&str>, side: usize, id: &str) -> Option<u32>;
-}
 
 /// What is known.
 #[derive(Debug, Default)]
 pub(super) struct Labels {
     pub(super) truth: Truth,
+    /// Where each pair was judged on its own: those that were.
+    judged: Option<HashSet<(u32, u32)>>,
     /// Pairs or records that name a record which is not there.
     pub(super) absent: u64,
+    /// True pairs within one table of several, which nobody links here.
+    pub(super) within: u64,
+    /// Records of which the truth names no person: each is a person of its own.
+    pub(super) nameless: u64,
     pub(super) groups: Groups,
 }
 
@@ -64,75 +67,97 @@ impl Groups {
 }
 
 impl Labels {
+    /// Complete truth.
+    pub(super) fn complete(truth: Truth) -> Self {
+        Self { truth, ..Self::default() }
+    }
+
     /// Reads a file of one of the forms. `groups` names the columns that make subgroups; empty, the usual ones do.
     pub(super) fn read(path: &Path, records: &mut dyn Records, groups: &[String]) -> anyhow::Result<Self> {
-        let rows = Rows::read(path)?;
-        let labels = if let Some(columns) = PersonColumns::find(&rows) {
-            Self::persons(&rows, columns, records, groups)
-        } else if let Some(columns) = PairColumns::find(&rows) {
-            if !groups.is_empty() {
-                bail!(
-                    "{}: subgroups need truth by person: database, record_id, person and more columns",
-                    path.display()
-                );
+        Self::of(&Rows::read(path)?, records, groups).with_context(|| format!("{}", path.display()))
+    }
+
+    /// The same of a file that has been read.
+    pub(super) fn of(rows: &Rows, records: &mut dyn Records, groups: &[String]) -> anyhow::Result<Self> {
+        let labels = match Self::form(rows)? {
+            Form::Members(columns) => Self::persons(rows, columns, records, groups),
+            Form::Pairs { .. } if !groups.is_empty() => {
+                bail!("subgroups need truth by person: database, record_id, person and more columns")
             }
-            Self::pairs(&rows, columns, records)
-        } else {
-            bail!(
-                "{}: not a truth that is known here\nhint: columns are left_id, right_id; or database, record_id, person; \
-                 or Splink's unique_id_l, unique_id_r; or source_dataset, unique_id, cluster_id",
-                path.display()
-            )
-        };
-        let labels = labels.with_context(|| format!("{}", path.display()))?;
+            Form::Pairs { ids, tables, score } => Self::pairs(rows, ids, tables, score, records),
+        }?;
         if labels.truth.is_empty() {
             bail!(
-                "{}: no true pair has both its records in the files ({} name a record that is not there)\n\
+                "no true pair has both its records in the files ({} name a record that is not there)\n\
                  hint: do the tables have the names of the truth, and is --id-column the column that the truth speaks of?",
-                path.display(),
                 labels.absent
             );
         }
         Ok(labels)
     }
 
-    fn pairs(rows: &Rows, columns: PairColumns, records: &mut dyn Records) -> anyhow::Result<Self> {
-        let (mut pairs, mut absent) = (Vec::new(), 0);
-        for record in rows.iter() {
-            if let Some(score) = columns.score {
-                let score: f64 = record[score].parse().context("a clerical_match_score is not a number")?;
-                if score < MATCH_FROM {
-                    continue;
-                }
+    /// The form of a truth.
+    pub(super) fn form(rows: &Rows) -> anyhow::Result<Form> {
+        Form::find(rows, CLERICAL).context(
+            "not a truth that is known here\nhint: columns are left_id, right_id; or database, record_id, person; \
+             or Splink's unique_id_l, unique_id_r; or source_dataset, unique_id, cluster_id",
+        )
+    }
+
+    /// Whether somebody knows of this pair whether it is one person.
+    pub(super) fn judges(&self, left: u32, right: u32) -> bool {
+        self.judged.as_ref().is_none_or(|judged| judged.contains(&(left, right)))
+    }
+
+    /// Whether pairs were judged, and every one of them is a match: nothing can then be found wrong.
+    pub(super) fn without_wrong_pairs(&self) -> bool {
+        self.judged.as_ref().is_some_and(|judged| judged.len() as u64 == self.truth.len())
+    }
+
+    fn pairs(
+        rows: &Rows,
+        ids: [usize; 2],
+        tables: Option<[usize; 2]>,
+        clerical: Option<usize>,
+        records: &mut dyn Records,
+    ) -> anyhow::Result<Self> {
+        let (mut labels, mut pairs) = (Self::default(), Vec::new());
+        labels.judged = clerical.map(|_| HashSet::new());
+        for (row, record) in (2..).zip(rows.iter()) {
+            let is_match = clerical
+                .map_or(Ok(true), |column| score(record, column, row, CLERICAL).map(|score| score >= MATCH_FROM))?;
+            let [left, right] = sides(record, ids, tables);
+            if !records.one_table() && left.0 == right.0 {
+                labels.within += u64::from(is_match);
+                continue;
             }
-            let mut row = |side: usize| {
-                let table = columns.tables[side].map(|column| record[column].as_str());
-                records.row(table, side, &record[columns.ids[side]])
-            };
-            match (row(0), row(1)) {
-                (Some(left), Some(right)) => pairs.push((left.min(right), left.max(right))),
-                _ => absent += 1,
+            match (records.row(left.0, left.1), records.row(right.0, right.1)) {
+                (Some(left), Some(right)) if left == right => bail!(
+                    "row {row}: the pair of a record with itself\n\
+                     hint: if the sides are two tables, call the columns left_id and right_id, or add source_dataset_l and \
+                     source_dataset_r"
+                ),
+                (Some(left), Some(right)) => {
+                    let pair = (left.min(right), left.max(right));
+                    labels.judged.iter_mut().for_each(|judged| judged.extend([pair]));
+                    pairs.extend(is_match.then_some(pair));
+                }
+                _ => labels.absent += 1,
             }
         }
-        Ok(Self { truth: pairs.into_iter().collect(), absent, groups: Groups::default() })
+        labels.truth = pairs.into_iter().collect();
+        Ok(labels)
     }
 
     fn persons(
         rows: &Rows,
-        columns: PersonColumns,
+        columns: MemberColumns,
         records: &mut dyn Records,
         wanted: &[String],
     ) -> anyhow::Result<Self> {
         let grouped = group_columns(rows, wanted)?;
-        let mut people: BTreeMap<&str, Vec<(&str, u32)>> = BTreeMap::new();
-        let (mut labels, mut numbers) = (Self::default(), HashMap::new());
-        for record in rows.iter() {
-            let table = record[columns.table].as_str();
-            let Some(row) = records.row(Some(table), 0, &record[columns.id]) else {
-                labels.absent += 1;
-                continue;
-            };
-            people.entry(&record[columns.person]).or_default().push((table, row));
+        let (mut groups, mut numbers) = (Groups::default(), HashMap::new());
+        let members = members(rows, columns, records, &mut |row, record| {
             for &column in &grouped {
                 // A record may have several errors.
                 let several = rows.header()[column] == "errors";
@@ -144,22 +169,16 @@ impl Labels {
                     if number >= MOST_GROUPS {
                         bail!("more than {MOST_GROUPS} subgroups\nhint: name columns with few values with --groups");
                     }
-                    if number == labels.groups.names.len() {
-                        labels.groups.names.push(name);
+                    if number == groups.names.len() {
+                        groups.names.push(name);
                     }
-                    labels.groups.of_row.entry(row).or_default().push(number as u16);
+                    groups.of_row.entry(row).or_default().push(number as u16);
                 }
             }
-        }
-        let mut pairs = Vec::new();
-        for records in people.values() {
-            for (index, (table, row)) in records.iter().enumerate() {
-                let others = records[index + 1..].iter().filter(|(other, _)| other != table);
-                pairs.extend(others.map(|(_, other)| (*row.min(other), *row.max(other))));
-            }
-        }
-        labels.truth = pairs.into_iter().collect();
-        Ok(labels)
+            Ok(())
+        })?;
+        let Members { pairs, absent, nameless } = members;
+        Ok(Self { truth: pairs.into_iter().collect(), absent, nameless, groups, ..Self::default() })
     }
 }
 
@@ -169,36 +188,4 @@ fn group_columns(rows: &Rows, wanted: &[String]) -> anyhow::Result<Vec<usize>> {
     }
     let find = |name: &String| rows.column(&[name]).with_context(|| format!("no column `{name}` for --groups"));
     wanted.iter().map(find).collect()
-}
-
-/// Where the columns of truth by pair are.
-struct PairColumns {
-    ids: [usize; 2],
-    tables: [Option<usize>; 2],
-    score: Option<usize>,
-}
-
-impl PairColumns {
-    fn find(rows: &Rows) -> Option<Self> {
-        let ids = [rows.column(&["left_id", "unique_id_l"])?, rows.column(&["right_id", "unique_id_r"])?];
-        let tables = [rows.column(&["source_dataset_l"]), rows.column(&["source_dataset_r"])];
-        Some(Self { ids, tables, score: rows.column(&["clerical_match_score"]) })
-    }
-}
-
-/// Where the columns of truth by person are.
-struct PersonColumns {
-    table: usize,
-    id: usize,
-    person: usize,
-}
-
-impl PersonColumns {
-    fn find(rows: &Rows) -> Option<Self> {
-        Some(Self {
-            table: rows.column(&["database", "source_dataset"])?,
-            id: rows.column(&["record_id", "unique_id"])?,
-            person: rows.column(&["person", "cluster_id"])?,
-        })
-    }
 }

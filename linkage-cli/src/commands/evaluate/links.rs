@@ -1,6 +1,6 @@
 //! `linkage evaluate links`: how good are links that somebody else has made?
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -9,15 +9,21 @@ use clap::Args;
 use linkage_core::evaluate::{LinkedPair, bootstrap, pair_quality, units};
 use serde_json::json;
 
-use super::labels::{Labels, Records};
+use super::forms::{Form, Members, Of, Records, members, refuse_two_sided, score, sides};
+use super::labels::Labels;
 use super::report::{self, cells, intervals, measures};
 use super::results::{self, About};
 use super::rows::Rows;
+use super::study::NamedFile;
+
+/// The column of Splink's probabilities.
+const PROBABILITY: &str = "match_probability";
 
 const EXAMPLES: &str = "\
 Examples:
   linkage evaluate links predictions.parquet --truth labels.csv --from 0.9
-  linkage evaluate links clusters.csv --truth truth.csv --json";
+  linkage evaluate links clusters.csv --truth truth.csv --json
+  linkage evaluate links --crosswalk ndb=ndb/crosswalk.csv --crosswalk dpc=dpc/crosswalk.csv --truth study/truth.csv";
 
 /// The arguments of `linkage evaluate links`.
 #[derive(Debug, Args)]
@@ -25,14 +31,21 @@ Examples:
 pub(super) struct LinksArgs {
     /// Links as Splink writes them, CSV or Parquet: by pair (unique_id_l, unique_id_r, match_probability), or by cluster
     /// (cluster_id, source_dataset, unique_id)
-    #[arg(value_name = "FILE")]
-    links: PathBuf,
-    /// The truth: by pair or by person, in Splink's columns too
+    #[arg(value_name = "FILE", required_unless_present = "crosswalk", conflicts_with = "crosswalk")]
+    links: Option<PathBuf>,
+    /// What `custodian receive` wrote, by the name that the truth has for the database; repeatable, instead of FILE
+    #[arg(long, value_name = "NAME=CSV", conflicts_with = "from")]
+    crosswalk: Vec<NamedFile>,
+    /// The truth: by pair or by person, in Splink's columns too. Pairs with a clerical_match_score are judgements: links without
+    /// one are not judged. Any other truth is taken to be complete
     #[arg(long, value_name = "FILE")]
     truth: PathBuf,
     /// Links by pair below this match_probability are none
     #[arg(long, value_name = "P")]
     from: Option<f64>,
+    /// Judge the links of these tables only; repeatable [default: the tables that the links name]
+    #[arg(long, value_name = "NAME")]
+    table: Vec<String>,
     /// Draws for the 95 % intervals; 0 for none
     #[arg(long, value_name = "N", default_value_t = 200)]
     bootstrap: u32,
@@ -45,83 +58,177 @@ pub(super) struct LinksArgs {
 }
 
 /// Records by name of table and id, numbered as they come.
-#[derive(Default)]
-struct Known(HashMap<(String, String), u32>);
+struct Known {
+    rows: HashMap<(String, String), u32>,
+    /// The tables that the links are about, where they are named.
+    tables: Option<BTreeSet<String>>,
+    one_table: bool,
+}
+
+impl Known {
+    /// What two files, or the caller, say of tables.
+    fn of(links: (&Rows, Form), truth: (&Rows, Form), wanted: &[String]) -> anyhow::Result<Self> {
+        let known = |tables, one_table| Self { rows: HashMap::new(), tables, one_table };
+        let named = [links, truth].map(|(rows, form)| form.tables(rows));
+        Ok(match named {
+            [Some(of_links), Some(of_truth)] => {
+                let wanted = wanted.iter().map(String::as_str);
+                let tables = if wanted.len() > 0 { wanted.collect() } else { of_links };
+                // Truth by person has every record; truth by pair may well have no pair of a table.
+                let missing: Vec<&str> = tables.difference(&of_truth).copied().collect();
+                if !missing.is_empty() && (matches!(truth.1, Form::Members(_)) || missing.len() == tables.len()) {
+                    let names = missing.join(", ");
+                    bail!("the truth has none of the records of {names}\nhint: has the table that name in the truth?");
+                }
+                let one_table = tables.len() == 1;
+                known(Some(tables.into_iter().map(str::to_owned).collect()), one_table)
+            }
+            [Some(tables), None] | [None, Some(tables)] if tables.len() > 1 => bail!(
+                "one of the files names the tables of its records, and the other does not\n\
+                 hint: add columns source_dataset_l and source_dataset_r to pairs, source_dataset to clusters"
+            ),
+            _ if !wanted.is_empty() => bail!("--table needs the names of tables in both files"),
+            [None, None] if [links, truth].iter().all(|(rows, form)| form.has_sides(rows)) => known(None, false),
+            _ => {
+                // All ids are of one table: then sides mean nothing, and no id may need them.
+                for (rows, form) in [links, truth].iter().filter(|(rows, form)| form.has_sides(rows)) {
+                    if let Form::Pairs { ids, .. } = form {
+                        refuse_two_sided(rows, *ids)?;
+                    }
+                }
+                known(None, true)
+            }
+        })
+    }
+}
 
 impl Records for Known {
-    fn row(&mut self, table: Option<&str>, side: usize, id: &str) -> Option<u32> {
-        let table = table.unwrap_or(["left", "right"][side.min(1)]).to_owned();
-        let next = self.0.len() as u32;
-        Some(*self.0.entry((table, id.to_owned())).or_insert(next))
+    fn row(&mut self, of: Of<'_>, id: &str) -> Option<u32> {
+        let table = match of {
+            Of::Table(name) if self.tables.as_ref().is_some_and(|tables| !tables.contains(name)) => return None,
+            _ if self.one_table => "",
+            Of::Table(name) => name,
+            Of::Side(side) => ["left", "right"][side.min(1)],
+            Of::Unsaid => return None,
+        };
+        let next = self.rows.len() as u32;
+        Some(*self.rows.entry((table.to_owned(), id.to_owned())).or_insert(next))
+    }
+
+    fn one_table(&self) -> bool {
+        self.one_table
     }
 }
 
 pub(super) fn run(args: &LinksArgs) -> anyhow::Result<ExitCode> {
     results::refuse(&args.results)?;
-    let mut known = Known::default();
-    let labels = Labels::read(&args.truth, &mut known, &[])?;
-    let rows = Rows::read(&args.links)?;
-    let links = read_links(&rows, args.from, &mut known).with_context(|| format!("{}", args.links.display()))?;
-    let quality = pair_quality(links.iter().copied(), &labels.truth);
-    let spread = bootstrap(&units(links.iter().copied(), &labels.truth), args.bootstrap, 1);
+    let truth = Rows::read(&args.truth)?;
+    let (rows, source) = match &args.links {
+        Some(path) => (Rows::read(path)?, path.display().to_string()),
+        None => (of_crosswalks(&args.crosswalk)?, "the crosswalks".to_owned()),
+    };
+    let form = Form::find(&rows, PROBABILITY).with_context(|| {
+        format!("{source}: neither pairs nor clusters\nhint: columns are unique_id_l, unique_id_r; or cluster_id, source_dataset, unique_id")
+    })?;
+    let form_of_truth = Labels::form(&truth).with_context(|| args.truth.display().to_string())?;
+    let mut known = Known::of((&rows, form), (&truth, form_of_truth), &args.table)?;
+    let labels = Labels::of(&truth, &mut known, &[]).with_context(|| args.truth.display().to_string())?;
+    let given = Given::read(&rows, form, args.from, &mut known).with_context(|| source)?;
+    let judged = || given.links.iter().copied().filter(|link| labels.judges(link.left, link.right));
+    let without_label = given.links.len() - judged().count();
+    let quality = pair_quality(judged(), &labels.truth);
+    let spread = bootstrap(&units(judged(), &labels.truth), args.bootstrap, 1);
+    report::warn_of_truth(&labels, without_label);
+    if given.left_out > 0 {
+        report::talk(&format!(
+            "warning: {} links left out, within one table or of tables that are not judged",
+            given.left_out
+        ));
+    }
     if let Some(path) = &args.results {
         let about = About { study: "links", schema: "", decision: "given" };
         results::write(path, &about.quality("links", args.from, &quality, spread.as_ref()))?;
     }
     if args.json {
-        let document = json!({ "links": links.len(), "true_pairs": labels.truth.len(), "quality": measures(&quality),
+        let document = json!({ "links": given.links.len(), "links_left_out": given.left_out, "links_without_label": without_label,
+            "true_pairs": labels.truth.len(), "absent_truth_entries": labels.absent, "quality": measures(&quality),
             "intervals": spread.as_ref().map(intervals) });
         report::line(&format!("{document:#}"))?;
     } else {
-        report::line(&format!("{} links, {} true pairs", links.len(), labels.truth.len()))?;
+        report::line(&format!("{} links, {} true pairs", given.links.len(), labels.truth.len()))?;
         report::line("precision  recall    F1      F*")?;
         report::line(&cells(&quality))?;
+        spread.as_ref().map_or(Ok(()), |spread| report::line(&report::spread(spread)))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn read_links(rows: &Rows, from: Option<f64>, known: &mut Known) -> anyhow::Result<Vec<LinkedPair>> {
-    let mut links = Vec::new();
-    let link = |a: u32, b: u32| LinkedPair { left: a.min(b), right: a.max(b), score: 1.0, exact: false };
-    let pair = (rows.column(&["unique_id_l", "left_id"]), rows.column(&["unique_id_r", "right_id"]));
-    if let (Some(left), Some(right)) = pair {
-        let tables = [rows.column(&["source_dataset_l"]), rows.column(&["source_dataset_r"])];
-        let probability = rows.column(&["match_probability"]);
-        if from.is_some() && probability.is_none() {
-            bail!("no column `match_probability`\nhint: leave out --from, then every row is a link");
-        }
+/// The records of the crosswalks of several databases and their linkage keys, in the form of clusters.
+fn of_crosswalks(files: &[NamedFile]) -> anyhow::Result<Rows> {
+    let mut all = Rows::with_header(&["source_dataset", "unique_id", "cluster_id"]);
+    for NamedFile { name, path } in files {
+        let rows = Rows::read(path)?;
+        let hint = "hint: give what `custodian receive` wrote: record ids and linkage keys";
+        let key =
+            rows.column(&["linkage_key"]).with_context(|| format!("{}: no linkage keys\n{hint}", path.display()))?;
+        // The ids stand before it, under the name that the custodian's own table has for them.
+        let id = usize::from(key == 0);
         for record in rows.iter() {
+            all.push(vec![name.clone(), record.get(id).cloned().unwrap_or_default(), record[key].clone()]);
+        }
+    }
+    Ok(all)
+}
+
+/// The links of a file, each once.
+struct Given {
+    links: Vec<LinkedPair>,
+    /// Links within one table of several, or of tables that the caller did not name.
+    left_out: u64,
+}
+
+impl Given {
+    fn read(rows: &Rows, form: Form, from: Option<f64>, known: &mut Known) -> anyhow::Result<Self> {
+        let (mut pairs, left_out) = match form {
+            Form::Pairs { ids, tables, score } => Self::pairs(rows, (ids, tables), (from, score), known)?,
+            Form::Members(_) if from.is_some() => bail!("clusters have no match_probability\nhint: leave out --from"),
+            Form::Members(columns) => {
+                let Members { pairs, absent, .. } = members(rows, columns, known, &mut |_, _| Ok(()))?;
+                (pairs, absent)
+            }
+        };
+        pairs.sort_unstable();
+        pairs.dedup();
+        let link = |(left, right)| LinkedPair { left, right, score: 1.0, exact: false };
+        Ok(Self { links: pairs.into_iter().map(link).collect(), left_out })
+    }
+
+    fn pairs(
+        rows: &Rows,
+        (ids, tables): ([usize; 2], Option<[usize; 2]>),
+        (from, probability): (Option<f64>, Option<usize>),
+        known: &mut Known,
+    ) -> anyhow::Result<(Vec<(u32, u32)>, u64)> {
+        if from.is_some() && probability.is_none() {
+            bail!("no column `{PROBABILITY}`\nhint: leave out --from, then every row is a link");
+        }
+        let (mut pairs, mut left_out) = (Vec::new(), 0);
+        for (row, record) in (2..).zip(rows.iter()) {
             if let (Some(from), Some(column)) = (from, probability)
-                && record[column].parse::<f64>().context("a match_probability is not a number")? < from
+                && score(record, column, row, PROBABILITY)? < from
             {
                 continue;
             }
-            let table = |side: usize| tables[side].map(|column| record[column].as_str());
-            let rows = [known.row(table(0), 0, &record[left]), known.row(table(1), 1, &record[right])];
-            links.extend(rows[0].zip(rows[1]).map(|(a, b)| link(a, b)));
+            let [left, right] = sides(record, ids, tables);
+            if !known.one_table && left.0 == right.0 {
+                left_out += 1;
+                continue;
+            }
+            match (known.row(left.0, left.1), known.row(right.0, right.1)) {
+                (Some(left), Some(right)) if left != right => pairs.push((left.min(right), left.max(right))),
+                _ => left_out += 1,
+            }
         }
-        return Ok(links);
+        Ok((pairs, left_out))
     }
-    let cluster = rows.column(&["cluster_id", "linkage_key"]).zip(rows.column(&["unique_id", "record_id"]));
-    let Some((cluster, id)) = cluster else {
-        bail!(
-            "neither pairs nor clusters\nhint: columns are unique_id_l, unique_id_r; or cluster_id, source_dataset, unique_id"
-        );
-    };
-    let table = rows.column(&["source_dataset", "database"]);
-    let mut clusters: HashMap<&str, Vec<(Option<&str>, u32)>> = HashMap::new();
-    for record in rows.iter() {
-        let table = table.map(|column| record[column].as_str());
-        if let Some(row) = known.row(table, 0, &record[id]) {
-            clusters.entry(&record[cluster]).or_default().push((table, row));
-        }
-    }
-    for members in clusters.values() {
-        for (index, (table, a)) in members.iter().enumerate() {
-            // Within one table there is nothing to link, unless there is only one.
-            let others = members[index + 1..].iter().filter(|(other, _)| other != table || table.is_none());
-            links.extend(others.map(|(_, b)| link(*a, *b)));
-        }
-    }
-    Ok(links)
 }

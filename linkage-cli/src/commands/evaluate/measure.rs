@@ -5,7 +5,8 @@ use linkage_core::classify::Decision;
 use linkage_core::cluster::{Cluster, Member, ScoredPair, cluster};
 use linkage_core::dice::{DiceThreshold, Kernel};
 use linkage_core::evaluate::{
-    Candidates, Comparison, Interval, LinkedPair, Quality, Spread, bootstrap, by_group, pair_quality, units,
+    Candidates, Comparison, GroupQuality, Interval, LinkedPair, Quality, Spread, bootstrap, by_group, pair_quality,
+    units,
 };
 use linkage_core::schema::LinkageSchema;
 
@@ -38,9 +39,11 @@ pub(super) struct Outcome {
     pub(super) points: Vec<Point>,
     /// The quality of the links.
     pub(super) quality: Quality,
+    /// Links whose pair nobody has judged.
+    pub(super) without_label: usize,
     pub(super) spread: Option<Spread>,
     /// Column, value and quality of the links.
-    pub(super) groups: Vec<(String, String, Quality)>,
+    pub(super) groups: Vec<(String, String, GroupQuality)>,
     pub(super) links: Vec<LinkedPair>,
     pub(super) clusters: Vec<Cluster>,
     /// What the tokens alone let expect.
@@ -52,6 +55,7 @@ impl Outcome {
         let mut encoded = study.encode(&schema)?;
         let labels = study.labels(&mut encoded)?;
         let own = schema.threshold();
+        let judged = |pair: &LinkedPair| labels.judges(pair.left, pair.right);
         let (mut points, mut clusters, mut decision) = (Vec::new(), Vec::new(), None);
         let pairs = match decide {
             Decide::Learnt => {
@@ -69,8 +73,8 @@ impl Outcome {
                     let found = cluster(accepted().map(|pair| scored(&encoded, pair)).collect(), &[]);
                     points.push(Point {
                         threshold: threshold.as_f64(),
-                        raw: pair_quality(accepted(), &labels.truth),
-                        linked: pair_quality(links_of(&encoded, &found), &labels.truth),
+                        raw: pair_quality(accepted().filter(judged), &labels.truth),
+                        linked: pair_quality(links_of(&encoded, &found).into_iter().filter(judged), &labels.truth),
                     });
                     if threshold == own {
                         clusters = found;
@@ -79,19 +83,15 @@ impl Outcome {
                 pairs
             }
         };
-        let true_kept = pairs.iter().filter(|pair| labels.truth.contains(pair.left, pair.right)).count() as u64;
-        let candidates = Candidates {
-            possible: encoded.possible(),
-            kept: pairs.len() as u64,
-            true_kept,
-            true_pairs: labels.truth.len(),
-        };
+        let candidates = candidates(&encoded, &schema, &labels, decide, &pairs);
         let mut links = links_of(&encoded, &clusters);
-        let quality = pair_quality(links.iter().copied(), &labels.truth);
-        let spread = bootstrap(&units(links.iter().copied(), &labels.truth), study.bootstrap, study.seed);
+        let known = || links.iter().copied().filter(judged);
+        let without_label = links.len() - known().count();
+        let quality = pair_quality(known(), &labels.truth);
+        let spread = bootstrap(&units(known(), &labels.truth), study.bootstrap, study.seed);
         let groups = match labels.groups.is_empty() {
             true => Vec::new(),
-            false => by_group(links.iter().copied(), &labels.truth, |left, right| labels.groups.of_pair(left, right))
+            false => by_group(known(), &labels.truth, |left, right| labels.groups.of_pair(left, right))
                 .into_iter()
                 .map(|(group, quality)| {
                     let (column, value) = labels.groups.name(group).clone();
@@ -110,12 +110,18 @@ impl Outcome {
             candidates,
             points,
             quality,
+            without_label,
             spread,
             groups,
             links,
             clusters,
             learnt: decision,
         })
+    }
+
+    /// Whether rows of the files could not be read.
+    pub(super) fn set_rows_aside(&self) -> bool {
+        self.encoded.tables.iter().any(|table| table.malformed_rows > 0)
     }
 
     /// The threshold that the links were chosen by.
@@ -154,10 +160,43 @@ impl Outcome {
         }
         for (column, value, quality) in &self.groups {
             let group = format!("{column}={value}");
-            let measures = about.quality("group", self.threshold(), quality, None);
-            all.extend(measures.into_iter().map(|one| Measurement { group: Some(group.clone()), ..one }));
+            let measures = about.quality("group", self.threshold(), &quality.quality, None);
+            all.extend(measures.into_iter().map(|one| {
+                let recall = (one.measure == "recall").then_some(quality.recall);
+                let (low, high) = (recall.map(|recall| recall.low), recall.map(|recall| recall.high));
+                Measurement { group: Some(group.clone()), low, high, ..one }
+            }));
         }
         all
+    }
+}
+
+/// What a run would look at: all pairs; those that agree on a blocking key where the schema has some; or those that are near
+/// enough to learn from.
+fn candidates(
+    encoded: &Encoded,
+    schema: &LinkageSchema,
+    labels: &Labels,
+    decide: Decide,
+    pairs: &[LinkedPair],
+) -> Candidates {
+    let truth = &labels.truth;
+    let all = Candidates::all(encoded.possible(), truth.len());
+    match decide {
+        Decide::Learnt => {
+            let true_kept = pairs.iter().filter(|pair| truth.contains(pair.left, pair.right)).count() as u64;
+            Candidates { kept: pairs.len() as u64, true_kept, ..all }
+        }
+        Decide::Threshold if schema.blocking_keys().is_empty() => all,
+        Decide::Threshold => {
+            let mut keyed = Candidates { kept: 0, true_kept: 0, ..all };
+            for (left, right) in encoded.pairs_of_tables() {
+                let starts = (encoded.starts[left], encoded.starts[right]);
+                let is_true = |a: u32, b: u32| truth.contains(starts.0 + a, starts.1 + b);
+                keyed.add_keyed(&encoded.tables[left].tokens, &encoded.tables[right].tokens, is_true);
+            }
+            keyed
+        }
     }
 }
 
@@ -165,7 +204,7 @@ impl Outcome {
 fn pairs(encoded: &Encoded, segments: usize, threshold: DiceThreshold) -> anyhow::Result<Vec<LinkedPair>> {
     let kernel = Kernel::detect()?;
     let mut all = Vec::new();
-    for (left, right) in (0..encoded.tables.len()).flat_map(|l| (l + 1..encoded.tables.len()).map(move |r| (l, r))) {
+    for (left, right) in encoded.pairs_of_tables() {
         let (a, b) = (&encoded.tables[left].tokens, &encoded.tables[right].tokens);
         let comparison = Comparison::segmented(a, b, segments)?;
         let Some(found) = comparison.pairs(kernel, threshold, MOST_PAIRS - all.len()) else {

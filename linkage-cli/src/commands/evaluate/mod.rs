@@ -3,6 +3,7 @@
 //! Nothing is sealed or sent: the files are read, normalised and encoded here under a throw-away secret, and every pair
 //! is compared. So a methodologist learns what a linkage schema is worth before any custodian uses it.
 
+mod forms;
 mod labels;
 mod learnt;
 mod links;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::bail;
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, StringArray, UInt64Array};
 use clap::{Args, Subcommand};
 use measure::Outcome;
@@ -88,7 +90,18 @@ pub fn run(args: EvaluateArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn run_own(args: &OwnArgs) -> anyhow::Result<ExitCode> {
-    results::refuse(args.output.iter().chain(&args.clusters).chain(&args.results))?;
+    let outputs = [&args.output, &args.clusters, &args.results];
+    for (index, path) in outputs.iter().enumerate() {
+        if path.is_some() && outputs[..index].contains(path) {
+            bail!("two outputs would be written to one file");
+        }
+    }
+    if args.study.schema.len() * args.study.decide.len() > 1 && (args.output.is_some() || args.clusters.is_some()) {
+        bail!(
+            "--output and --clusters are for one schema and one way to decide\nhint: run it again with those that you want"
+        );
+    }
+    results::refuse(outputs.into_iter().flatten())?;
     let outcomes = suite::outcomes(&args.study)?;
     // Warnings are about the tables, and the same for every schema that reads the same columns.
     outcomes.iter().take(1).for_each(report::warn);
@@ -99,10 +112,6 @@ fn run_own(args: &OwnArgs) -> anyhow::Result<ExitCode> {
     if let [outcome] = &outcomes[..] {
         args.output.iter().try_for_each(|path| write_links(path, outcome))?;
         args.clusters.iter().try_for_each(|path| write_clusters(path, outcome))?;
-    } else if args.output.is_some() || args.clusters.is_some() {
-        anyhow::bail!(
-            "--output and --clusters are for one schema and one way to decide\nhint: run it again with those that you want"
-        );
     }
     if args.json {
         let documents: Vec<_> = outcomes.iter().map(report::json).collect();
@@ -123,8 +132,7 @@ fn run_own(args: &OwnArgs) -> anyhow::Result<ExitCode> {
             report::side_by_side(&outcomes)?;
         }
     }
-    let set_aside = outcomes.iter().any(|outcome| outcome.encoded.tables.iter().any(|table| table.malformed_rows > 0));
-    Ok(if set_aside { ExitCode::from(3) } else { ExitCode::SUCCESS })
+    Ok(if outcomes.iter().any(Outcome::set_rows_aside) { ExitCode::from(3) } else { ExitCode::SUCCESS })
 }
 
 /// One row per linked pair. It holds record ids: treat it as you treat the extracts.

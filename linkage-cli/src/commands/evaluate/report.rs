@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 
 use linkage_core::classify::{Decision, Estimate};
-use linkage_core::evaluate::{Interval, Quality, Spread};
+use linkage_core::evaluate::{Candidates, GroupQuality, Interval, Quality, Spread};
 use serde_json::{Value, json};
 
+use super::labels::Labels;
 use super::measure::{Outcome, Point};
 
 /// Groups with fewer true pairs say nothing for sure.
@@ -23,11 +24,26 @@ pub(super) fn warn(outcome: &Outcome) {
             lines.push(format!("{name}, field `{field}`: {count} values break `{rule}`"));
         }
     }
-    if outcome.labels.absent > 0 {
-        let absent = outcome.labels.absent;
-        lines.push(format!("truth: {absent} entries left out, they name a record that is not in the files"));
-    }
     lines.iter().for_each(|line| talk(&format!("warning: {line}")));
+    warn_of_truth(&outcome.labels, outcome.without_label);
+}
+
+/// Says on stderr what the truth does not tell.
+pub(super) fn warn_of_truth(labels: &Labels, links_without_label: usize) {
+    let counts = [
+        (labels.absent, "entries left out, they name a record that is not in the files"),
+        (labels.within, "pairs left out, they are within one table"),
+        (labels.nameless, "records belong to no person, each is taken for one of its own"),
+        (links_without_label as u64, "links have no label, they are not judged"),
+    ];
+    for (count, what) in counts.iter().filter(|(count, _)| *count > 0) {
+        talk(&format!("warning: truth: {count} {what}"));
+    }
+    if labels.without_wrong_pairs() {
+        talk(
+            "warning: truth: every label is a match, so no link can be wrong\nhint: leave the column clerical_match_score out if the pairs are all there are",
+        );
+    }
 }
 
 /// A line on stderr.
@@ -52,13 +68,15 @@ pub(super) fn table(outcome: &Outcome) -> io::Result<()> {
         outcome.schema.name(),
         outcome.exact_pairs,
     )?;
-    let kept = &outcome.candidates;
-    writeln!(
-        out,
-        "candidates: reduction ratio {:.6}, pair completeness {:.4}",
-        kept.reduction_ratio(),
-        kept.pair_completeness()
-    )?;
+    let Candidates { kept, possible, .. } = outcome.candidates;
+    let (ratio, complete) = (outcome.candidates.reduction_ratio(), outcome.candidates.pair_completeness());
+    match kept == possible {
+        true => writeln!(out, "candidates: all {possible} pairs")?,
+        false => writeln!(
+            out,
+            "candidates: {kept} of {possible} pairs, reduction ratio {ratio:.6}, pair completeness {complete:.4}"
+        )?,
+    }
     writeln!(out)?;
     if !outcome.points.is_empty() {
         curve(outcome, &mut out)?;
@@ -66,11 +84,16 @@ pub(super) fn table(outcome: &Outcome) -> io::Result<()> {
     if let Some(learnt) = &outcome.learnt {
         estimates(learnt, &outcome.quality, &mut out)?;
     }
-    if let Some(Spread { precision, recall, f1, .. }) = &outcome.spread {
-        let ranges = format!("precision {}, recall {}, F1 {}", range(precision), range(recall), range(f1));
-        writeln!(out, "\n95 % of the links: {ranges}")?;
+    if let Some(spread) = &outcome.spread {
+        writeln!(out, "\n{}", self::spread(spread))?;
     }
     groups(outcome, &mut out)
+}
+
+/// The intervals of links.
+pub(super) fn spread(spread: &Spread) -> String {
+    let Spread { precision, recall, f1, .. } = spread;
+    format!("95 % of the links: precision {}, recall {}, F1 {}", range(precision), range(recall), range(f1))
 }
 
 fn curve(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
@@ -99,6 +122,9 @@ fn estimates(learnt: &Decision, quality: &Quality, out: &mut impl Write) -> io::
         writeln!(out, "{name:<9}  {:.4}    {interval}  {is:.4}", estimate.value)?;
     }
     writeln!(out, "clusters split by repair: {}; pairs for review: {}", learnt.split, learnt.review.len())?;
+    if learnt.too_large > 0 {
+        writeln!(out, "clusters too large for repair, which go to review: {}", learnt.too_large)?;
+    }
     if of.warning {
         writeln!(out, "warning: two estimates of precision contradict each other; look at a sample of links")?;
     }
@@ -112,19 +138,19 @@ fn groups(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
     let overall = outcome.quality.recall();
     writeln!(out)?;
     writeln!(out, "subgroup                        true pairs  recall   95 %             gap      precision")?;
-    for (column, value, quality) in &outcome.groups {
+    for (column, value, GroupQuality { quality, recall: interval }) in &outcome.groups {
         let pairs = quality.true_positives + quality.false_negatives;
         let name = format!("{column}={value}");
         if pairs < FEW {
             writeln!(out, "{name:<30}  {:>10}  too few", format!("<{FEW}"))?;
             continue;
         }
-        let (recall, interval) = (quality.recall(), Interval::wilson(quality.true_positives, pairs));
+        let recall = quality.recall();
         let gap = recall - overall;
         // Worse than all for sure, not by chance.
         let mark = if interval.high < overall { "  ←" } else { "" };
         let precision = quality.precision();
-        let range = range(&interval);
+        let range = range(interval);
         writeln!(out, "{name:<30}  {pairs:>10}  {recall:.4}  {range:<16} {gap:>+8.4}  {precision:.4}{mark}")?;
     }
     Ok(())
@@ -161,7 +187,7 @@ pub(super) fn cells(quality: &Quality) -> String {
 
 /// One outcome as JSON.
 pub(super) fn json(outcome: &Outcome) -> Value {
-    let point = |point: &Point| json!({ "threshold": point.threshold, "raw": measures(&point.raw), "one_to_one": measures(&point.linked) });
+    let point = |point: &Point| json!({ "threshold": point.threshold, "raw": measures(&point.raw), "linked": measures(&point.linked) });
     let tables: Vec<Value> = outcome
         .encoded
         .names
@@ -172,7 +198,12 @@ pub(super) fn json(outcome: &Outcome) -> Value {
     let groups: Vec<Value> = outcome
         .groups
         .iter()
-        .map(|(column, value, quality)| json!({ "column": column, "value": value, "quality": measures(quality) }))
+        .map(|(column, value, group)| {
+            let (quality, Interval { low, high }) = (&group.quality, group.recall);
+            let few = quality.true_positives + quality.false_negatives < FEW;
+            json!({ "column": column, "value": value, "quality": measures(quality), "recall_interval": [low, high],
+                "gap": quality.recall() - outcome.quality.recall(), "worse": !few && high < outcome.quality.recall(), "too_few": few })
+        })
         .collect();
     json!({
         "schema": outcome.schema.name(),
@@ -180,6 +211,8 @@ pub(super) fn json(outcome: &Outcome) -> Value {
         "tables": tables,
         "true_pairs": outcome.labels.truth.len(),
         "absent_truth_entries": outcome.labels.absent,
+        "links_without_label": outcome.without_label,
+        "candidates": outcome.candidates.kept,
         "exact_pairs": outcome.exact_pairs,
         "reduction_ratio": outcome.candidates.reduction_ratio(),
         "pair_completeness": outcome.candidates.pair_completeness(),

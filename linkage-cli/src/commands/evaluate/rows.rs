@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use arrow::util::display::array_value_to_string;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -15,6 +15,16 @@ pub(super) struct Rows {
 }
 
 impl Rows {
+    /// A table without rows.
+    pub(super) fn with_header(names: &[&str]) -> Self {
+        Self { header: names.iter().map(|name| (*name).to_owned()).collect(), records: Vec::new() }
+    }
+
+    /// Adds a row.
+    pub(super) fn push(&mut self, record: Vec<String>) {
+        self.records.push(record);
+    }
+
     /// Reads a file: Parquet when its name ends so, otherwise CSV with a header.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
         let rows = if is_parquet(path) { Self::parquet(path) } else { Self::csv(path) };
@@ -33,18 +43,15 @@ impl Rows {
     }
 
     fn parquet(path: &Path) -> anyhow::Result<Self> {
-        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?.build()?;
-        let mut rows = Self::default();
-        for batch in reader {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
+        let header = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let mut rows = Self { header, records: Vec::new() };
+        for batch in builder.build()? {
             let batch = batch?;
-            rows.header = batch.schema_ref().fields().iter().map(|field| field.name().clone()).collect();
             for row in 0..batch.num_rows() {
                 let values = batch.columns().iter().map(|column| array_value_to_string(column, row));
                 rows.records.push(values.collect::<Result<_, _>>()?);
             }
-        }
-        if rows.header.is_empty() {
-            bail!("no rows");
         }
         Ok(rows)
     }

@@ -12,7 +12,8 @@ use linkage_core::secret::LinkageSecret;
 use linkage_core::source::Encoding;
 use serde::Deserialize;
 
-use super::labels::{Labels, Records};
+use super::forms::{Of, Records};
+use super::labels::Labels;
 use super::read::{Columns, Table};
 use super::thresholds::Thresholds;
 
@@ -70,8 +71,8 @@ pub(super) struct Study {
     #[serde(default = "one")]
     pub(super) seed: u64,
     /// The thresholds to measure at: from..to:step, or a list with commas
-    #[arg(long, value_name = "LIST", default_value = "0.50..0.95:0.05")]
-    #[serde(default)]
+    #[arg(long, value_name = "LIST", default_value = THRESHOLDS)]
+    #[serde(default = "thresholds")]
     pub(super) thresholds: Thresholds,
     /// Draws for the 95 % intervals; 0 for none
     #[arg(long, value_name = "N", default_value_t = 200)]
@@ -102,6 +103,13 @@ fn by_threshold() -> Vec<Decide> {
     vec![Decide::Threshold]
 }
 
+/// The usual thresholds to measure at.
+const THRESHOLDS: &str = "0.50..0.95:0.05";
+
+fn thresholds() -> Thresholds {
+    THRESHOLDS.parse().unwrap_or_default()
+}
+
 fn rec_id() -> String {
     "rec_id".to_owned()
 }
@@ -121,9 +129,9 @@ fn draws() -> u32 {
 /// `NAME=FILE`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "String")]
-struct NamedFile {
-    name: String,
-    path: PathBuf,
+pub(super) struct NamedFile {
+    pub(super) name: String,
+    pub(super) path: PathBuf,
 }
 
 /// `FIELD=COLUMN`.
@@ -221,12 +229,19 @@ impl Study {
             let name = own.unwrap_or(&self.encoding);
             name.parse().map_err(|error| anyhow::anyhow!("{error}"))
         };
+        if self.table.is_empty() == (self.left.is_none() && self.right.is_none()) {
+            bail!("which files?\nhint: give left and right, or table twice or more, and not both");
+        }
+        if !self.table.is_empty() && (self.left_encoding.is_some() || self.right_encoding.is_some()) {
+            bail!("left_encoding and right_encoding are for left and right\nhint: encoding is that of all tables");
+        }
         let files: Vec<_> = match (&self.left, &self.right) {
             (Some(left), Some(right)) => vec![
                 ("left".to_owned(), left.clone(), encoding(self.left_encoding.as_ref())?),
                 ("right".to_owned(), right.clone(), encoding(self.right_encoding.as_ref())?),
             ],
-            _ => {
+            (Some(_), None) | (None, Some(_)) => bail!("one file is nothing to link\nhint: give left and right"),
+            (None, None) => {
                 let own = encoding(None)?;
                 self.table.iter().map(|file| (file.name.clone(), file.path.clone(), own)).collect()
             }
@@ -246,13 +261,16 @@ impl Study {
     pub(super) fn labels(&self, encoded: &mut Encoded) -> anyhow::Result<Labels> {
         let truth = self.truth.as_deref().context("no truth\nhint: `truth` names its file")?;
         if truth.as_os_str() == "febrl" {
+            if !self.groups.is_empty() {
+                bail!("FEBRL's ids tell of no subgroups\nhint: leave out --groups, or give a truth by person");
+            }
             let truth = encoded.febrl();
             if truth.is_empty() {
                 bail!(
                     "no id of the left file is one of FEBRL's that the right file has too, like rec-7-org and rec-7-dup-0"
                 );
             }
-            return Ok(Labels { truth, ..Labels::default() });
+            return Ok(Labels::complete(truth));
         }
         Labels::read(truth, encoded, &self.groups)
     }
@@ -263,6 +281,12 @@ impl Encoded {
     pub(super) fn locate(&self, row: u32) -> (usize, u32) {
         let table = self.starts.partition_point(|start| *start <= row) - 1;
         (table, row - self.starts[table])
+    }
+
+    /// Every two tables.
+    pub(super) fn pairs_of_tables(&self) -> impl Iterator<Item = (usize, usize)> {
+        let count = self.tables.len();
+        (0..count).flat_map(move |left| (left + 1..count).map(move |right| (left, right)))
     }
 
     /// All pairs of rows of different tables.
@@ -290,11 +314,13 @@ impl Encoded {
 }
 
 impl Records for Encoded {
-    fn row(&mut self, table: Option<&str>, side: usize, id: &str) -> Option<u32> {
-        let table = table.and_then(|name| self.names.iter().position(|other| other == name)).or_else(|| {
+    fn row(&mut self, of: Of<'_>, id: &str) -> Option<u32> {
+        let table = match of {
+            Of::Table(name) => self.names.iter().position(|other| other == name)?,
             // With two tables left and right are what they say, whatever the truth calls them.
-            (table.is_none() && self.tables.len() == 2).then_some(side)
-        })?;
+            Of::Side(side) => (self.tables.len() == 2).then_some(side)?,
+            Of::Unsaid => return None,
+        };
         Some(self.starts[table] + self.tables[table].row(id)?)
     }
 }

@@ -53,11 +53,13 @@ pub(super) fn run(args: &SuiteArgs) -> anyhow::Result<ExitCode> {
         bail!("{}: there is no [[study]] in it", args.suite.display());
     }
     let folder = args.suite.parent().unwrap_or(Path::new(""));
-    let mut measurements = Vec::new();
+    let (mut measurements, mut set_aside) = (Vec::new(), false);
     for (number, study) in suite.study.into_iter().enumerate() {
         let study = study.within(folder);
         report::talk(&format!("study {}: {}", number + 1, study.name));
         let outcomes = outcomes(&study).with_context(|| format!("study {:?}", study.name))?;
+        outcomes.iter().take(1).for_each(report::warn);
+        set_aside |= outcomes.iter().any(Outcome::set_rows_aside);
         outcomes.iter().for_each(|outcome| measurements.extend(outcome.measurements(&study.name)));
         report::line(&format!("\n{}", study.name))?;
         report::side_by_side(&outcomes)?;
@@ -65,7 +67,7 @@ pub(super) fn run(args: &SuiteArgs) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.results {
         results::write(path, &measurements)?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if set_aside { ExitCode::from(3) } else { ExitCode::SUCCESS })
 }
 
 /// One outcome for each schema of a study and each way to choose links.

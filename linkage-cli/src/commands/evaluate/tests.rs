@@ -60,6 +60,12 @@ fn value(measures: &[Value], of: &str, group: Option<&str>, measure: &str, thres
     found.map(|m| m["value"].as_f64().unwrap()).next().unwrap_or_else(|| panic!("{of} {group:?} {measure}"))
 }
 
+/// Right links, wrong links, and true pairs that are missing.
+fn counts(results: &Path) -> [f64; 3] {
+    let all = measures(results.to_owned());
+    ["true_positives", "false_positives", "false_negatives"].map(|name| value(&all, "links", None, name, None))
+}
+
 #[test]
 fn two_tables_with_truth_by_pair() {
     let folder = folder();
@@ -110,10 +116,134 @@ fn links_and_labels_in_splinks_columns() {
     for (from, expected) in [("0.5", [2.0, 1.0, 0.0]), ("0.9", [1.0, 0.0, 1.0])] {
         let line = format!("links @predictions.csv --truth @labels.csv --from {from} --results @r{from}.json");
         evaluate(folder.path(), &line).unwrap();
-        let all = measures(folder.path().join(format!("r{from}.json")));
-        let names = ["true_positives", "false_positives", "false_negatives"];
-        assert_eq!(names.map(|name| value(&all, "links", None, name, None)), expected);
+        assert_eq!(counts(&folder.path().join(format!("r{from}.json"))), expected);
     }
+}
+
+#[test]
+fn links_that_nobody_labelled_are_not_judged() {
+    let folder = folder();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "predictions.csv",
+        "source_dataset_l,unique_id_l,source_dataset_r,unique_id_r\na,1,b,y\na,2,b,x\na,2,b,z\na,7,b,7\n",
+    );
+    let labels = "unique_id_l,source_dataset_l,unique_id_r,source_dataset_r";
+    write("labels.csv", &format!("{labels},clerical_match_score\n1,a,y,b,1\n2,a,z,b,0\n2,a,w,b,0.9\n"));
+    write("complete.csv", &format!("{labels}\n1,a,y,b\n2,a,w,b\n"));
+    for (truth, expected) in [("labels", [1.0, 1.0, 1.0]), ("complete", [1.0, 3.0, 1.0])] {
+        evaluate(folder.path(), &format!("links @predictions.csv --truth @{truth}.csv --results @{truth}.json"))
+            .unwrap();
+        assert_eq!(counts(&folder.path().join(format!("{truth}.json"))), expected, "{truth}");
+    }
+    write("nan.csv", &format!("{labels},clerical_match_score\n1,a,y,b,1\n2,a,x,b,NaN\n"));
+    let error = format!("{:#}", evaluate(folder.path(), "links @predictions.csv --truth @nan.csv").unwrap_err());
+    assert!(error.contains("row 3: its clerical_match_score is not a number"), "{error}");
+}
+
+#[test]
+fn links_within_one_table_are_judged_whatever_the_files_call_it() {
+    let folder = folder();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    // Of five records 1 and 2 are one person, and 3 and 4.
+    write("labels.csv", "unique_id_l,unique_id_r\n2,1\n3,4\n");
+    write("people.csv", "source_dataset,unique_id,cluster_id\nt,1,A\nt,2,A\nt,3,B\nt,4,B\nt,5,\nt,6,\n");
+    write("sides.csv", "left_id,right_id\n1,2\n3,4\n");
+    write("clusters.csv", "cluster_id,unique_id\n7,1\n7,2\n8,4\n8,5\n");
+    write("predictions.csv", "unique_id_l,unique_id_r,match_probability\n1,2,0.9\n2,1,0.9\n5,4,0.8\n");
+    for truth in ["labels", "people", "sides"] {
+        for links in ["clusters", "predictions"] {
+            let results = format!("{truth}-{links}.json");
+            let line = format!("links @{links}.csv --truth @{truth}.csv --results @{results}");
+            evaluate(folder.path(), &line).unwrap();
+            assert_eq!(counts(&folder.path().join(results)), [1.0, 1.0, 1.0], "{truth} {links}");
+        }
+    }
+    // Whether 1 on the left is 1 on the right nobody can know.
+    write("sides.csv", "left_id,right_id\n1,1\n2,3\n");
+    for (line, expected) in [
+        ("links @clusters.csv --truth @sides.csv", "stands on both sides"),
+        ("links @clusters.csv --truth @persons.csv", "names the tables"),
+        ("links @clusters.csv --truth @labels.csv --from 0.9", "leave out --from"),
+        ("links @clusters.csv --truth @labels.csv --table a", "--table needs"),
+    ] {
+        let error = format!("{:#}", evaluate(folder.path(), line).unwrap_err());
+        assert!(error.contains(expected), "{line}: {error}");
+    }
+    // Two tables whose ids are alike are told apart by their sides.
+    write("links.csv", "left_id,right_id\n1,1\n3,2\n");
+    evaluate(folder.path(), "links @links.csv --truth @sides.csv --results @two.json").unwrap();
+    assert_eq!(counts(&folder.path().join("two.json")), [1.0, 1.0, 1.0]);
+}
+
+#[test]
+fn links_are_judged_on_the_tables_that_they_are_about() {
+    let folder = folder();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("links.csv", "source_dataset_l,unique_id_l,source_dataset_r,unique_id_r\na,1,b,y\na,2,b,x\na,1,a,2\n");
+    // Ann and Eve are in c too, which the links know nothing of.
+    for (options, expected) in [("", [2.0, 0.0, 0.0]), ("--table a --table b --table c", [2.0, 0.0, 3.0])] {
+        let results = folder.path().join(format!("r{}.json", options.len()));
+        let line = format!("links @links.csv --truth @persons.csv {options} --results {}", results.display());
+        evaluate(folder.path(), &line).unwrap();
+        assert_eq!(counts(&results), expected, "{options}");
+    }
+}
+
+#[test]
+fn candidates_are_those_of_the_blocking_keys() {
+    let folder = folder();
+    let row = |id: &str, family: &str, birth: &str| format!("{id},{family},タロウ,,,{birth},male,,,,,\n");
+    let header = "record_id,family_kana,given_kana,family_kanji,given_kanji,birth_date,sex,postal_code,insurer_number,\
+                  insured_symbol,insured_number,insured_branch\n";
+    let write = |name: &str, rows: &[String]| {
+        std::fs::write(folder.path().join(name), header.to_owned() + &rows.concat()).unwrap()
+    };
+    write("l.csv", &[row("1", "サトウ", "1950-01-02"), row("2", "スズキ", "1960-03-04")]);
+    write(
+        "r.csv",
+        &[row("3", "サトウ", "1950-01-02"), row("4", "タナカ", "1971-05-06"), row("5", "ヤマダ", "1982-07-08")],
+    );
+    std::fs::write(folder.path().join("t.csv"), "left_id,right_id\n1,3\n2,4\n").unwrap();
+    let line = "--left @l.csv --right @r.csv --truth @t.csv --id-column record_id --results @r.json --schema";
+    evaluate(folder.path(), &format!("{line} person-ja-blocked")).unwrap();
+    let all = measures(folder.path().join("r.json"));
+    assert_eq!(value(&all, "candidates", None, "reduction_ratio", None), 1.0 - 1.0 / 6.0);
+    assert_eq!(value(&all, "candidates", None, "pair_completeness", None), 0.5);
+    std::fs::remove_file(folder.path().join("r.json")).unwrap();
+    evaluate(folder.path(), &format!("{line} person-ja")).unwrap();
+    let all = measures(folder.path().join("r.json"));
+    assert_eq!(value(&all, "candidates", None, "reduction_ratio", None), 0.0);
+}
+
+#[test]
+fn what_cannot_be_written_is_refused_before_anything_is_measured() {
+    let folder = folder();
+    let base = "--left @a.csv --right @b.csv --truth @pairs.csv --schema person-en --results @r.json";
+    for (line, expected) in [
+        (format!("{base} --decide threshold,learnt -o @l.csv"), "one schema and one way"),
+        (format!("{base} -o @l.csv --clusters @l.csv"), "one file"),
+    ] {
+        let error = format!("{:#}", evaluate(folder.path(), &line).unwrap_err());
+        assert!(error.contains(expected), "{line}: {error}");
+        assert!(!folder.path().join("r.json").exists());
+    }
+}
+
+#[test]
+fn a_suite_measures_what_the_command_line_does_and_tells_of_rows_set_aside() {
+    let folder = folder();
+    let study = "[[study]]\nname = \"one\"\nleft = \"a.csv\"\nright = \"b.csv\"\ntruth = \"pairs.csv\"\nschema = [\"person-en\"]\n";
+    std::fs::write(folder.path().join("suite.toml"), study).unwrap();
+    let mut b = std::fs::read_to_string(folder.path().join("b.csv")).unwrap();
+    b.push_str("short,row\n");
+    std::fs::write(folder.path().join("b.csv"), b).unwrap();
+    let suite = evaluate(folder.path(), "suite @suite.toml --results @suite.json").unwrap();
+    let line = "--left @a.csv --right @b.csv --truth @pairs.csv --schema person-en --name one --results @own.json";
+    let own = evaluate(folder.path(), line).unwrap();
+    assert_eq!((suite, own), (ExitCode::from(3), ExitCode::from(3)));
+    let [suite, own] = ["suite.json", "own.json"].map(|name| measures(folder.path().join(name)));
+    assert_eq!(suite, own);
 }
 
 #[test]

@@ -9,13 +9,16 @@ use super::super::pairs_needed;
 use super::super::random::Draws;
 use super::super::rows::TokenRows;
 use super::tally::CONFIDENCE;
-use crate::dice::{DiceThreshold, Kernel, Match, search};
+use crate::dice::{ClkBlock, DiceThreshold, Kernel, Match, search};
 
 /// Left rows of the first round; each later round triples what there is.
 const FIRST_ROWS: usize = 128;
 
 /// Right rows that are laid out at a time.
 const TILE_ROWS: usize = 8192;
+
+/// Drawn rows that are compared with a tile at a time, between two looks at whether to stop.
+const PIECE_ROWS: usize = 1024;
 
 /// What the stream of draws is for.
 const PURPOSE: u64 = 4 << 40;
@@ -165,16 +168,21 @@ fn pairs_of(
     kernel: Kernel,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Vec<(u32, u32)>, Stopped> {
-    let drawn = left.block(rows.iter().copied());
+    let pieces: Vec<&[usize]> = rows.chunks(PIECE_ROWS).collect();
+    let lay_out = |rows: &&[usize]| if stop() { Err(Stopped) } else { Ok(left.block(rows.iter().copied())) };
+    let drawn: Vec<ClkBlock> = pieces.par_iter().map(lay_out).collect::<Result<_, _>>()?;
     let tiles: Vec<usize> = (0..right.rows()).step_by(TILE_ROWS).collect();
     let found = tiles.into_par_iter().map(|from| {
-        if stop() {
-            return Err(Stopped);
-        }
         let tile = right.block(from..(from + TILE_ROWS).min(right.rows()));
-        let mut found: Vec<Match> = Vec::new();
-        search(kernel, &drawn, 0..drawn.rows(), &tile, 0..tile.rows(), threshold, &mut found);
-        Ok(found.into_iter().map(move |pair| (rows[pair.left as usize] as u32, from as u32 + pair.right)).collect())
+        let (mut found, mut near): (Vec<(u32, u32)>, Vec<Match>) = (Vec::new(), Vec::new());
+        for (rows, drawn) in pieces.iter().zip(&drawn) {
+            if stop() {
+                return Err(Stopped);
+            }
+            search(kernel, drawn, 0..drawn.rows(), &tile, 0..tile.rows(), threshold, &mut near);
+            found.extend(near.drain(..).map(|pair| (rows[pair.left as usize] as u32, from as u32 + pair.right)));
+        }
+        Ok(found)
     });
     Ok(found.collect::<Result<Vec<Vec<_>>, _>>()?.concat())
 }

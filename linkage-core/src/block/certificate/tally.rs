@@ -43,18 +43,34 @@ impl RecallTally {
         self.with_found(self.found.iter().filter(|found| **found).count() as u64, target)
     }
 
+    /// The certificate of a search that returned `kept` pairs in all, and knows that it lost about `lost` others.
+    ///
+    /// The rows drawn may have no part in what was lost, so that the lower end is lessened by that share: whatever else was
+    /// missed, no larger share can have been found. A sample of all rows has seen it.
+    pub fn certificate_of(&self, target: f64, kept: u64, lost: f64) -> RecallCertificate {
+        let mut certificate = self.certificate(target);
+        if lost > 0.0 && !self.has_all_rows() {
+            certificate.lost_share = lost / (kept as f64 + lost);
+            certificate.lower *= 1.0 - certificate.lost_share;
+        }
+        certificate
+    }
+
     /// Whether the sample could show a recall of at least `target` at all: of a search that misses none of its pairs.
     pub fn can_certify(&self, target: f64) -> bool {
         self.with_found(self.sample.pairs.len() as u64, target).certified()
     }
 
+    fn has_all_rows(&self) -> bool {
+        self.sample.rows.len() == self.sample.left_rows
+    }
+
     fn with_found(&self, found: u64, target: f64) -> RecallCertificate {
         let pairs = self.sample.pairs.len() as u64;
         let recall = if pairs == 0 { 1.0 } else { found as f64 / pairs as f64 };
-        let everything = self.sample.rows.len() == self.sample.left_rows;
         let worth = self.sample.worth();
         let (lower, upper) =
-            if everything { (recall, recall) } else { clopper_pearson(recall * worth, worth, CONFIDENCE) };
+            if self.has_all_rows() { (recall, recall) } else { clopper_pearson(recall * worth, worth, CONFIDENCE) };
         RecallCertificate {
             target,
             rows: self.sample.rows.len() as u64,
@@ -65,6 +81,7 @@ impl RecallTally {
             recall,
             lower,
             upper,
+            lost_share: 0.0,
         }
     }
 }
@@ -96,6 +113,8 @@ pub struct RecallCertificate {
     pub lower: f64,
     /// and at most here.
     pub upper: f64,
+    /// The share of pairs that the search itself knows to have lost, by which `lower` is lessened already; 0 when none.
+    pub lost_share: f64,
 }
 
 impl RecallCertificate {
@@ -112,6 +131,10 @@ impl fmt::Display for RecallCertificate {
             f,
             "recall {:.4} (95 % interval {:.4} to {:.4}), at least {} {verdict}: {} of {} pairs of {} random rows found",
             self.recall, self.lower, self.upper, self.target, self.found, self.pairs, self.rows
-        )
+        )?;
+        if self.lost_share > 0.0 {
+            write!(f, "; the lower end is lessened by the {:.4} of pairs lost in capped blocks", self.lost_share)?;
+        }
+        Ok(())
     }
 }

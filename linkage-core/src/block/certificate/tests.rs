@@ -96,3 +96,14 @@ fn a_sample_costs_no_more_than_it_may_and_can_be_stopped() {
             .certificate(0.9);
     assert_eq!((certificate.pairs, certificate.lower), (0, 0.0));
 }
+
+#[test]
+fn a_drawn_sample_is_stopped_between_pieces_of_its_rows() {
+    // One tile of right rows and many drawn rows: it is asked more often than once a round.
+    let (left, right) = tables(4, 3000);
+    let (threshold, kernel) = ("0.8".parse().unwrap(), Kernel::detect().unwrap());
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let stop = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1 >= 9;
+    let request = SampleRequest { pairs: u64::MAX, most_compared: u64::MAX, seed: 1 };
+    assert!(RecallSample::draw(&left, &right, threshold, kernel, request, &stop).is_err());
+}

@@ -27,6 +27,16 @@ const LARGE_PAIRS: u64 = 1 << 22;
 /// Rows of a tile of a large block.
 const TILE_ROWS: usize = 4096;
 
+/// Tiles of a large block that a thread compares before their pairs are put together.
+const TILES_PER_THREAD: usize = 2;
+
+/// Pairs that are compared at a time, between two looks at whether to stop: what is found of them is held, 16 MB at most and a
+/// thread, before there is a grant for it.
+const STEP_PAIRS: usize = 1 << 20;
+
+/// Matches for which room is made at first.
+const FIRST_MATCHES: usize = 64;
+
 /// What stays the same over all parts of a band.
 pub(super) struct Search<'a> {
     pub(super) left: &'a TokenRows,
@@ -38,6 +48,8 @@ pub(super) struct Search<'a> {
     /// Most pairs of one block that are compared.
     pub(super) block_pairs: u64,
     pub(super) stop: &'a (dyn Fn() -> bool + Sync),
+    /// Whether so many more matches may be held.
+    pub(super) grant: &'a (dyn Fn(usize) -> bool + Sync),
 }
 
 /// A block: entries of one key, as places in the two lists.
@@ -57,25 +69,26 @@ impl Search<'_> {
             }
             left.sort_unstable();
             right.sort_unstable();
-            Ok(self.part(left, right))
+            self.part(left, right)
         });
         let parts: Vec<Part<'_>> = parts.collect::<Result<_, _>>()?;
         let mut stats = BandStats::default();
-        out.reserve(parts.iter().map(|part| part.found.len()).sum());
-        for part in &parts {
+        let mut large = Vec::new();
+        // The room is the one granted to the parts, which go one by one as they are copied.
+        out.reserve_exact(parts.iter().map(|part| part.found.len()).sum());
+        for part in parts {
             stats.add(&part.stats);
             out.extend_from_slice(&part.found);
+            large.extend(part.large);
         }
-        for part in parts {
-            for (left, right) in part.large {
-                stats.add(&self.large(left, right, out)?);
-            }
+        for (left, right) in large {
+            stats.add(&self.large(left, right, out)?);
         }
         Ok(stats)
     }
 
     /// One part: both sides in order, merged.
-    fn part<'b>(&self, left: &'b [u64], right: &'b [u64]) -> Part<'b> {
+    fn part<'b>(&self, left: &'b [u64], right: &'b [u64]) -> Result<Part<'b>, Stopped> {
         let mut part = Part::default();
         let mut batch = Batch::new(self);
         let (mut l, mut r) = (0, 0);
@@ -94,30 +107,53 @@ impl Search<'_> {
                     part.large.push((&left[l..left_end], &right[r..right_end]));
                 } else if rows.0.min(rows.1) >= LAID_OUT_ROWS {
                     part.stats.candidates += pairs;
-                    self.laid_out(&left[l..left_end], &right[r..right_end], &mut part.found);
+                    self.laid_out(&left[l..left_end], &right[r..right_end], &mut part.found)?;
                 } else {
                     part.stats.candidates += pairs;
-                    batch.add((l..left_end, r..right_end), left, right, &mut part.found);
+                    batch.add((l..left_end, r..right_end), left, right, &mut part.found)?;
                 }
                 (l, r) = (left_end, right_end);
             }
         }
-        batch.flush(left, right, &mut part.found);
+        batch.flush(left, right, &mut part.found)?;
         part.stats.kept = part.found.len() as u64;
-        part
+        Ok(part)
+    }
+
+    /// Makes room for so many more matches, after asking for it.
+    fn make_room(&self, found: &mut Vec<Match>, more: usize) -> Result<(), Stopped> {
+        let (needed, had) = (found.len() + more, found.capacity());
+        if needed > had {
+            let room = needed.max(had + had / 2).max(FIRST_MATCHES);
+            if !(self.grant)(room - had) {
+                return Err(Stopped);
+            }
+            found.reserve_exact(room - found.len());
+        }
+        Ok(())
     }
 
     /// A block with many rows on both sides, by the kernels that compare all pairs of two blocks.
-    fn laid_out(&self, left: &[u64], right: &[u64], found: &mut Vec<Match>) {
+    fn laid_out(&self, left: &[u64], right: &[u64], found: &mut Vec<Match>) -> Result<(), Stopped> {
         let left_block = self.left.block(left.iter().map(|entry| row(*entry)));
         let right_block = self.right.block(right.iter().map(|entry| row(*entry)));
         let mut near = Vec::new();
-        let (left_rows, right_rows) = (0..left_block.rows(), 0..right_block.rows());
-        search(self.kernel, &left_block, left_rows, &right_block, right_rows, self.threshold, &mut near);
-        found.extend(near.into_iter().filter_map(|pair| {
-            let (left, right) = (row(left[pair.left as usize]), row(right[pair.right as usize]));
-            self.is_first(left, right).then_some(Match { left: left as u32, right: right as u32, ..pair })
-        }));
+        let step_rows = (STEP_PAIRS / right.len().max(1)).max(8) / 8 * 8;
+        for from in (0..left.len()).step_by(step_rows) {
+            if (self.stop)() {
+                return Err(Stopped);
+            }
+            let (left_rows, right_rows) = (from..(from + step_rows).min(left.len()), 0..right.len());
+            search(self.kernel, &left_block, left_rows, &right_block, right_rows, self.threshold, &mut near);
+            near.retain_mut(|pair| {
+                let (left, right) = (row(left[pair.left as usize]), row(right[pair.right as usize]));
+                (pair.left, pair.right) = (left as u32, right as u32);
+                self.is_first(left, right)
+            });
+            self.make_room(found, near.len())?;
+            found.append(&mut near);
+        }
+        Ok(())
     }
 
     /// A block of very many pairs: in tiles that all threads share, and no further than the cap.
@@ -127,21 +163,20 @@ impl Search<'_> {
         let compared = left.len() as u64 * right.len() as u64;
         let tiles: Vec<(&[u64], &[u64])> =
             left.chunks(TILE_ROWS).flat_map(|left| right.chunks(TILE_ROWS).map(move |right| (left, right))).collect();
-        let found: Vec<Vec<Match>> = tiles
-            .into_par_iter()
-            .map(|(left, right)| {
-                if (self.stop)() {
-                    return Err(Stopped);
-                }
-                let mut found = Vec::new();
-                self.laid_out(left, right, &mut found);
-                Ok(found)
-            })
-            .collect::<Result<_, _>>()?;
         let mut stats = BandStats { candidates: compared, ..BandStats::default() };
-        for found in found {
-            stats.kept += found.len() as u64;
-            out.extend(found);
+        for tiles in tiles.chunks(TILES_PER_THREAD * rayon::current_num_threads()) {
+            let found = tiles.par_iter().map(|(left, right)| {
+                let mut found = Vec::new();
+                self.laid_out(left, right, &mut found)?;
+                Ok(found)
+            });
+            let found: Vec<Vec<Match>> = found.collect::<Result<_, _>>()?;
+            // The room is the one granted to the tiles, which go one by one as they are copied.
+            out.reserve_exact(found.iter().map(Vec::len).sum());
+            for tile in found {
+                stats.kept += tile.len() as u64;
+                out.extend(tile);
+            }
         }
         if compared < all {
             stats.capped_blocks = 1;
@@ -212,20 +247,21 @@ impl<'a> Batch<'a> {
     }
 
     /// Takes a block, in pieces when it is long on one side.
-    fn add(&mut self, block: Block, left: &[u64], right: &[u64], found: &mut Vec<Match>) {
+    fn add(&mut self, block: Block, left: &[u64], right: &[u64], found: &mut Vec<Match>) -> Result<(), Stopped> {
         for l in block.0.clone().step_by(PIECE_ROWS) {
             for r in block.1.clone().step_by(PIECE_ROWS) {
                 let piece = (l..(l + PIECE_ROWS).min(block.0.end), r..(r + PIECE_ROWS).min(block.1.end));
                 self.to_fetch += piece.0.len() + piece.1.len();
                 self.blocks.push(piece);
                 if self.to_fetch >= BATCH_ROWS {
-                    self.flush(left, right, found);
+                    self.flush(left, right, found)?;
                 }
             }
         }
+        Ok(())
     }
 
-    fn flush(&mut self, left: &[u64], right: &[u64], found: &mut Vec<Match>) {
+    fn flush(&mut self, left: &[u64], right: &[u64], found: &mut Vec<Match>) -> Result<(), Stopped> {
         let Self { search, kernel, words, rows, ones, common, .. } = self;
         rows.clear();
         for (l, r) in &self.blocks {
@@ -257,6 +293,7 @@ impl<'a> Batch<'a> {
                     {
                         let (left, right) = (row(left[l]) as u32, row(right[r.start + offset]) as u32);
                         let ones = ones[place] + right_ones;
+                        search.make_room(found, 1)?;
                         found.push(Match { left, right, intersection: *intersection, ones });
                     }
                 }
@@ -264,5 +301,6 @@ impl<'a> Batch<'a> {
             at = end;
         }
         self.to_fetch = 0;
+        Ok(())
     }
 }

@@ -128,14 +128,18 @@ impl<'a> LshJoin<'a> {
 
     /// Searches the next band and appends its pairs to `out`; `None` when all bands are done.
     ///
-    /// `stop` is asked about every ten thousand rows; `stage` is told what comes next.
+    /// `stop` is asked about every ten thousand rows, and about every million pairs of a large block. `grant` is asked whether
+    /// so many more matches may be held, [`size_of::<Match>()`](Match) bytes each, before room is made for them: in all at least
+    /// for those that are appended, and at most for about half as many again. What was granted is the caller's to take back
+    /// when the band is done. `stage` is told what comes next.
     ///
     /// # Errors
-    /// When `stop` says yes. The search is then of no further use.
+    /// When `stop` says yes or `grant` says no. The search is then of no further use.
     pub fn next_band(
         &mut self,
         out: &mut Vec<Match>,
         stop: &(dyn Fn() -> bool + Sync),
+        grant: &(dyn Fn(usize) -> bool + Sync),
         stage: &mut dyn FnMut(Stage),
     ) -> Result<Option<BandStats>, Stopped> {
         if self.next == self.plan.bands() {
@@ -143,12 +147,14 @@ impl<'a> LshJoin<'a> {
         }
         let band = self.next as usize;
         stage(Stage::Keys);
+        self.left.find_filled(stop)?;
+        self.right.find_filled(stop)?;
         self.left.make_keys(&self.bands, band, stop)?;
         self.right.make_keys(&self.bands, band, stop)?;
         stage(Stage::Deal);
         let part_bits = (self.left.filled().max(self.right.filled()) / PART_ROWS).max(1).ilog2().min(MOST_PART_BITS);
         let (left, right) = (self.left.tokens, self.right.tokens);
-        let parts = (self.left.deal(part_bits), self.right.deal(part_bits));
+        let parts = (self.left.deal(part_bits, stop)?, self.right.deal(part_bits, stop)?);
         stage(Stage::Blocks);
         let search = Search {
             left,
@@ -159,6 +165,7 @@ impl<'a> LshJoin<'a> {
             kernel: self.kernel,
             block_pairs: self.limits.block_pairs.max(1),
             stop,
+            grant,
         };
         let mut stats = search.parts(parts.0, parts.1, out)?;
         stats.bands = 1;

@@ -18,6 +18,7 @@ const DEALERS: usize = 16;
 pub(super) struct Side<'a> {
     pub(super) tokens: &'a TokenRows,
     /// Rows with a bit set, one bit per row: an empty filter matches nothing and would only fill up a block.
+    /// Empty until they are looked for.
     filled: Vec<u64>,
     keys: Vec<u32>,
     /// Key in the upper half, row in the lower, so that entries sort by key and then by row.
@@ -26,14 +27,30 @@ pub(super) struct Side<'a> {
 
 impl<'a> Side<'a> {
     pub(super) fn new(tokens: &'a TokenRows) -> Self {
+        Self { tokens, filled: Vec::new(), keys: Vec::new(), entries: Vec::new() }
+    }
+
+    /// Looks which rows have a bit set, and makes room for keys and entries; the first band does it.
+    pub(super) fn find_filled(&mut self, stop: &(dyn Fn() -> bool + Sync)) -> Result<(), Stopped> {
+        let tokens = self.tokens;
+        if self.keys.len() == tokens.rows() {
+            return Ok(());
+        }
         let mut filled = vec![0_u64; tokens.rows().div_ceil(64)];
-        filled.par_iter_mut().enumerate().for_each(|(at, filled)| {
-            for row in at * 64..(at * 64 + 64).min(tokens.rows()) {
-                *filled |= u64::from(tokens.row(row).iter().any(|word| *word != 0)) << (row % 64);
+        filled.par_chunks_mut(CHUNK_ROWS / 64).enumerate().try_for_each(|(chunk, filled)| {
+            if stop() {
+                return Err(Stopped);
             }
-        });
-        let count = filled.iter().map(|word| word.count_ones() as usize).sum();
-        Self { tokens, filled, keys: vec![0; tokens.rows()], entries: vec![0; count] }
+            for row in chunk * CHUNK_ROWS..(chunk * CHUNK_ROWS + filled.len() * 64).min(tokens.rows()) {
+                let is_filled = tokens.row(row).iter().any(|word| *word != 0);
+                filled[row % CHUNK_ROWS / 64] |= u64::from(is_filled) << (row % 64);
+            }
+            Ok(())
+        })?;
+        self.entries = vec![0; filled.iter().map(|word| word.count_ones() as usize).sum()];
+        self.keys = vec![0; tokens.rows()];
+        self.filled = filled;
+        Ok(())
     }
 
     /// Memory of a side of `rows` rows, beside its tokens.
@@ -66,7 +83,7 @@ impl<'a> Side<'a> {
     /// Deals the entries out into 2^`bits` parts by the first bits of their keys, and returns the parts.
     ///
     /// This is the first digit of a radix sort; the parts are small enough to be sorted within the caches.
-    pub(super) fn deal(&mut self, bits: u32) -> Vec<&mut [u64]> {
+    pub(super) fn deal(&mut self, bits: u32, stop: &(dyn Fn() -> bool + Sync)) -> Result<Vec<&mut [u64]>, Stopped> {
         let Self { filled, keys, entries, .. } = self;
         let part_of = |key: u32| (u64::from(key) >> (32 - bits)) as usize;
         let parts = 1 << bits;
@@ -79,11 +96,14 @@ impl<'a> Side<'a> {
             .map(|(dealer, keys)| {
                 let mut counts = vec![0_u32; parts];
                 for (row, key) in (dealer * step..).zip(keys) {
+                    if row % CHUNK_ROWS == 0 && stop() {
+                        return Err(Stopped);
+                    }
                     counts[part_of(*key)] += u32::from(is_filled(row));
                 }
-                counts
+                Ok(counts)
             })
-            .collect();
+            .collect::<Result<_, _>>()?;
         // Every dealer gets its own piece of every part, in the order of rows.
         let mut pieces: Vec<Vec<&mut [u64]>> = counts.iter().map(|_| Vec::with_capacity(parts)).collect();
         let mut rest = entries.as_mut_slice();
@@ -94,16 +114,20 @@ impl<'a> Side<'a> {
                 rest = after;
             }
         }
-        keys.par_chunks(step).zip(pieces).enumerate().for_each(|(dealer, (keys, mut pieces))| {
+        keys.par_chunks(step).zip(pieces).enumerate().try_for_each(|(dealer, (keys, mut pieces))| {
             let mut filled_to = vec![0_u32; parts];
             for (row, key) in (dealer * step..).zip(keys) {
+                if row % CHUNK_ROWS == 0 && stop() {
+                    return Err(Stopped);
+                }
                 if is_filled(row) {
                     let part = part_of(*key);
                     pieces[part][filled_to[part] as usize] = u64::from(*key) << 32 | row as u64;
                     filled_to[part] += 1;
                 }
             }
-        });
+            Ok(())
+        })?;
         let mut out = Vec::with_capacity(parts);
         let mut rest = entries.as_mut_slice();
         for part in 0..parts {
@@ -112,7 +136,7 @@ impl<'a> Side<'a> {
             out.push(piece);
             rest = after;
         }
-        out
+        Ok(out)
     }
 }
 

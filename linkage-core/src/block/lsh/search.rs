@@ -15,7 +15,8 @@ const MOST_TIMES: u32 = 2;
 /// It ends as soon as the lower end of the certificate's interval has reached the target, and never before; looking after
 /// every band does not make a wrong certificate likelier (see [`super::super::certificate`]). When the bands of the plan are
 /// through and the target is not shown, it goes on with further bands, up to as many again. It does not when that is useless,
-/// because the sample is too small to show the target at all. What it means that a search ends without a certificate is for
+/// because the sample is too small to show the target at all. What capped blocks lost counts against the certificate, whether
+/// or not the sample has any of it. What it means that a search ends without a certificate is for
 /// the caller to say: [`certificate`](Self::certificate) says that it is so.
 #[derive(Debug)]
 pub struct BandRule {
@@ -55,7 +56,7 @@ impl BandRule {
     pub fn searched(&mut self, band: &BandStats, found: &[Match]) {
         self.stats.add(band);
         self.tally.observe(found);
-        self.certificate = self.tally.certificate(self.target);
+        self.certificate = self.tally.certificate_of(self.target, self.stats.kept, self.stats.lost);
     }
 
     /// Counts over the bands so far.
@@ -99,21 +100,22 @@ impl<'a> CertifiedSearch<'a> {
 
     /// Searches the next band and appends its pairs to `out`; `None` when the search has ended.
     ///
-    /// `stop` and `stage` are those of [`LshJoin::next_band`].
+    /// `stop`, `grant` and `stage` are those of [`LshJoin::next_band`].
     ///
     /// # Errors
-    /// When `stop` says yes. The search is then of no further use.
+    /// When `stop` says yes or `grant` says no. The search is then of no further use.
     pub fn next_band(
         &mut self,
         out: &mut Vec<Match>,
         stop: &(dyn Fn() -> bool + Sync),
+        grant: &(dyn Fn(usize) -> bool + Sync),
         stage: &mut dyn FnMut(Stage),
     ) -> Result<Option<BandStats>, Stopped> {
         if !self.rule.goes_on() {
             return Ok(None);
         }
         let from = out.len();
-        let band = self.join.next_band(out, stop, stage)?;
+        let band = self.join.next_band(out, stop, grant, stage)?;
         if let Some(band) = &band {
             self.rule.searched(band, &out[from..]);
         }

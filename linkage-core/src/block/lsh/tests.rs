@@ -1,6 +1,7 @@
 //! The search by bands against comparing all pairs.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 
@@ -31,7 +32,7 @@ fn side(seed: u64, rows: usize, clk_bytes: usize) -> TokenRows {
 fn run(left: &TokenRows, right: &TokenRows, plan: LshPlan, limits: LshLimits) -> (Vec<Match>, BandStats) {
     let mut join = LshJoin::new(left, right, plan, Kernel::detect().unwrap(), limits).unwrap();
     let (mut found, mut all) = (Vec::new(), BandStats::default());
-    while let Some(stats) = join.next_band(&mut found, &|| false, &mut |_| ()).unwrap() {
+    while let Some(stats) = join.next_band(&mut found, &|| false, &|_| true, &mut |_| ()).unwrap() {
         all.add(&stats);
     }
     assert_eq!((all.bands, all.kept), (plan.bands(), found.len() as u64));
@@ -88,7 +89,7 @@ fn ranges_of_bands_searched_apart_find_together_what_one_search_finds() {
         let part = plan.with_bands(to);
         let join = LshJoin::new(&left, &right, part, Kernel::detect().unwrap(), LshLimits::default()).unwrap();
         let mut join = join.from_band(from);
-        while let Some(stats) = join.next_band(&mut found, &|| false, &mut |_| ()).unwrap() {
+        while let Some(stats) = join.next_band(&mut found, &|| false, &|_| true, &mut |_| ()).unwrap() {
             all.add(&stats);
         }
     }
@@ -247,7 +248,7 @@ fn a_search_can_be_stopped() {
     let (left, right) = people(100, 33, 10);
     let plan = LshPlan::by_hand(1024, "0.8".parse().unwrap(), 700, (8, 2), 1).unwrap();
     let mut join = LshJoin::new(&left, &right, plan, Kernel::detect().unwrap(), LshLimits::default()).unwrap();
-    assert_eq!(join.next_band(&mut Vec::new(), &|| true, &mut |_| ()), Err(Stopped));
+    assert_eq!(join.next_band(&mut Vec::new(), &|| true, &|_| true, &mut |_| ()), Err(Stopped));
     assert!(LshJoin::bytes_for(1000, 1000) <= 2000 * 13);
 }
 
@@ -262,7 +263,7 @@ fn certified(
     let sample = RecallSample::draw(left, right, plan.threshold(), kernel, request, &|| false).unwrap();
     let mut search = CertifiedSearch::new(left, right, plan, kernel, LshLimits::default(), sample, target).unwrap();
     let mut found = Vec::new();
-    while search.next_band(&mut found, &|| false, &mut |_| ()).unwrap().is_some() {
+    while search.next_band(&mut found, &|| false, &|_| true, &mut |_| ()).unwrap().is_some() {
         // It goes on exactly as long as the target is not shown.
         assert!(search.stats().bands <= 2 * plan.bands());
     }
@@ -313,4 +314,68 @@ fn looking_after_every_band_does_not_certify_what_is_not_so() {
     // One sample in forty may be wrong; these sixty are always the same ones.
     let wrong = wrong.count();
     assert!(wrong <= 3, "{wrong} of 60");
+}
+
+/// A search whose grants come to no more than `most` matches: what it found, and what was asked for.
+fn granted(sides: (&TokenRows, &TokenRows), plan: LshPlan, most: usize) -> (Result<Vec<Match>, Stopped>, usize) {
+    let kernel = Kernel::detect().unwrap();
+    let mut join = LshJoin::new(sides.0, sides.1, plan, kernel, LshLimits::default()).unwrap();
+    let (asked, mut found) = (AtomicUsize::new(0), Vec::new());
+    let grant = |matches| asked.fetch_add(matches, Ordering::Relaxed) + matches <= most;
+    let done = join.next_band(&mut found, &|| false, &grant, &mut |_| ());
+    (done.map(|_| found), asked.into_inner())
+}
+
+#[test]
+fn a_band_asks_before_it_holds_its_pairs_and_ends_when_it_may_not() {
+    // One placeholder token on both sides, all in one block; and people in small blocks.
+    let clk = [0b101_u8; 32];
+    let same = TokenRows::from_rows(32, std::iter::repeat_n(clk.as_slice(), 4000)).unwrap();
+    let plan = LshPlan::by_hand(256, "0.8".parse().unwrap(), 120, (12, 1), 1).unwrap();
+    let people = (side(11, 3000, 32), side(12, 3000, 32));
+    for (left, right, least) in [(&same, &same, 16_000_000), (&people.0, &people.1, 1000)] {
+        let (found, asked) = granted((left, right), plan, usize::MAX);
+        let found = found.unwrap().len();
+        assert!(found >= least && asked >= found && asked <= 2 * found + 64 * 64, "{asked} for {found}");
+        let (refused, asked) = granted((left, right), plan, least / 10);
+        assert_eq!(refused, Err(Stopped));
+        // Threads that were at work asked once more, and no other did.
+        assert!(asked < found, "{asked} asked for although only {} were granted", least / 10);
+    }
+}
+
+#[test]
+fn what_capped_blocks_lost_counts_against_a_certificate_whose_sample_has_none_of_it() {
+    // Forty rows of each side have one placeholder token: 1600 pairs, where the 20,000 others have one each at most.
+    let (mut left, mut right) = people(20_000, 33, 160);
+    for side in [&mut left, &mut right] {
+        for _ in 0..40 {
+            side.push(&[0b1001_0100; 128]).unwrap();
+        }
+    }
+    let (kernel, threshold, target) = (Kernel::detect().unwrap(), "0.85".parse().unwrap(), 0.96);
+    let plan = LshPlan::by_hand(1024, threshold, 700, (20, 150), 5).unwrap();
+    let draw = |pairs: u64, seed: u64| {
+        let request = SampleRequest { pairs, most_compared: u64::MAX, seed };
+        RecallSample::draw(&left, &right, threshold, kernel, request, &|| false).unwrap()
+    };
+    let run = |sample: RecallSample| {
+        let limits = LshLimits { block_pairs: 400 };
+        let mut search = CertifiedSearch::new(&left, &right, plan, kernel, limits, sample, target).unwrap();
+        let mut found = Vec::new();
+        while search.next_band(&mut found, &|| false, &|_| true, &mut |_| ()).unwrap().is_some() {}
+        (search.certificate(), search.stats(), found.len() as f64)
+    };
+    let all = exhaustive(&left, &right, threshold).len() as f64;
+    // A placeholder brings forty pairs at once; about one sample in four has none.
+    let mut samples = (0..60).map(|seed| draw(400, seed));
+    let without = samples.find(|sample| sample.worth() > 0.9 * sample.pairs() as f64).unwrap();
+    let (certificate, stats, found) = run(without);
+    assert!(certificate.recall >= target + 0.02, "{certificate}");
+    assert!(stats.lost > 1000.0 && found / all < target, "{stats:?}, truly {found} of {all}");
+    assert!(!certificate.certified() && certificate.lower <= found / all, "{certificate}, truly {}", found / all);
+    assert!(certificate.to_string().contains("NOT CERTIFIED") && certificate.to_string().contains("capped"));
+    // A sample of all rows has seen what was lost.
+    let (certificate, _, found) = run(draw(u64::MAX, 1));
+    assert_eq!((certificate.lower, certificate.recall, certificate.lost_share), (found / all, found / all, 0.0));
 }

@@ -58,9 +58,10 @@ fn a_receipt_has_what_its_summary_adds_and_other_receipts_are_passed_over() {
         receipt("山田　花子", "2", "", "00886"),
         receipt("佐藤　次郎", "", "19600101", "８８７"),
         receipt("外来　三郎", "1", "19600101", "999"),
+        "GO,3,100,99\n".to_owned(),
         "IR,1,14,1,1234567\n".to_owned(),
         receipt("別院　四郎", "1", "19600101", "888"),
-        "GO,4,100,99\n".to_owned(),
+        "GO,1,100,99\n".to_owned(),
     ]
     .concat();
     let (rows, malformed, unnamed) = read_joined(&summaries, &receipts).unwrap();

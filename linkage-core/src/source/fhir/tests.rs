@@ -95,6 +95,17 @@ fn names_are_found_by_representation_script_and_use() {
         (format!(r#"[{}"text":"YAMADA"}}]"#, extension("valueCode", "ABC")), "||YAMADA|"),
         (r#"{"text":"山田"}"#.to_owned(), "山田|||"),
         ("3".to_owned(), "|||"),
+        // 通称 beside a legal name that has a reading is another name; beside one in the alphabet alone it is all there is.
+        (
+            r#"[{"use":"official","text":"LI MEI"},{"use":"official","text":"リ メイ"},{"use":"usual","text":"山田 花子"}]"#
+                .to_owned(),
+            "|リ メイ|LI MEI|",
+        ),
+        (
+            r#"[{"use":"usual","text":"山田 花子"},{"use":"official","text":"LI MEI"}]"#.to_owned(),
+            "山田 花子||LI MEI|",
+        ),
+        (r#"[{"use":"usual","text":"山田 花子"},{"text":"LI MEI"},{"text":"リ メイ"}]"#.to_owned(), "山田 花子|リ メイ|LI MEI|"),
     ] {
         let mut person = Person::default();
         person.set_all_names(&names(&serde_json::from_str(&json).unwrap()));

@@ -59,8 +59,35 @@ fn names_by_type_and_representation_and_the_insurance_are_read() {
     let insurance = "IN1|1|06^組合^JHSD0001|06132013^x|||||||１２~３４\\T\\~05";
     let (rows, _) = read(&[MSH, pid, insurance, "IN1|2|15^公費|99999999"]);
     assert_eq!(rows, ["1 3 [HOSP:0123] ヤマダ|ハナコ|山田|花子|佐藤|YAMADA HANAKO|19830304|F||06132013|１２|３４&|05"]);
+    let (rows, _) = read(&[MSH, "PID|1||1||デラ クルス^シティ^^^^^L^P~DELA CRUZ^SITI^^^^^L^A||19830304|F"]);
+    assert_eq!(rows, ["1 3 [HOSP:1] デラクルス|シティ||||DELACRUZ SITI|19830304|F|||||"], "a family name of two words");
+    let aliases = "PID|1||1||山田^花子^^^^^A^I~LI^MEI^^^^^L^A~リ^メイ^^^^^L^P~ヤマダ^ハナコ^^^^^A^P||19830304|F";
+    let (rows, _) = read(&[MSH, aliases]);
+    assert_eq!(rows, ["1 3 [HOSP:1] リ|メイ||||LI MEI|19830304|F|||||"], "通称 is another name");
     let (rows, _) = read(&[MSH, "PID|1||1||王^美^麗||19830304|F", "IN1|1|x|39131156|||||||01234567"]);
     assert_eq!(rows, ["1 3 [HOSP:1] ||王|美 麗|||19830304|F||39131156||01234567|"]);
+}
+
+#[test]
+fn master_data_count_as_newer_than_later_orders_and_among_themselves_by_month() {
+    let newness = |kind: &str, day: &str| {
+        let header = MSH.replace("ADT^A08^ADT_A01", kind).replace("20240301", day);
+        let file = format!("{header}\rPID|1||1||YAMADA^HANAKO||19830304|F");
+        let mut source = Ssmix2Source::open(file.as_bytes(), &layout()).unwrap();
+        let mut batch = RawBatch::new();
+        assert!(source.read_batch(&mut batch, 9).unwrap());
+        batch.record(0).newness()
+    };
+    let master = "ADT^A08^ADT_A01";
+    let ascending = [
+        newness("OMP^O09^OMP_O09", "20240101"),
+        newness("ADT^A04^ADT_A01", "20240201"),
+        newness("OMP^O09^OMP_O09", "21991231"),
+        newness(master, "xx"),
+        newness(master, "20120401"),
+        newness(master, "20240301"),
+    ];
+    assert!(ascending.is_sorted_by(|a, b| a < b), "{ascending:?}");
 }
 
 #[test]

@@ -46,11 +46,16 @@ fn read_with(file: &[u8], layout: &UkeLayout) -> Result<(Vec<String>, Vec<u64>),
 
 /// The rows of a file that ends as it should.
 fn read(file: &str) -> Vec<String> {
-    read_with(&cp932(&format!("{file}{GO}")), &layout()).unwrap().0
+    read_with(&cp932(&format!("{file}{}", go(file))), &layout()).unwrap().0
 }
 
 const IR: &str = "IR,1,13,1,1234567,,テスト病院,202110,00,\n";
-const GO: &str = "GO,1,100,99\n";
+
+/// The GO record of a facility whose other records are these.
+fn go(records: &str) -> String {
+    let receipts = records.lines().filter(|line| line.trim_start_matches('"').starts_with("RE")).count();
+    format!("GO,{receipts},100,99\n")
+}
 
 /// An RE record of 医科 with a kana name in column 37.
 fn re(month: &str, name: &str, sex: &str, birth: &str, chart: &str, kana: &str) -> String {
@@ -87,9 +92,10 @@ fn the_sample_of_receiptisan_is_read() {
 fn quotation_marks_spaces_and_missing_columns_do_no_harm() {
     let text = format!(
         "{IR}\"RE\",\"1\",\"1112\",\"202110\",\"山田　太郎\",\"1\",\"19911121\"\n\"HO\",\"  010108\",\"\",\"１２\"\nHO\n\
-         RE,2,1112,202110,佐藤,1\nRE\nRE,3,1112,,鈴木　花子,2,19900101\n{GO}\u{1A}"
+         RE,2,1112,202110,佐藤,1\nRE\nRE,3,1112,,鈴木　花子,2,19900101\n"
     );
-    let (rows, malformed) = read_with(&cp932(&text), &layout()).unwrap();
+    let file = format!("{text}{}\u{1A}", go(&text));
+    let (rows, malformed) = read_with(&cp932(&file), &layout()).unwrap();
     assert_eq!(
         rows,
         [
@@ -117,8 +123,11 @@ fn months_count_in_both_calendars() {
 
 #[test]
 fn the_kana_column_depends_on_the_kind_and_can_be_set() {
-    let dpc = format!("{IR}RE,1,1112,202110,山田　太郎,1,19911121,,,12,,ヤマダタロウ\nBU,x\n{GO}");
-    assert!(read(&dpc)[0].contains(" ヤマダタロウ||山田|太郎|"), "detected where the format is not known");
+    let dpc = format!("{IR}RE,1,1112,202110,山田　太郎,1,19911121,,,12,,ヤマダタロウ\nBU,x\nGO,1,100,99\n");
+    assert!(
+        read(dpc.trim_end_matches("GO,1,100,99\n"))[0].contains(" ヤマダタロウ||山田|太郎|"),
+        "detected where the format is not known"
+    );
     let mut layout = layout();
     layout.kana.set("dpc=none").unwrap();
     layout.chart.set("dpc=10").unwrap();
@@ -152,7 +161,7 @@ fn bytes_that_cannot_be_decoded_are_still_counted_later() {
 #[test]
 fn a_file_that_was_cut_off_has_no_row_of_its_last_receipt_wherever_the_cut_is() {
     let whole = format!(
-        "{IR}{}HO,01010016,１,１,1,14321\n{}HO,01010016,１,２,1,14321\n{GO}",
+        "{IR}{}HO,01010016,１,１,1,14321\n{}HO,01010016,１,２,1,14321\nGO,2,100,99\n",
         re("202110", "山田　花子", "2", "19911121", "1", "ヤマダハナコ"),
         re("202110", "佐藤　一郎", "1", "19481112", "2", "サトウイチロウ"),
     );
@@ -165,6 +174,37 @@ fn a_file_that_was_cut_off_has_no_row_of_its_last_receipt_wherever_the_cut_is() 
         let found = read_with(&file[..cut], &layout()).unwrap();
         assert_eq!(found, (rows[..1].to_vec(), vec![4]), "cut after {cut} bytes");
     }
+    // Within GO itself no receipt is lost, and its count tells that the file is not whole.
+    for cut in [line_ends[4] + 3, line_ends[4] + 4] {
+        assert_eq!(read_with(&file[..cut], &layout()).unwrap(), (rows.clone(), vec![6]), "cut after {cut} bytes");
+    }
+}
+
+#[test]
+fn receipts_of_several_facilities_that_are_not_whole_are_noticed() {
+    let one = |chart: &str| re("202110", "山田　花子", "2", "19911121", chart, "ヤマダハナコ");
+    let check = |records: &[&str], rows: usize, malformed: &[u64]| {
+        let text = records.concat();
+        let found = read_with(&cp932(&text), &layout()).unwrap();
+        assert_eq!((found.0.len(), &found.1[..]), (rows, malformed), "{text}");
+    };
+    let (first, second) = (one("1"), one("2"));
+    let two = "GO,2,200,99\n";
+    check(&[IR, &first, "GO,1,100,99\n", IR, &first, &second, two], 3, &[]);
+    // Cut after the next facility's IR record, or before the GO record of the one before.
+    check(&[IR, &first, &second, two, IR], 2, &[5]);
+    check(&[IR, &first, &second, IR, &first, "GO,1,100,99\n"], 2, &[3]);
+    check(&[IR, IR, &first, "GO,1,100,99\n"], 1, &[1]);
+    // Receipts are missing, or their count cannot be read.
+    check(&[IR, &first, two, IR, &first, &second, two], 3, &[3]);
+    check(&[IR, &first, "GO\n"], 1, &[3]);
+    check(&[IR, &first, "GO,\"１\",100,99\n"], 1, &[3]);
+    check(&[IR, &first, "\"GO\",\" 1\",\"100\",\"99\"\n"], 1, &[]);
+    // A second volume goes on where the first one ended, and its GO record counts both.
+    check(&[&IR.replace(",00,", ",01,"), &first, two], 1, &[]);
+    check(&[&IR.replace(",00,", ",01,"), &first], 0, &[2]);
+    // Without an IR record there is nothing to hold a count against.
+    check(&[&first, two, &second, two], 2, &[]);
 }
 
 #[test]
@@ -201,11 +241,18 @@ proptest! {
     ) {
         let names = ["IR", "RE", "HO", "KO", "SN", "BU", "GO", "XX"];
         let mut text = IR.to_owned();
-        let receipts = records.iter().filter(|(name, _)| *name == 1).count();
         for (name, cells) in records {
             text += &format!("{},{}\n", names[name], cells.join(","));
         }
         let (rows, malformed) = read_with(&cp932(&text), &layout()).unwrap();
-        prop_assert_eq!(rows.len() + malformed.len(), receipts);
+        // Every receipt is a row or malformed, and what else is malformed is the record at the border of a facility.
+        let lines: Vec<&str> = text.lines().collect();
+        let line = |row: u64| lines[row as usize - 1];
+        let read = rows.iter().map(|row| row.split(' ').next().unwrap().parse::<u64>().unwrap());
+        let mut found: Vec<u64> = read.chain(malformed.iter().copied().filter(|row| line(*row).starts_with("RE"))).collect();
+        found.sort_unstable();
+        let receipts = (1..=lines.len() as u64).filter(|row| line(*row).starts_with("RE"));
+        prop_assert_eq!(found, receipts.collect::<Vec<_>>());
+        prop_assert!(malformed.iter().all(|row| ["RE", "IR", "GO"].contains(&&line(*row)[..2])));
     }
 }
