@@ -43,7 +43,7 @@ fn people(count: usize) -> (Vec<Record>, Vec<Record>) {
         for _ in 0..draws.below(20) {
             right[draws.below(CLK_BYTES as u64) as usize] ^= 1 << draws.below(8);
         }
-        ((left, keys), (right, if at % 20 == 0 { [Some(200), None] } else { keys }))
+        ((left, keys), (right, if at.is_multiple_of(20) { [Some(200), None] } else { keys }))
     };
     (0..count).map(pair).unzip()
 }

@@ -40,14 +40,13 @@ fn shapes() -> Vec<(&'static str, String)> {
         ("exact stage", format!("{SELECT} JOIN dpc r ON l.exact_a = r.exact_a")),
         (
             "both stages",
-            format!(
-                "SELECT l.row, r.row, dice(l.clk, r.clk) FROM ndb l JOIN dpc r ON l.exact_a = r.exact_a
+            "SELECT l.row, r.row, dice(l.clk, r.clk) FROM ndb l JOIN dpc r ON l.exact_a = r.exact_a
                  UNION ALL
                  SELECT l.row, r.row, dice(l.clk, r.clk)
                  FROM (SELECT * FROM ndb x LEFT ANTI JOIN dpc y ON x.exact_a = y.exact_a) l
                  JOIN (SELECT * FROM dpc x LEFT ANTI JOIN ndb y ON x.exact_a = y.exact_a) r
                  ON dice(l.clk, r.clk) >= 0.8"
-            ),
+                .into(),
         ),
     ]
 }

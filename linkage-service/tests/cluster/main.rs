@@ -89,7 +89,7 @@ fn cluster(world: &Path, workers: &[&Worker], unit_rows: usize) -> Cluster {
 fn rows(count: usize, seed: u64) -> Vec<Row> {
     let (mut draws, mut shared) = (Draws(seed), Draws(99));
     let clk = |draws: &mut Draws| Some((0..128).map(|_| draws.below(256) as u8).collect());
-    let row = |at: usize| clk(if at % 100 == 0 { &mut shared } else { &mut draws });
+    let row = |at: usize| clk(if at.is_multiple_of(100) { &mut shared } else { &mut draws });
     (0..count).map(row).map(|clk| Row { clk, ..Row::default() }).collect()
 }
 
