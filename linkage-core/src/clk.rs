@@ -80,7 +80,8 @@ impl Clk {
 
     /// The number of bits that are set.
     pub fn popcount(&self) -> u32 {
-        self.words.iter().map(|word| word.count_ones()).sum()
+        // At most 4096, so that no sum wraps; where that need not be checked, several words are counted at once.
+        self.words.iter().fold(0, |sum: u32, word| sum.wrapping_add(word.count_ones()))
     }
 
     /// The bits as words, for the encoder to fill.

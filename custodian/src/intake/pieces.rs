@@ -8,15 +8,15 @@ use linkage_core::normalise::{self, NameRoutes, Outcome, Rule};
 use linkage_core::schema::FieldKind;
 use linkage_core::source::{RawBatch, RawRecord};
 use linkage_core::types::RecordRef;
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use crate::findings::{Findings, SetAside};
 use crate::refs::{RecordId, RecordRefs, record_ref, trim_id};
 use crate::report::survey::{Plan, Tally};
 use crate::sort::RowCodec;
 
-/// Rows per piece of parallel work.
-const PIECE_ROWS: usize = 1024;
+/// Rows per piece of parallel work: few enough that at the end of a batch no thread waits long for the last piece.
+const PIECE_ROWS: usize = 512;
 
 /// Rows that are normalised before the first of them is encoded.
 const GROUP_ROWS: usize = 16;
@@ -51,6 +51,8 @@ impl Pieces<'_> {
     pub(super) fn run(&self, batch: &RawBatch) -> Vec<Piece> {
         let mut done: Vec<Piece> = (0..batch.len().div_ceil(PIECE_ROWS))
             .into_par_iter()
+            // Each to whoever is free: halves of a batch would be as long as its slower half.
+            .with_max_len(1)
             .map(|piece| self.encode(batch, piece * PIECE_ROWS..batch.len().min((piece + 1) * PIECE_ROWS)))
             .collect();
         let mut malformed = Findings::new(self.kinds.len());
@@ -115,11 +117,12 @@ impl Values {
     }
 
     fn set(&mut self, field: usize, kind: FieldKind, text: &str) -> Result<Outcome, Rule> {
-        let mut value = self.record[field].take().or_else(|| self.spare.pop()).unwrap_or_default();
-        let outcome = normalise::normalise_into(kind, text, &mut value);
-        match outcome {
-            Ok(Outcome::Value | Outcome::Flagged(_)) => self.record[field] = Some(value),
-            _ => self.spare.push(value),
+        let Self { record, spare } = self;
+        let place = &mut record[field];
+        let value = place.get_or_insert_with(|| spare.pop().unwrap_or_default());
+        let outcome = normalise::normalise_into(kind, text, value);
+        if !matches!(outcome, Ok(Outcome::Value | Outcome::Flagged(_))) {
+            spare.extend(place.take());
         }
         outcome
     }

@@ -66,7 +66,10 @@ impl RowCodec {
         let order = u64::from(MAX_AGE.saturating_sub(newness)) << ROW_BITS | row & ROW_MASK;
         out.extend_from_slice(&order.to_be_bytes());
         out.extend_from_slice(&token.presence.to_le_bytes());
-        token.clk.words().iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
+        let at = out.len();
+        out.resize(at + self.clk_bytes, 0);
+        let clk = out[at..].as_chunks_mut::<8>().0;
+        clk.iter_mut().zip(token.clk.words()).for_each(|(bytes, word)| *bytes = word.to_le_bytes());
         for value in token.exact.iter().chain(&token.blocking) {
             out.push(u8::from(value.is_some()));
             out.extend_from_slice(&value.unwrap_or_default());
@@ -208,8 +211,12 @@ impl<'a> Sorter<'a> {
     /// # Errors
     /// When the last run cannot be written.
     pub(crate) fn finish(mut self) -> io::Result<Sorted<'a>> {
-        if !self.runs.is_empty() && self.rows > 0 {
-            self.spill()?;
+        if !self.runs.is_empty() {
+            if self.rows > 0 {
+                self.spill()?;
+            }
+            // The merge wants memory of its own.
+            self.buckets.clear();
         }
         self.sort();
         let Self { codec, budget_bytes, buckets, ones, place, runs, .. } = self;

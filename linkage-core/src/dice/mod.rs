@@ -24,6 +24,7 @@ mod segments;
 mod threshold;
 mod top_k;
 
+pub use arch::prefetch;
 pub use block::ClkBlock;
 pub use error::{BlockError, KernelError, ThresholdError};
 pub use kernel::Kernel;

@@ -7,8 +7,6 @@
 
 mod table;
 
-use std::hint::black_box;
-
 use super::draw::{Draw, unite};
 use super::features::Message;
 use table::{Table, mix};
@@ -32,34 +30,53 @@ const GRAM_WORDS: usize = GRAM_KEY + 2;
 #[derive(Default)]
 pub(super) struct GramMemo {
     table: Table<GRAM_KEY>,
+    /// The hashes of the messages at hand, and where their entries begin.
+    places: Vec<(u64, usize)>,
 }
 
 impl GramMemo {
-    /// Adds the bits of the first `count` positions of a message to `filter`, remembered or made.
+    /// Adds the bits of the first `count` positions of each message to `filter`, remembered or made, and appends the
+    /// draws.
+    ///
+    /// `make` draws a message into a filter.
     #[inline]
     pub(super) fn merge(
         &mut self,
-        message: &Message,
+        messages: &[Message],
         count: usize,
         filter: &mut [u64],
-        make: impl FnOnce(&mut [u64]) -> Draw,
-    ) -> Draw {
-        self.table.prepare(GRAM_WORDS + filter.len(), GRAM_BYTES);
+        draws: &mut Vec<Draw>,
+        mut make: impl FnMut(&Message, &mut [u64]) -> Draw,
+    ) {
+        let Self { table, places } = self;
+        table.prepare(GRAM_WORDS + filter.len(), GRAM_BYTES);
         // A filter has at most 4096 bits, and a field draws no more than that.
-        let key = message.key(count as u16);
-        let hash = mix(&key);
-        let at = self.table.find(hash);
-        let (head, bits) = self.table.entry(at).split_at(GRAM_WORDS);
-        // No message is empty, so the entry that stands for none equals none.
-        if (head[0] ^ key[0]) | (head[1] ^ key[1]) | (head[2] ^ key[2]) == 0 {
-            unite(filter, bits);
-            return Draw { rank: head[3], next: head[4] as u16 };
+        let count = count as u16;
+        places.clear();
+        // Three passes, so that what one message waits for is fetched for all of them.
+        places.extend(messages.iter().map(|message| {
+            let hash = mix(&message.key(count));
+            table.touch_index(hash);
+            (hash, 0)
+        }));
+        for (hash, at) in places.iter_mut() {
+            *at = table.find(*hash);
+            table.touch(*at);
         }
-        let (head, bits) = self.table.insert(hash, &key).split_at_mut(GRAM_WORDS - GRAM_KEY);
-        let draw = make(bits);
-        head.copy_from_slice(&[draw.rank, draw.next.into()]);
-        unite(filter, bits);
-        draw
+        draws.extend(messages.iter().zip(places.iter()).map(|(message, &(hash, at))| {
+            let key = message.key(count);
+            let (head, bits) = table.entry(at).split_at(GRAM_WORDS);
+            // No message is empty, so the entry that stands for none equals none.
+            if (head[0] ^ key[0]) | (head[1] ^ key[1]) | (head[2] ^ key[2]) == 0 {
+                unite(filter, bits);
+                return Draw { rank: head[3], next: head[4] as u16 };
+            }
+            let (head, bits) = table.insert(hash, &key).split_at_mut(GRAM_WORDS - GRAM_KEY);
+            let draw = make(message, bits);
+            head.copy_from_slice(&[draw.rank, draw.next.into()]);
+            unite(filter, bits);
+            draw
+        }));
     }
 }
 
@@ -143,7 +160,8 @@ pub(super) struct ValueSlot {
 }
 
 impl ValueMemo {
-    /// The slot of a value; `None` when it is too long to be remembered, or the field's values hardly repeat.
+    /// The slot of a value, yet to be [located](Self::locate); `None` when it is too long to be remembered, or the field's
+    /// values hardly repeat.
     #[inline]
     pub(super) fn slot(&mut self, value: &str, words: usize) -> Option<ValueSlot> {
         if self.rest > 0 {
@@ -156,11 +174,18 @@ impl ValueMemo {
         self.table.prepare(VALUE_KEY + words, VALUE_BYTES);
         let key = value_key(value.as_bytes());
         let hash = mix(&key);
-        let at = self.table.find(hash);
-        // The processor fetches the entry while other values are looked up.
-        let entry = self.table.entry(at);
-        black_box(entry[0] ^ entry[words / 2] ^ entry[words + VALUE_KEY - 1]);
-        Some(ValueSlot { key, hash, at })
+        self.table.touch_index(hash);
+        Some(ValueSlot { key, hash, at: 0 })
+    }
+
+    /// Finds where the value of a slot is kept, if it is.
+    ///
+    /// In a second pass over many slots: what the index says has then arrived for all of them, and the processor fetches
+    /// the entry of one while it looks for those of others.
+    #[inline]
+    pub(super) fn locate(&self, slot: &mut ValueSlot) {
+        slot.at = self.table.find(slot.hash);
+        self.table.touch(slot.at);
     }
 
     /// Adds the value's filter to the CLK if it is known; tells whether it is.
@@ -246,7 +271,8 @@ mod tests {
         let (mut clk, mut found) = ([0; 16], 0);
         // More than fit, each of them twice in a row; every other pass over them is a new one.
         for value in (0..60_000).flat_map(|value| [value, value]).chain(0..60_000) {
-            let Some(slot) = memo.slot(&value.to_string(), 16) else { continue };
+            let Some(mut slot) = memo.slot(&value.to_string(), 16) else { continue };
+            memo.locate(&mut slot);
             clk.fill(0);
             if memo.merge_known(&slot, &mut clk) {
                 assert_eq!(clk, filter(value));
@@ -264,8 +290,9 @@ mod tests {
         let mut memo = ValueMemo::default();
         let mut looked_up = 0;
         for value in 0..3 * (PERIOD + REST) {
-            if let Some(slot) = memo.slot(&value.to_string(), 1) {
+            if let Some(mut slot) = memo.slot(&value.to_string(), 1) {
                 looked_up += 1;
+                memo.locate(&mut slot);
                 memo.merge_known(&slot, &mut [0]);
                 memo.put(&slot, &[1]);
             }

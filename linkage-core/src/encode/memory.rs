@@ -62,8 +62,8 @@ impl Memory {
         let filter = &mut filter[..clk.len()];
         filter.fill(0);
         let memo = &mut grams[field];
-        let merge = |message: &Message, each: usize, filter: &mut [u64]| {
-            memo.merge(message, each, filter, |bits| plan.positions.draw(message, each, bits))
+        let merge = |messages: &[Message], each: usize, filter: &mut [u64], draws: &mut Vec<Draw>| {
+            memo.merge(messages, each, filter, draws, |message, bits| plan.positions.draw(message, each, bits));
         };
         if !scratch.value_filter(plan, value, filter, merge) {
             return false;
@@ -86,8 +86,10 @@ impl Memory {
         let Self { filter, room, scratch, .. } = self;
         let (filter, room) = (&mut filter[..clk.len()], &mut room[..clk.len()]);
         filter.fill(0);
-        let merge =
-            |message: &Message, each: usize, filter: &mut [u64]| salt::merge(positions, message, each, filter, room);
+        let merge = |messages: &[Message], each: usize, filter: &mut [u64], draws: &mut Vec<Draw>| {
+            let draw = |message| salt::merge(positions, message, each, &mut *filter, &mut *room);
+            draws.extend(messages.iter().map(draw));
+        };
         if !scratch.value_filter(plan, value, filter, merge) {
             return false;
         }
@@ -123,14 +125,14 @@ impl Scratch {
 
     /// Sets the bits of one value in an empty filter; false when it has no q-gram.
     ///
-    /// `merge` adds the bits of the first so many positions of a message.
+    /// `merge` adds the bits of the first so many positions of each message, and appends the draws.
     #[inline]
     fn value_filter(
         &mut self,
         plan: &FieldPlan,
         value: &str,
         filter: &mut [u64],
-        mut merge: impl FnMut(&Message, usize, &mut [u64]) -> Draw,
+        mut merge: impl FnMut(&[Message], usize, &mut [u64], &mut Vec<Draw>),
     ) -> bool {
         let Self { parts, messages, draws, order } = self;
         messages.clear();
@@ -138,7 +140,7 @@ impl Scratch {
         while !messages.is_empty() {
             let (each, remainder) = (plan.budget / messages.len(), plan.budget % messages.len());
             draws.clear();
-            draws.extend(messages.iter().map(|message| merge(message, each, filter)));
+            merge(messages, each, filter, draws);
             if draw::draw_next_of_lowest(draws, remainder, filter) {
                 return true;
             }

@@ -201,6 +201,7 @@ impl Worker<'_> {
     pub fn encode<S: AsRef<str>>(&mut self, record: &[Option<S>]) -> Token {
         let mut token = self.blank();
         self.look_up(0, record);
+        self.locate(1);
         self.encode_at(0, record, &mut token);
         token
     }
@@ -220,6 +221,7 @@ impl Worker<'_> {
         let mut token = self.blank();
         for (start, group) in (0..).step_by(GROUP).zip(records.chunks(GROUP)) {
             group.iter().enumerate().for_each(|(at, record)| self.look_up(at, record.as_ref()));
+            self.locate(group.len());
             for (at, record) in group.iter().enumerate() {
                 self.encode_at(at, record.as_ref(), &mut token);
                 each(start + at, &token);
@@ -245,6 +247,22 @@ impl Worker<'_> {
             let is_worth = |value: &&str| !value.is_empty() && !plan.in_runs(value);
             let value = record[plan.index].as_ref().map(AsRef::as_ref).filter(is_worth);
             *slot = value.and_then(|value| values.slot(value, plan.words.len()));
+        }
+    }
+
+    /// Finds what is remembered of so many records that have been looked up.
+    #[inline]
+    fn locate(&mut self, records: usize) {
+        let Self { encoder, memory } = self;
+        if encoder.salt.is_some() {
+            return;
+        }
+        for slots in memory.slots.chunks_exact_mut(encoder.fields.len().max(1)).take(records) {
+            for (slot, values) in slots.iter_mut().zip(&memory.values) {
+                if let Some(slot) = slot {
+                    values.locate(slot);
+                }
+            }
         }
     }
 

@@ -21,6 +21,11 @@ pub(super) fn postal_code(raw: &str, out: &mut String) -> Result<Outcome, Rule> 
 
 /// Appends the digits of `raw`, or names `rule` when anything else than separators stands among them.
 pub(super) fn collect_digits(raw: &str, out: &mut String, rule: Rule) -> Result<(), Rule> {
+    // Plain digits, as nearly all are.
+    if raw.bytes().all(|byte| byte.is_ascii_digit()) {
+        out.push_str(raw);
+        return Ok(());
+    }
     let mut broken = false;
     text::for_each(raw, |c| {
         if c.is_ascii_digit() {

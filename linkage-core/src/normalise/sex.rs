@@ -4,8 +4,8 @@ use super::{Outcome, Rule, text};
 
 pub(super) fn normalise(raw: &str, out: &mut String) -> Result<Outcome, Rule> {
     let canonical = match raw {
-        "1" => Some("1"),
-        "2" => Some("2"),
+        "1" | "M" => Some("1"),
+        "2" | "F" => Some("2"),
         _ => {
             text::for_each(raw, |c| {
                 if !text::is_space(c) {

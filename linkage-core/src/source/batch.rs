@@ -54,13 +54,14 @@ impl RawBatch {
 
     /// Adds a row of which the source says how new it is, in whole months. Of the rows of one id the newest counts.
     pub fn push_dated<'a>(&mut self, row: u64, newness: u32, values: impl Iterator<Item = &'a [u8]>) {
+        let before = self.ends.len();
         for value in values {
             self.bytes.extend_from_slice(value);
             self.ends.push(self.bytes.len());
         }
+        assert_eq!(self.ends.len() - before, self.width(), "a row has one value per field");
         self.rows.push(self.rows_before + row);
         self.newness.push(newness);
-        debug_assert_eq!(self.ends.len(), self.rows.len() * self.width());
     }
 
     /// Notes a row that cannot be used, such as one with a wrong number of fields.

@@ -53,14 +53,12 @@ impl Default for CsvShape {
 pub struct CsvSource<R> {
     rows: CsvRows<R>,
     encoding: Encoding,
-    id: Option<usize>,
-    columns: Vec<Option<usize>>,
-    width: usize,
+    places: Places,
+    /// The row that was read when the file was opened.
     record: ByteRecord,
     row: u64,
-    /// The first record of a file without a header has been read to learn its width, and is still to be used.
+    /// It is the first record of a file without a header, read to learn its width, and still to be used.
     held: bool,
-    shaping: Option<Shaping>,
 }
 
 impl<R: Read> CsvSource<R> {
@@ -93,19 +91,16 @@ impl<R: Read> CsvSource<R> {
             row: if shape.header { rows.row() } else { rows.row() - 1 },
             rows,
             encoding: layout.encoding,
-            id,
-            columns,
-            width: record.len(),
+            places: Places { id, columns, width: record.len(), shaping: Shaping::new(layout, shape) },
             record,
             held: !shape.header,
-            shaping: Shaping::new(layout, shape),
         })
     }
 }
 
 impl<R: Read> Source for CsvSource<R> {
     fn start_batch(&self, batch: &mut RawBatch) {
-        batch.reset(self.encoding, self.columns.len(), self.id.is_some());
+        batch.reset(self.encoding, self.places.columns.len(), self.places.id.is_some());
     }
 
     fn rows(&self) -> u64 {
@@ -115,24 +110,43 @@ impl<R: Read> Source for CsvSource<R> {
     fn fill_batch(&mut self, batch: &mut RawBatch, rows: usize) -> Result<bool, SourceError> {
         let mut read_any = false;
         while batch.len() + batch.malformed_rows().len() < rows {
-            if !std::mem::take(&mut self.held) && !self.rows.read(&mut self.record)? {
+            let Self { rows: source, record, places, row: number, held, .. } = self;
+            if std::mem::take(held) {
+                places.push_to(batch, *number + 1, record.len(), |column| &record[column]);
+            } else if let Some(row) = source.next_row()? {
+                places.push_to(batch, *number + 1, row.len(), |column| row.value(column));
+            } else {
                 break;
             }
             read_any = true;
-            self.row += 1;
-            if self.record.len() != self.width {
-                batch.push_malformed(self.row);
-                continue;
-            }
-            let record = &self.record;
-            let id = self.id.map(|column| &record[column]).into_iter();
-            let values = self.columns.iter().map(|column| column.map_or(&[][..], |column| &record[column]));
-            match &self.shaping {
-                None => batch.push(self.row, id.chain(values)),
-                Some(shaping) => batch.push(self.row, id.chain(shaping.apply(values).iter().map(AsRef::as_ref))),
-            }
+            *number += 1;
         }
         Ok(read_any)
+    }
+}
+
+/// Where in a row the values are, and what is done to them.
+struct Places {
+    id: Option<usize>,
+    columns: Vec<Option<usize>>,
+    /// Columns of a whole row.
+    width: usize,
+    shaping: Option<Shaping>,
+}
+
+impl Places {
+    /// Adds a row of so many values to a batch, if it is whole.
+    #[inline]
+    fn push_to<'a>(&self, batch: &mut RawBatch, number: u64, len: usize, value: impl Fn(usize) -> &'a [u8]) {
+        if len != self.width {
+            return batch.push_malformed(number);
+        }
+        let id = self.id.map(&value).into_iter();
+        let values = self.columns.iter().map(|column| column.map_or(&[][..], &value));
+        match &self.shaping {
+            None => batch.push(number, id.chain(values)),
+            Some(shaping) => batch.push(number, id.chain(shaping.apply(values).iter().map(AsRef::as_ref))),
+        }
     }
 }
 

@@ -42,7 +42,7 @@ pub use self::parquet::ParquetSource;
 pub use self::person::PersonLayout;
 pub use self::position::Positions;
 pub use self::roster::Roster;
-pub use self::rows::CsvRows;
+pub use self::rows::{CsvRow, CsvRows};
 pub use self::shape::{DateOrder, Part, ValueShape};
 pub use self::ssmix2::{Ssmix2Layout, Ssmix2Source};
 pub use self::uke::{UkeColumn, UkeColumns, UkeKind, UkeLayout, UkeSource};

@@ -215,7 +215,9 @@ impl RowCheck {
         }
         // A CLK is whole words of 64 bits, so nothing remains after the chunks.
         let words = clks.values().as_chunks::<8>().0;
-        self.ones += words.iter().map(|word| u64::from(u64::from_le_bytes(*word).count_ones())).sum::<u64>();
+        // No sum of a batch wraps; where that need not be checked, several words are counted at once.
+        let ones = |sum: u64, word: &[u8; 8]| sum.wrapping_add(u64::from_le_bytes(*word).count_ones().into());
+        self.ones += words.iter().fold(0, ones);
         self.records += batch.num_rows() as u64;
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! on a temporary file and gives it its name only when everything is on disk.
 
 mod columns;
+mod flushing;
 mod header;
 mod ipc;
 mod reader;

@@ -10,6 +10,7 @@ use arrow::ipc::writer::StreamWriter;
 use tempfile::NamedTempFile;
 
 use super::columns::RowCheck;
+use super::flushing::Flushing;
 use super::sealing::Sealing;
 use super::{MAGIC, MAX_BATCH_ROWS, TRAILER_MAGIC, TokenFileHeader, TokenFileStats, density_ppm};
 use crate::error::TokenFileError;
@@ -30,6 +31,9 @@ pub struct TokenFileWriter {
     payload: PayloadWriter<NamedTempFile>,
     path: PathBuf,
     existing: Existing,
+    /// A handle of the file for the thread that flushes it, and that thread.
+    file: File,
+    flushing: Option<Flushing>,
 }
 
 /// Writes header, batches and trailer into any sink, sealed.
@@ -67,15 +71,18 @@ impl TokenFileWriter {
             builder.prefix(".tokens-").suffix(".partial").tempfile_in(folder(path)).map_err(TokenFileError::Io)?;
         // Whoever cleans up after a kill sees by the lock that this one is still written. Without locks nobody cleans up.
         let _ = file.as_file().try_lock();
+        let handle = file.as_file().try_clone().map_err(TokenFileError::Io)?;
         let payload = PayloadWriter::new(file, header, recipients)?;
-        Ok(Self { payload, path: path.to_owned(), existing })
+        Ok(Self { payload, path: path.to_owned(), existing, file: handle, flushing: None })
     }
 
-    /// Seals and writes on a thread of its own from now on, beside the one that hashes. The bytes are the same.
+    /// Seals and writes on a thread of its own from now on, beside the one that hashes, and has the disk take what is
+    /// written on a further one. The bytes are the same.
     ///
     /// # Errors
     /// When there can be no further thread.
     pub fn seal_beside(&mut self) -> io::Result<()> {
+        self.flushing = Some(Flushing::start(self.file.try_clone()?)?);
         let sealing = &mut self.payload.arrow.get_mut().get_mut().inner;
         sealing.move_to_a_thread()
     }
@@ -85,7 +92,11 @@ impl TokenFileWriter {
     /// # Errors
     /// [`TokenFileError`] when the columns are others, a value is missing, the order is wrong or the disk is full.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), TokenFileError> {
-        self.payload.write(batch)
+        self.payload.write(batch)?;
+        if let Some(flushing) = &mut self.flushing {
+            flushing.count(batch.get_array_memory_size());
+        }
+        Ok(())
     }
 
     /// Writes the trailer, waits for the disk and gives the file its name.
@@ -95,6 +106,7 @@ impl TokenFileWriter {
     /// file then.
     pub fn finish(self) -> Result<TokenFileStats, TokenFileError> {
         let (file, stats) = self.payload.finish()?;
+        self.flushing.map_or(Ok(()), Flushing::finish).map_err(TokenFileError::Io)?;
         file.as_file().sync_all().map_err(TokenFileError::Io)?;
         let named = match self.existing {
             Existing::Refuse => file.persist_noclobber(&self.path),

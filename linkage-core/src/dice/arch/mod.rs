@@ -5,6 +5,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod fetch;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(target_arch = "x86_64")]
@@ -14,6 +15,7 @@ use super::block::Lanes;
 use super::job::Job;
 use super::rows::Common;
 use super::search::Match;
+pub use fetch::prefetch;
 
 /// A kernel's function.
 type Run = fn(&Job<'_>, &mut Vec<Match>) -> u64;

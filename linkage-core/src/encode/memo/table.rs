@@ -2,6 +2,8 @@
 
 use zeroize::Zeroize;
 
+use crate::dice::prefetch;
+
 /// Entries that an index set can name.
 const WAYS: usize = 4;
 
@@ -57,6 +59,18 @@ impl<const KEY: usize> Table<KEY> {
     pub(super) fn entry(&self, at: usize) -> &[u64] {
         let at = if at < self.entries.len() { at } else { 0 };
         &self.entries[at..at + self.width]
+    }
+
+    /// Has the processor fetch the part of the index that names the entries of this hash.
+    #[inline]
+    pub(super) fn touch_index(&self, hash: u64) {
+        prefetch(&self.index[hash as usize & (self.index.len() - 1)]);
+    }
+
+    /// Has the processor fetch the entry that begins at a place that was found.
+    #[inline]
+    pub(super) fn touch(&self, at: usize) {
+        prefetch(self.entry(at));
     }
 
     /// Where the entry that was made last begins.
