@@ -103,5 +103,11 @@ fn findings(decision: &Decision, smallest_cell: u64) -> String {
             "\nwarning: two estimates of precision contradict each other; look at a sample of links before you trust them"
         );
     }
+    if of.recall_unknown {
+        let _ = write!(
+            text,
+            "\nwarning: recall is hardly known, for matches may be no more alike than strangers are; the tokens need further fields"
+        );
+    }
     text
 }
