@@ -23,6 +23,7 @@ use std::path::Path;
 
 use linkage_core::classify::{self, Candidate, Frequencies, Link, SegmentTable, Tables};
 use linkage_core::dice::Kernel;
+use linkage_core::harden::Step;
 use linkage_core::schema::LinkageSchema;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -93,7 +94,9 @@ fn main() -> Result<()> {
 
 fn prepare(tables: Vec<data::Table>, schema: &LinkageSchema) -> Result<Study> {
     let (clk_bytes, segments) = (schema.clk_length().bytes(), schema.layout().segments());
-    let cut = tables.iter().map(|table| classify::segment_table(&table.tokens, clk_bytes, segments));
+    let joined = Step::joined(schema.hardening()).unwrap_or(1);
+    let cut = |table: &data::Table| Some(classify::segment_table(&table.tokens, clk_bytes, segments)?.diffused(joined));
+    let cut = tables.iter().map(cut);
     let mut cut = cut.collect::<Option<Vec<_>>>().ok_or("the tokens cannot be cut into these segments")?;
     let kernel = Kernel::detect()?;
     let deduplicated = vec![true; tables.len()];
