@@ -13,6 +13,7 @@ use linkage_datasets::{Date, ErrorModel, Population, write_demo};
 use crate::Result;
 
 /// One database: its tokens, and whose they are.
+#[derive(Clone)]
 pub struct Table {
     pub tokens: Vec<Token>,
     pub people: Vec<u64>,
@@ -36,13 +37,19 @@ pub fn febrl(folder: &Path, schema: &LinkageSchema, seed: u64) -> Result<Vec<Tab
 
 /// The synthetic population, under a secret of the same seed.
 pub fn population(people: u64, schema: &LinkageSchema, seed: u64) -> Result<Vec<Table>> {
-    population_under(people, seed, schema, seed)
+    population_under(people, seed, schema, seed, &ErrorModel::default())
 }
 
-/// The synthetic population of a seed, under a secret of another.
-pub fn population_under(people: u64, seed: u64, schema: &LinkageSchema, secret: u64) -> Result<Vec<Table>> {
+/// The synthetic population of a seed with these errors, under a secret of another.
+pub fn population_under(
+    people: u64,
+    seed: u64,
+    schema: &LinkageSchema,
+    secret: u64,
+    errors: &ErrorModel,
+) -> Result<Vec<Table>> {
     let folder = tempfile::tempdir()?;
-    let manifest = write_demo(folder.path(), people, seed, &ErrorModel::default())?;
+    let manifest = write_demo(folder.path(), people, seed, errors)?;
     let mut owner: HashMap<(String, String), u64> = HashMap::new();
     for row in csv::Reader::from_path(&manifest.truth)?.records() {
         let row = row?;

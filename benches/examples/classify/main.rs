@@ -4,12 +4,17 @@
 //!   `datasets/febrl4.py` writes them.
 //! - `cargo run -p linkage-benches --example classify -- population PEOPLE SCHEMA SEED [--json]`: the five databases of the
 //!   synthetic population.
+//! - either with `--claims`: what is claimed without truth against what is so, as CSV; of a population also with raised
+//!   error rates, without exact tokens, and of each two databases alone.
+//! - either with `--gold`: what gold samples gain, as CSV.
 //! - `cargo run -p linkage-benches --example classify -- scale PAIRS`: time and memory of learning from so many candidates.
 //!
 //! SCHEMA is a shipped linkage schema or a path, such as those in `benches/schemas`. Everything follows from the seed.
 
+mod claims;
 mod clusters;
 mod data;
+mod gold;
 mod report;
 mod scale;
 
@@ -18,6 +23,7 @@ use std::path::Path;
 
 use linkage_core::classify::{self, Candidate, Frequencies, Link, SegmentTable, Tables};
 use linkage_core::dice::Kernel;
+use linkage_core::harden::Step;
 use linkage_core::schema::LinkageSchema;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -49,8 +55,8 @@ impl Study {
 
 fn main() -> Result<()> {
     let mut args: Vec<String> = std::env::args().skip(1).collect();
-    let json = args.iter().any(|arg| arg == "--json");
-    args.retain(|arg| arg != "--json");
+    let [json, claims, gold] = ["--json", "--claims", "--gold"].map(|name| args.iter().any(|arg| arg == name));
+    args.retain(|arg| !arg.starts_with("--"));
     if let [kind, pairs] = &args[..]
         && kind == "scale"
     {
@@ -60,21 +66,37 @@ fn main() -> Result<()> {
         return Err("give febrl FOLDER SCHEMA SEED, population PEOPLE SCHEMA SEED, or scale PAIRS".into());
     };
     let (schema, seed) = (LinkageSchema::load(schema)?, seed.parse()?);
+    let data = format!("{kind} {what}");
     let (tables, households) = match kind.as_str() {
-        "febrl" => (data::febrl(Path::new(what), &schema, seed)?, data::Households::default()),
+        "febrl" => {
+            let tables = data::febrl(Path::new(what), &schema, seed)?;
+            if claims {
+                return claims::febrl(&data, tables, &schema);
+            }
+            (tables, data::Households::default())
+        }
         "population" => {
             let people = what.parse()?;
+            if claims {
+                return claims::population(people, seed, &schema);
+            }
             (data::population(people, &schema, seed)?, data::Households::of(people, seed))
         }
         _ => return Err("the first argument is febrl, population or scale".into()),
     };
     let study = prepare(tables, &schema)?;
-    report::report(&format!("{kind} {what}"), schema.name(), &study, &households, json)
+    if gold {
+        gold::run(&data, schema.name(), &study)
+    } else {
+        report::report(&data, schema.name(), &study, &households, json)
+    }
 }
 
 fn prepare(tables: Vec<data::Table>, schema: &LinkageSchema) -> Result<Study> {
     let (clk_bytes, segments) = (schema.clk_length().bytes(), schema.layout().segments());
-    let cut = tables.iter().map(|table| classify::segment_table(&table.tokens, clk_bytes, segments));
+    let joined = Step::joined(schema.hardening()).unwrap_or(1);
+    let cut = |table: &data::Table| Some(classify::segment_table(&table.tokens, clk_bytes, segments)?.diffused(joined));
+    let cut = tables.iter().map(cut);
     let mut cut = cut.collect::<Option<Vec<_>>>().ok_or("the tokens cannot be cut into these segments")?;
     let kernel = Kernel::detect()?;
     let deduplicated = vec![true; tables.len()];

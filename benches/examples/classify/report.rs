@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::clusters::{self, Method};
 use crate::data::Households;
-use crate::{Found, Result, Study};
+use crate::{Result, Study};
 
 pub fn report(data: &str, schema: &str, study: &Study, households: &Households, as_json: bool) -> Result<()> {
     let run = study.run();
@@ -37,7 +37,7 @@ pub fn report(data: &str, schema: &str, study: &Study, households: &Households, 
             "matches": interval(estimates.matches), "precision": interval(estimates.precision),
             "recall": interval(estimates.recall), "f1": interval(estimates.f1),
             "raw_precision": estimates.raw_precision, "counted_precision": estimates.counted_precision,
-            "warning": estimates.warning,
+            "warning": estimates.warning, "recall_unknown": estimates.recall_unknown,
         },
         "true_matches": pairs.own.true_positives + pairs.own.false_negatives,
         "review": { "pairs": pairs.review, "true": pairs.review_true },
@@ -72,6 +72,9 @@ pub fn report(data: &str, schema: &str, study: &Study, households: &Households, 
         pairs.raw.precision(),
         if estimates.warning { "; WARNING: the two differ" } else { "" }
     )?;
+    if estimates.recall_unknown {
+        writeln!(out, "  WARNING: recall is hardly known; matches may be no more alike than strangers are")?;
+    }
     writeln!(out, "  review zone: {} pairs, {} of them true", pairs.review, pairs.review_true)?;
     writeln!(out, "  clusters                    precision  recall    F1      wrong pairs: twins, family, strangers")?;
     for method in &clusters {
@@ -104,7 +107,7 @@ fn pairs(study: &Study, judged: &[Vec<Judged>], model: &Model) -> Pairs {
     let (mut from, mut gold_links) = ([0_u32; 2], Vec::new());
     let (run, gold) = (study.run(), gold(study));
     for (number, (found, judged)) in study.found.iter().zip(judged).enumerate() {
-        let matched = true_pairs(study, found);
+        let matched = true_pairs(study, found.left, found.right);
         let linked = |(c, score): (&classify::Candidate, f64)| LinkedPair {
             left: c.left + from[0],
             right: c.right + from[1],
@@ -147,9 +150,9 @@ fn pairs(study: &Study, judged: &[Vec<Judged>], model: &Model) -> Pairs {
     }
 }
 
-pub fn true_pairs(study: &Study, found: &Found) -> std::collections::HashSet<(u32, u32)> {
-    let right: HashMap<u64, u32> = study.tables[found.right].people.iter().copied().zip(0..).collect();
-    let left = (0u32..).zip(&study.tables[found.left].people);
+pub fn true_pairs(study: &Study, left: usize, right: usize) -> std::collections::HashSet<(u32, u32)> {
+    let right: HashMap<u64, u32> = study.tables[right].people.iter().copied().zip(0..).collect();
+    let left = (0u32..).zip(&study.tables[left].people);
     left.filter_map(|(row, person)| Some((row, *right.get(person)?))).collect()
 }
 
@@ -173,7 +176,7 @@ fn gold(study: &Study) -> Option<classify::GoldModel> {
     let all: usize = study.found.iter().map(|found| found.candidates.len()).sum();
     let mut sample = Vec::new();
     for (link, found) in study.found.iter().enumerate() {
-        let matched = true_pairs(study, found);
+        let matched = true_pairs(study, found.left, found.right);
         sample.extend(found.candidates.iter().step_by((all / 500).max(1)).map(|candidate| classify::GoldPair {
             link,
             candidate: *candidate,

@@ -43,7 +43,7 @@ fn main() -> Result<()> {
     let tables = |schema: &LinkageSchema, secret: u64| -> Result<Tables> {
         match kind.as_str() {
             "febrl" => data::febrl(Path::new(what), schema, secret),
-            _ => data::population_under(what.parse()?, seed, schema, secret),
+            _ => data::population_under(what.parse()?, seed, schema, secret, &linkage_datasets::ErrorModel::default()),
         }
     };
     let shipped = |name: &str| LinkageSchema::shipped(name).ok_or("no such schema");

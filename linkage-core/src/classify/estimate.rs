@@ -1,5 +1,7 @@
 //! Precision and recall without truth, with intervals, and a second opinion.
 
+use super::drowned::{Captured, Drowned};
+use super::measure::Measure;
 use super::mixture::{Counted, Mixture, Values};
 use super::tail::{Axis, BINS, passed_over};
 use super::{Link, Tables};
@@ -8,6 +10,13 @@ use super::{Link, Tables};
 const GROUPS: u32 = 20;
 /// Two estimates of precision that differ by more than this, beyond their interval, cannot both be trusted.
 const TOLERANCE: f64 = 0.02;
+/// Recall that is known to no better than this is not known.
+const WIDEST: f64 = 0.05;
+/// Standard deviation of the logarithm of what is expected of wrong links over what is so, by the same runs as that of
+/// matches that drown.
+const DOUBT: f64 = 0.5;
+/// Standard deviations on either side of a 95 % interval.
+const WIDE: f64 = 1.96;
 
 /// A number with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,6 +49,9 @@ pub struct Estimates {
     pub counted_precision: Option<f64>,
     /// Whether the two contradict each other: then look at a sample of links before you trust any of these numbers.
     pub warning: bool,
+    /// Whether recall is known to no better than 0.05: so many matches may be no more alike than strangers are that only
+    /// other evidence, such as a further field or another database, can tell.
+    pub recall_unknown: bool,
 }
 
 /// The mixture, and the same without each group of records in turn.
@@ -50,6 +62,7 @@ pub(super) struct Fitted {
     without: Vec<(Mixture, Vec<Counted>)>,
     /// By link, by bin: all candidates, and left rows that have none, one, … in this bin or above are counted from it.
     multiplicity: Vec<Multiplicity>,
+    captured: Captured,
 }
 
 /// Of one link: by bin, candidates and left rows with at least one candidate, in this bin or above.
@@ -61,7 +74,7 @@ struct Multiplicity {
 }
 
 impl Fitted {
-    pub(super) fn fit(tables: &Tables<'_>, values: &[Values<'_>]) -> Self {
+    pub(super) fn fit(tables: &Tables<'_>, measure: &Measure, values: &[Values<'_>]) -> Self {
         let axis = Axis::new(values);
         let start = axis.first_guess(values);
         let count = |share: f64, belongs: &dyn Fn(u32) -> bool| -> Vec<Counted> {
@@ -91,7 +104,8 @@ impl Fitted {
             .collect();
         let multiplicity =
             tables.links.iter().zip(values).map(|(link, v)| Multiplicity::count(tables, link, v, axis)).collect();
-        Self { mixture, links, without, multiplicity }
+        let captured = Captured::count(tables, measure, values, &mixture);
+        Self { mixture, links, without, multiplicity, captured }
     }
 
     /// The chance from which on linking gives the highest expected F1: half of that F1 (Lipton, Elkan and Naryanaswamy
@@ -104,8 +118,8 @@ impl Fitted {
             cells.extend((0..BINS).map(|bin| (self.mixture.posterior(number, bin), link.assigned[bin])));
         }
         cells.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let matches =
-            self.mixture.fits.iter().map(|fit| fit.matches).sum::<f64>() * (1.0 + self.mixture.missed(&self.links));
+        let seen: f64 = self.mixture.fits.iter().map(|fit| fit.matches).sum();
+        let matches = seen + self.drowned().expected;
         let mut best = 0.0_f64;
         for (chance, count) in cells {
             (links, truly) = (links + count, truly + count * chance);
@@ -126,15 +140,33 @@ impl Fitted {
             let squares: f64 = without.iter().map(|figures| (of(figures) - mean).powi(2)).sum();
             (f64::from(GROUPS - 1) / f64::from(GROUPS) * squares).sqrt()
         };
-        let precision =
-            share(all.precision(), spread(Figures::precision).hypot(all.chance_spread / all.links.max(1.0)));
-        let recall = share(all.recall(), spread(Figures::recall).hypot(all.chance_spread / all.matches.max(1.0)));
-        let wide = 1.96 * spread(|figures| figures.matches) / (1.0 - 1.0 / f64::from(GROUPS));
+        let wrong = all.wrong();
+        let wrong = number(wrong, DOUBT.hypot(spread(Figures::wrong) / wrong.max(1.0)), all.links);
+        let drowned = self.drowned();
+        let missed = all.left() + drowned.expected;
+        let most: f64 = self.links.iter().map(|link| link.rows[0].min(link.rows[1])).sum();
+        let spread_of_missed = drowned.spread.hypot(spread(Figures::left) / missed.max(1.0));
+        let missed = number(missed, spread_of_missed, (most - all.truly).max(0.0));
+        let right = [all.links - wrong.high, all.links - wrong.low];
+        let precision = Estimate {
+            value: part(all.truly, wrong.value),
+            low: part(right[0], wrong.high),
+            high: part(right[1], wrong.low),
+        };
+        let recall = Estimate {
+            value: part(all.truly, missed.value),
+            low: part(right[0], missed.high),
+            high: part(right[1], missed.low),
+        };
         let (raw_precision, counted_precision) = self.second_opinion(&chosen);
         let beyond = TOLERANCE + (precision.high - precision.low) / 2.0;
         Estimates {
             links: all.links.round() as u64,
-            matches: Estimate { value: all.matches, low: (all.matches - wide).max(0.0), high: all.matches + wide },
+            matches: Estimate {
+                value: all.truly + missed.value,
+                low: right[0] + missed.low,
+                high: right[1] + missed.high,
+            },
             precision,
             recall,
             f1: Estimate {
@@ -145,7 +177,22 @@ impl Fitted {
             raw_precision,
             counted_precision,
             warning: counted_precision.is_some_and(|counted| (counted - raw_precision).abs() > beyond),
+            recall_unknown: recall.high - recall.low > WIDEST,
         }
+    }
+
+    /// Matches whose values drown in chance.
+    fn drowned(&self) -> Drowned {
+        self.captured.with_tail(&self.mixture, &self.links, self.strangers())
+    }
+
+    /// The mean place of the candidates, nearly all of which are strangers.
+    fn strangers(&self) -> f64 {
+        let [all, places] = self.multiplicity.iter().fold([0.0; 2], |[all, places], m| {
+            // Of what is in each bin or above, the sum counts each candidate once per bin up to its own.
+            [all + m.pairs[0], places + m.pairs[1..].iter().sum::<f64>()]
+        });
+        places / f64::max(all, 1.0)
     }
 
     /// Precision before assignment, by the mixture and by counting rows.
@@ -207,46 +254,50 @@ impl Multiplicity {
 struct Figures {
     links: f64,
     truly: f64,
-    matches: f64,
-    /// Standard deviation of the number of right links, were every chance exact.
-    chance_spread: f64,
+    /// Matches whose values do not drown in chance.
+    seen: f64,
 }
 
 impl Figures {
-    fn precision(&self) -> f64 {
-        if self.links > 0.0 { self.truly / self.links } else { 1.0 }
+    fn wrong(&self) -> f64 {
+        (self.links - self.truly).max(0.0)
     }
 
-    fn recall(&self) -> f64 {
-        if self.matches > 0.0 { (self.truly / self.matches).min(1.0) } else { 1.0 }
+    /// Matches that can be told from chance, but are no links.
+    fn left(&self) -> f64 {
+        (self.seen - self.truly).max(0.0)
     }
 }
 
 fn figures(mixture: &Mixture, links: &[Counted], chosen: &[Vec<bool>]) -> Figures {
-    let (mut count, mut truly, mut variance) = (0.0, 0.0, 0.0);
+    let (mut count, mut truly) = (0.0, 0.0);
     for (number, (link, chosen)) in links.iter().zip(chosen).enumerate() {
         (count, truly) = (count + link.exact, truly + link.exact);
         for bin in (0..BINS).filter(|&bin| chosen[bin]) {
             let (pairs, chance) = (link.assigned[bin], mixture.posterior(number, bin));
             count += pairs;
             truly += pairs * chance;
-            variance += pairs * chance * (1.0 - chance);
         }
     }
-    let matches = mixture.fits.iter().map(|fit| fit.matches).sum::<f64>() * (1.0 + mixture.missed(links));
-    Figures { links: count, truly, matches, chance_spread: variance.sqrt() }
+    let seen = mixture.fits.iter().map(|fit| fit.matches).sum();
+    Figures { links: count, truly, seen }
 }
 
-/// A share and its interval, made on the logit scale so that it stays within 0 and 1.
-fn share(value: f64, spread: f64) -> Estimate {
-    let inner = value.clamp(1e-6, 1.0 - 1e-6);
-    let (logit, wide) = ((inner / (1.0 - inner)).ln(), 1.96 * spread / (inner * (1.0 - inner)));
-    let back = |x: f64| 1.0 / (1.0 + (-x).exp());
-    // A spread wider than the share itself says nothing on the logit scale; there it is taken as it is.
-    if wide > 8.0 {
-        return Estimate { value, low: (value - 1.96 * spread).max(0.0), high: (value + 1.96 * spread).min(1.0) };
+/// A number of pairs that is expected to be so much, with this standard deviation of its logarithm, and is at most so much.
+fn number(expected: f64, spread: f64, most: f64) -> Estimate {
+    let factor = (WIDE * spread).exp();
+    let [low, high] = [expected / factor, expected * factor];
+    // The number itself is a Poisson number of its expectation.
+    Estimate {
+        value: expected.min(most),
+        low: (low - WIDE * low.sqrt()).max(0.0).min(most),
+        high: (high + WIDE * high.sqrt() + WIDE * WIDE / 2.0).min(most),
     }
-    Estimate { value, low: back(logit - wide).min(value), high: back(logit + wide).max(value) }
+}
+
+/// The share of the first in both; of nothing, all.
+fn part(of: f64, rest: f64) -> f64 {
+    if of + rest > 0.0 { of / (of + rest) } else { 1.0 }
 }
 
 fn harmonic(a: f64, b: f64) -> f64 {

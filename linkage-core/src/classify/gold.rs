@@ -46,15 +46,7 @@ struct Line {
     b: f64,
 }
 
-/// Learns without truth, and then lets a gold sample correct the chances: log-odds = a + b·log-odds, by logistic
-/// regression with a and b drawn towards 0 and 1.
-///
-/// Of a few hundred candidates drawn at random a handful are matches. Weights counted from those are worse than weights
-/// from all pairs that are each other's best; but the labels tell whether the chances are right. So a sample that is small
-/// changes little, and a larger one as much as it must. It must be drawn from the candidates at random, or its chances are
-/// those of another population. Pairs that are no candidates are passed over.
-///
-/// `None` when the sample lacks matches, or pairs that are none.
+/// [`learn`], and then [`Model::correct`].
 #[must_use]
 pub fn learn_from_gold(
     tables: &Tables<'_>,
@@ -62,33 +54,50 @@ pub fn learn_from_gold(
     gold: &[GoldPair],
     options: &Options,
 ) -> Option<GoldModel> {
-    let labels: HashMap<(usize, u32, u32), bool> =
-        gold.iter().map(|pair| ((pair.link, pair.candidate.left, pair.candidate.right), pair.matched)).collect();
-    if labels.values().all(|matched| *matched) || labels.values().all(|matched| !*matched) {
-        return None;
+    learn(tables, frequencies, options).correct(tables, gold)
+}
+
+impl Model {
+    /// Lets a gold sample correct the chances: log-odds = a + b·log-odds, by logistic regression with a and b drawn
+    /// towards 0 and 1.
+    ///
+    /// Of a few hundred candidates drawn at random a handful are matches. Weights counted from those are worse than weights
+    /// from all pairs that are each other's best; but the labels tell whether the chances are right. So a sample that is
+    /// small changes little, and a larger one as much as it must. It may be drawn from all candidates or from those of
+    /// some chances only, such as the review zone, where labels tell most; but whoever draws must not know which pairs are
+    /// matches. Pairs that are no candidates are passed over.
+    ///
+    /// `None` when the sample lacks matches, or pairs that are none.
+    #[must_use]
+    pub fn correct(self, tables: &Tables<'_>, gold: &[GoldPair]) -> Option<GoldModel> {
+        let labels: HashMap<(usize, u32, u32), bool> =
+            gold.iter().map(|pair| ((pair.link, pair.candidate.left, pair.candidate.right), pair.matched)).collect();
+        if labels.values().all(|matched| *matched) || labels.values().all(|matched| !*matched) {
+            return None;
+        }
+        let mut points = Vec::new();
+        for (number, link) in tables.links.iter().enumerate() {
+            let judged = self.judge(tables, number);
+            points.extend(link.candidates.iter().zip(&judged).filter_map(|(candidate, judged)| {
+                let matched = labels.get(&(number, candidate.left, candidate.right))?;
+                Some((logit(judged.probability.into()), *matched))
+            }));
+        }
+        let line = Line::fit(&points);
+        let mut thresholds: Vec<f64> = (0..SAMPLES)
+            .map(|sample| {
+                let mut draw = Draw::new(self.options().seed ^ sample << 20);
+                let again: Vec<(f64, bool)> =
+                    points.iter().map(|_| points[draw.below(points.len()) as usize]).collect();
+                Line::fit(&again).threshold()
+            })
+            .collect();
+        thresholds.sort_unstable_by(f64::total_cmp);
+        let at = |share: f64| thresholds[((share * thresholds.len() as f64) as usize).min(thresholds.len() - 1)];
+        let threshold = line.threshold();
+        let threshold = Estimate { value: threshold, low: at(0.025).min(threshold), high: at(0.975).max(threshold) };
+        Some(GoldModel { model: self, line, threshold })
     }
-    let model = learn(tables, frequencies, options);
-    let mut points = Vec::new();
-    for (number, link) in tables.links.iter().enumerate() {
-        let judged = model.judge(tables, number);
-        points.extend(link.candidates.iter().zip(&judged).filter_map(|(candidate, judged)| {
-            let matched = labels.get(&(number, candidate.left, candidate.right))?;
-            Some((logit(judged.probability.into()), *matched))
-        }));
-    }
-    let line = Line::fit(&points);
-    let mut thresholds: Vec<f64> = (0..SAMPLES)
-        .map(|sample| {
-            let mut draw = Draw::new(options.seed ^ sample << 20);
-            let again: Vec<(f64, bool)> = points.iter().map(|_| points[draw.below(points.len()) as usize]).collect();
-            Line::fit(&again).threshold()
-        })
-        .collect();
-    thresholds.sort_unstable_by(f64::total_cmp);
-    let at = |share: f64| thresholds[((share * thresholds.len() as f64) as usize).min(thresholds.len() - 1)];
-    let threshold = line.threshold();
-    let threshold = Estimate { value: threshold, low: at(0.025).min(threshold), high: at(0.975).max(threshold) };
-    Some(GoldModel { model, line, threshold })
 }
 
 impl GoldModel {

@@ -25,11 +25,16 @@ impl Measure {
     pub(super) fn value(&self, tables: &Tables<'_>, link: usize, candidate: &Candidate) -> f64 {
         match self {
             Self::Segments(weights) => weights.weight(candidate.pattern),
-            Self::Composite(bits) => {
-                let link = &tables.links[link];
-                let [left, right] = [link.left, link.right].map(|table| &tables.tables[table]);
-                bits.value(left, candidate.left, right, candidate.right)
-            }
+            Self::Composite(_) => self.value_of_rows(tables, link, candidate.left, candidate.right),
+        }
+    }
+
+    /// The value of two rows of this link, whether they are a candidate or not.
+    pub(super) fn value_of_rows(&self, tables: &Tables<'_>, link: usize, left: u32, right: u32) -> f64 {
+        let [a, b] = [tables.links[link].left, tables.links[link].right].map(|table| &tables.tables[table]);
+        match self {
+            Self::Segments(weights) => weights.weight(a.pattern(left, b, right)),
+            Self::Composite(bits) => bits.value(a, left, b, right),
         }
     }
 

@@ -11,9 +11,6 @@ const CONVERGED: f64 = 1e-5;
 /// A value says nothing by itself once this many pairs per row of the larger table reach it by chance.
 const CROWDED: f64 = 0.2;
 
-/// Fewer matches than this have no lowest tenth to speak of.
-const LOWEST_TENTH_OF: f64 = 50.0;
-
 /// The values of one link: of each candidate, and which candidates one-to-one assignment keeps.
 pub(super) struct Values<'a> {
     pub(super) value: &'a [f32],
@@ -77,7 +74,7 @@ pub(super) struct Mixture {
     /// The same, of this bin and those above.
     above: Vec<f64>,
     /// The lowest bin in which a best pair says anything: below, chance alone gives most rows one as good.
-    from: usize,
+    pub(super) from: usize,
     /// By link.
     pub(super) fits: Vec<Fit>,
 }
@@ -85,7 +82,7 @@ pub(super) struct Mixture {
 /// What was found of one link.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Fit {
-    /// Matches, those included whose values drown in chance.
+    /// Matches whose values do not drown in chance.
     pub(super) matches: f64,
     /// Those of them that agree on no exact token.
     inexact: f64,
@@ -164,37 +161,14 @@ impl Mixture {
         (-fit.rivals * self.above[bin.max(self.from)]).exp()
     }
 
-    /// True pairs whose values drown in chance, for each one that does not.
-    ///
-    /// The lowest tenth of the matches found is taken to fall off exponentially, and to go on so below the crowded value.
-    pub(super) fn missed(&self, links: &[Counted]) -> f64 {
-        let truly: Vec<f64> = (0..BINS)
-            .map(|bin| {
-                let found = links.iter().enumerate().map(|(link, l)| l.assigned[bin] * self.posterior(link, bin));
-                if bin < self.from { 0.0 } else { found.sum() }
-            })
-            .collect();
-        let all: f64 = truly.iter().sum();
-        if all < LOWEST_TENTH_OF {
-            return 0.0;
-        }
-        let mut below = 0.0;
-        let tenth = (self.from..BINS).find(|&bin| {
-            below += truly[bin];
-            below >= all / 10.0
-        });
-        let tenth = tenth.unwrap_or(BINS - 1);
-        let distance = |bin: usize| (tenth - bin) as f64 + 0.5;
-        let mean: f64 = (self.from..=tenth).map(|bin| truly[bin] * distance(bin)).sum::<f64>() / below;
-        let range = distance(self.from);
-        // Of an exponential cut off at `range` the mean is less than its scale; two rounds of correction suffice.
-        let mut scale = mean;
-        for _ in 0..20 {
-            let cut = (-range / scale.max(1e-9)).exp();
-            scale = (mean + range * cut / (1.0 - cut).max(1e-9)).min(10.0 * range);
-        }
-        let cut = (-range / scale.max(1e-9)).exp();
-        (below * cut / (1.0 - cut).max(0.1) / all).min(1.0)
+    /// Whether a value says nothing by itself.
+    pub(super) fn drowns(&self, value: f64) -> bool {
+        self.axis.bin(value) < self.from
+    }
+
+    /// Matches that agree on no exact token and do not drown.
+    pub(super) fn inexact(&self) -> f64 {
+        self.fits.iter().map(|fit| fit.inexact).sum()
     }
 
     /// The chance of an assigned pair without exact token.

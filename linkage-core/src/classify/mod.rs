@@ -44,8 +44,11 @@ mod background;
 mod composite;
 mod curve;
 mod decide;
+mod drowned;
 mod em;
 mod estimate;
+#[cfg(test)]
+mod estimate_tests;
 #[cfg(test)]
 mod evidence_tests;
 mod gold;

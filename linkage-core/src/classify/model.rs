@@ -67,7 +67,7 @@ pub struct Model {
 pub fn learn(tables: &Tables<'_>, frequencies: &Frequencies, options: &Options) -> Model {
     if tables.segments() < 2 {
         let measure = Measure::composite(tables);
-        let fitted = fit(tables, &measure.values(tables));
+        let fitted = fit(tables, &measure);
         return Model::new(measure, fitted, options);
     }
     let scores = tables.links.iter().map(|link| link.candidates.iter().map(|candidate| candidate.score).collect());
@@ -75,7 +75,7 @@ pub fn learn(tables: &Tables<'_>, frequencies: &Frequencies, options: &Options) 
     let first = Measure::Segments(weigh(tables, frequencies, &scores, ANCHOR_LEAD, options.seed));
     let second = weigh(tables, frequencies, &first.values(tables), ANCHOR_LEAD_BITS, options.seed + 1);
     let measure = Measure::Segments(second);
-    let fitted = fit(tables, &measure.values(tables));
+    let fitted = fit(tables, &measure);
     Model::new(measure, fitted, options)
 }
 
@@ -112,21 +112,26 @@ fn weigh(tables: &Tables<'_>, frequencies: &Frequencies, values: &[Vec<f32>], le
     em::learn(&Observed::count(pairs, comparisons), &background, frequencies).0
 }
 
-fn fit(tables: &Tables<'_>, values: &[Vec<f32>]) -> Fitted {
+fn fit(tables: &Tables<'_>, measure: &Measure) -> Fitted {
+    let values = measure.values(tables);
     let assigned: Vec<Vec<u32>> = tables
         .links
         .iter()
-        .zip(values)
+        .zip(&values)
         .map(|(link, values)| assign(link.candidates, values, tables.rows(link)))
         .collect();
     let values: Vec<Values<'_>> =
         values.iter().zip(&assigned).map(|(value, assigned)| Values { value, assigned }).collect();
-    Fitted::fit(tables, &values)
+    Fitted::fit(tables, measure, &values)
 }
 
 impl Model {
     fn new(measure: Measure, fitted: Fitted, options: &Options) -> Self {
         Self { measure, cut: fitted.best_cut(), fitted, options: options.clone() }
+    }
+
+    pub(super) fn options(&self) -> &Options {
+        &self.options
     }
 
     /// The chance from which on pairs are linked when nobody reviews: where the expected F1 is highest.

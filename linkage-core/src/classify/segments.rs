@@ -15,6 +15,8 @@ pub struct SegmentTable {
     rows: usize,
     bits: Vec<u64>,
     presence: Vec<u16>,
+    /// How many bits of a filter each bit joins.
+    joined: u32,
     /// Class of frequency of each segment of each row; empty until [`count_frequencies`] has run.
     classes: Vec<u8>,
 }
@@ -26,7 +28,29 @@ impl SegmentTable {
     pub fn new(clk_bytes: usize, segments: usize) -> Option<Self> {
         let fits = (1..=MAX_SEGMENTS).contains(&segments) && clk_bytes > 0 && clk_bytes.is_multiple_of(8 * segments);
         let words = clk_bytes.checked_div(8 * segments)?;
-        fits.then_some(Self { segments, words, rows: 0, bits: Vec::new(), presence: Vec::new(), classes: Vec::new() })
+        fits.then_some(Self {
+            segments,
+            words,
+            rows: 0,
+            bits: Vec::new(),
+            presence: Vec::new(),
+            joined: 1,
+            classes: Vec::new(),
+        })
+    }
+
+    /// The same table for tokens in which each bit joins so many bits of a filter, as [`Step::joined`] says. Composite tokens
+    /// are then judged by what their filters had in common before diffusion.
+    ///
+    /// [`Step::joined`]: crate::harden::Step::joined
+    #[must_use]
+    pub fn diffused(self, joined: u32) -> Self {
+        Self { joined: joined.max(1), ..self }
+    }
+
+    /// How many bits of a filter each bit joins.
+    pub(super) fn joined(&self) -> u32 {
+        self.joined
     }
 
     /// Appends a CLK and its presence mask, which says what a composite token holds.

@@ -5,11 +5,11 @@ use crate::dice;
 ///
 /// Values are drawn from vocabularies in which low numbers are frequent; a tenth of the values of the right database
 /// are garbled, a few are missing.
-struct World {
-    tables: Vec<SegmentTable>,
-    candidates: Vec<Candidate>,
-    frequencies: Frequencies,
-    people: u32,
+pub(super) struct World {
+    pub(super) tables: Vec<SegmentTable>,
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) frequencies: Frequencies,
+    pub(super) people: u32,
 }
 
 pub(super) struct Draws(pub(super) u64);
@@ -38,11 +38,16 @@ pub(super) fn bits(segment: usize, value: u64) -> u64 {
     (0..24).fold(0, |bits, _| bits | 1 << draws.below(64))
 }
 
-fn garbled(bits: u64, draws: &mut Draws) -> u64 {
-    (0..8).fold(bits, |bits, _| bits ^ 1 << draws.below(64))
+fn garbled(bits: u64, flips: u64, draws: &mut Draws) -> u64 {
+    (0..flips).fold(bits, |bits, _| bits ^ 1 << draws.below(64))
 }
 
 fn world(people: u32, seed: u64) -> World {
+    garbled_world(people, seed, 10, 8)
+}
+
+/// The same with this percentage of the values garbled, in so many bits.
+pub(super) fn garbled_world(people: u32, seed: u64, garbles: u64, flips: u64) -> World {
     let mut draws = Draws(seed);
     let sizes = [400, 300, 2000];
     let person = |draws: &mut Draws| -> [u64; 3] {
@@ -62,9 +67,9 @@ fn world(people: u32, seed: u64) -> World {
     for values in &both {
         let values: Vec<u64> = values
             .iter()
-            .map(|&value| match (draws.chance(10), draws.chance(3)) {
+            .map(|&value| match (draws.chance(garbles), draws.chance(3)) {
                 (_, true) => 0,
-                (true, _) => garbled(value, &mut draws),
+                (true, _) => garbled(value, flips, &mut draws),
                 _ => value,
             })
             .collect();
@@ -89,17 +94,17 @@ fn world(people: u32, seed: u64) -> World {
 }
 
 impl World {
-    fn run(&self) -> Tables<'_> {
+    pub(super) fn run(&self) -> Tables<'_> {
         let links = vec![Link { left: 0, right: 1, candidates: &self.candidates }];
         Tables { tables: &self.tables, deduplicated: &[true, true], links }
     }
 
-    fn is_true(&self, candidate: &Candidate) -> bool {
+    pub(super) fn is_true(&self, candidate: &Candidate) -> bool {
         candidate.left == candidate.right && candidate.left < self.people
     }
 
     /// Links from this chance on, and how many of them are right.
-    fn links(&self, model: &Model, cut: f64) -> (f64, f64) {
+    pub(super) fn links(&self, model: &Model, cut: f64) -> (f64, f64) {
         let run = self.run();
         let judged = model.judge(&run, 0);
         let links = self.candidates.iter().zip(&judged).filter(|(_, judged)| f64::from(judged.probability) >= cut);

@@ -103,6 +103,17 @@ impl Step {
         }
     }
 
+    /// How many bits of a filter enter each bit of its token, where diffusion is all that these steps do to bits; 1 where
+    /// nothing is done to them, and `None` where other steps hide it.
+    #[must_use]
+    pub fn joined(steps: &[Self]) -> Option<u32> {
+        steps.iter().try_fold(1, |joined: u32, step| match step {
+            Self::Salt { .. } => Some(joined),
+            Self::Diffusion { inputs, .. } if joined == 1 => Some(*inputs),
+            _ => None,
+        })
+    }
+
     /// For BLIP, ε per bit: ln((1 − f/2) / (f/2)).
     pub fn epsilon_per_bit(&self) -> Option<f64> {
         let Self::Blip { flip_ppm } = self else { return None };

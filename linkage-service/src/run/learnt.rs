@@ -22,11 +22,12 @@ pub(super) struct Learner {
 }
 
 impl Learner {
-    /// Takes the tokens of one more database, in row order.
+    /// Takes the tokens of one more database, in row order. Each bit of them joins so many bits of a filter.
     pub(super) fn add(
         &mut self,
         batches: &[RecordBatch],
         segments: usize,
+        joined: u32,
         deduplicated: bool,
     ) -> Result<(), LinkError> {
         let mut table: Option<SegmentTable> = None;
@@ -36,7 +37,7 @@ impl Learner {
             let presence = batch.column_by_name("presence").and_then(|c| c.as_any().downcast_ref::<UInt16Array>());
             let (clks, presence) = clks.zip(presence).ok_or(LinkError::Internal)?;
             if table.is_none() {
-                table = SegmentTable::new(clks.value_length() as usize, segments);
+                table = SegmentTable::new(clks.value_length() as usize, segments).map(|table| table.diffused(joined));
             }
             let table = table.as_mut().ok_or(LinkError::Segments { segments })?;
             for row in 0..clks.len() {
@@ -101,6 +102,12 @@ fn findings(decision: &Decision, smallest_cell: u64) -> String {
         let _ = write!(
             text,
             "\nwarning: two estimates of precision contradict each other; look at a sample of links before you trust them"
+        );
+    }
+    if of.recall_unknown {
+        let _ = write!(
+            text,
+            "\nwarning: recall is hardly known, for matches may be no more alike than strangers are; the tokens need further fields"
         );
     }
     text

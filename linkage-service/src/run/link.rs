@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use arrow::array::{Array, FixedSizeBinaryArray, RecordBatch};
 use linkage_core::cluster::{Member, ScoredPair, cluster};
 use linkage_core::dice::DiceThreshold;
+use linkage_core::harden::Step;
 use linkage_core::token_file::TokenFileReader;
 use linkage_core::types::RecordRef;
 use linkage_plan::{Candidate, LinkOptions, LinkSession, PlanOptions, Strategy, TokenTable};
@@ -39,6 +40,8 @@ struct Tokens {
     exact_tokens: Vec<String>,
     /// How many filters stand side by side in a CLK.
     segments: usize,
+    /// How many bits of a filter each bit joins.
+    joined: u32,
     /// Whether it has any blocking key.
     blocking_keys: bool,
 }
@@ -92,7 +95,7 @@ pub(super) async fn link(
             return Err(LinkError::NoBlockingKeys { database: submission.database.clone() });
         }
         if let Some(learner) = &mut learner {
-            learner.add(&tokens.batches, tokens.segments, submission.deduplicated)?;
+            learner.add(&tokens.batches, tokens.segments, tokens.joined, submission.deduplicated)?;
         }
         session.register(
             submission.database.as_str(),
@@ -262,12 +265,13 @@ async fn load(
         }
         let exact_tokens = reader.header().exact_tokens.clone();
         let segments = reader.header().segments as usize;
+        let joined = Step::joined(&reader.header().hardening_steps()).unwrap_or(1);
         let blocking_keys = !reader.header().blocking_keys.is_empty();
         let stats = reader.finish().map_err(damaged)?;
         if stats.payload_blake3 != submission.payload_blake3 {
             return Err(LinkError::DamagedTokenFile { database: submission.database });
         }
-        Ok(Tokens { batches, refs, exact_tokens, segments, blocking_keys })
+        Ok(Tokens { batches, refs, exact_tokens, segments, joined, blocking_keys })
     });
     loading.await.map_err(|_| LinkError::Internal)?
 }

@@ -7,6 +7,7 @@ use linkage_core::classify::{
 };
 use linkage_core::dice::Kernel;
 use linkage_core::evaluate::LinkedPair;
+use linkage_core::harden::Step;
 use linkage_core::schema::LinkageSchema;
 
 use super::study::Encoded;
@@ -20,7 +21,8 @@ pub(super) struct Learnt {
 /// Learns from all tables together and decides.
 pub(super) fn learnt(encoded: &Encoded, schema: &LinkageSchema, seed: u64) -> anyhow::Result<Learnt> {
     let (bytes, segments) = (schema.clk_length().bytes(), schema.layout().segments());
-    let cut = encoded.tables.iter().map(|table| segment_table(&table.tokens, bytes, segments));
+    let joined = Step::joined(schema.hardening()).unwrap_or(1);
+    let cut = encoded.tables.iter().map(|table| Some(segment_table(&table.tokens, bytes, segments)?.diffused(joined)));
     let mut cut: Vec<_> = cut.collect::<Option<_>>().context("the schema has too many segments to learn from")?;
     let deduplicated = vec![true; cut.len()];
     let frequencies = count_frequencies(&mut cut, &deduplicated);

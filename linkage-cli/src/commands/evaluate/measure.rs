@@ -157,6 +157,8 @@ impl Outcome {
             }
             all.push(about.measurement("estimate", None, "review_pairs", learnt.review.len() as f64, None));
             all.push(about.measurement("estimate", None, "warning", f64::from(u8::from(of.warning)), None));
+            let unknown = f64::from(u8::from(of.recall_unknown));
+            all.push(about.measurement("estimate", None, "recall_unknown", unknown, None));
         }
         for (column, value, quality) in &self.groups {
             let group = format!("{column}={value}");

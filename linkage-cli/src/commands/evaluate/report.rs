@@ -128,6 +128,12 @@ fn estimates(learnt: &Decision, quality: &Quality, out: &mut impl Write) -> io::
     if of.warning {
         writeln!(out, "warning: two estimates of precision contradict each other; look at a sample of links")?;
     }
+    if of.recall_unknown {
+        writeln!(
+            out,
+            "warning: recall is hardly known without truth, for matches may be no more alike than strangers are"
+        )?;
+    }
     Ok(())
 }
 
@@ -231,7 +237,8 @@ fn estimates_json(learnt: &Decision) -> Value {
     let of = &learnt.estimates;
     let one = |estimate: &Estimate| json!({ "value": estimate.value, "low": estimate.low, "high": estimate.high });
     json!({ "from_chance": learnt.cut, "precision": one(&of.precision), "recall": one(&of.recall), "f1": one(&of.f1),
-        "matches": one(&of.matches), "warning": of.warning, "review_pairs": learnt.review.len(), "split_clusters": learnt.split })
+        "matches": one(&of.matches), "warning": of.warning,
+        "recall_unknown": of.recall_unknown, "review_pairs": learnt.review.len(), "split_clusters": learnt.split })
 }
 
 pub(super) fn intervals(spread: &Spread) -> Value {

@@ -1,0 +1,99 @@
+use super::drowned::Captured;
+use super::mixture::{Counted, Mixture, Values};
+use super::tail::{Axis, BINS};
+use super::tests::{World, garbled_world};
+use super::*;
+
+/// Links, right ones among them, and the share of the people that they are.
+fn quality(world: &World, model: &Model) -> (f64, f64) {
+    let (all, right) = world.links(model, model.cut());
+    (right / all, right / f64::from(world.people))
+}
+
+fn holds(estimate: Estimate, is: f64) -> bool {
+    estimate.low <= estimate.value && estimate.value <= estimate.high && estimate.low <= is && is <= estimate.high
+}
+
+#[test]
+fn intervals_hold_what_is_so_whether_few_values_are_garbled_or_many() {
+    for (seed, garbles) in [(21, 10), (22, 25), (23, 40), (24, 55)] {
+        let world = garbled_world(500, seed, garbles, 8);
+        let model = learn(&world.run(), &world.frequencies, &Options::default());
+        let (estimates, (precision, recall)) = (model.estimates(model.cut()), quality(&world, &model));
+        assert!(holds(estimates.precision, precision), "{garbles} %: precision {precision}, {estimates:?}");
+        assert!(holds(estimates.recall, recall), "{garbles} %: recall {recall}, {estimates:?}");
+        assert!(holds(estimates.matches, f64::from(world.people)), "{garbles} %: {estimates:?}");
+    }
+}
+
+#[test]
+fn recall_is_said_to_be_unknown_where_many_matches_look_like_strangers() {
+    let world = garbled_world(500, 25, 50, 24);
+    let model = learn(&world.run(), &world.frequencies, &Options::default());
+    let (estimates, (_, recall)) = (model.estimates(model.cut()), quality(&world, &model));
+    assert!(recall < 0.9 && estimates.recall_unknown, "{recall}: {estimates:?}");
+}
+
+/// 500 matches in bins 150 to 199 of tables of 1,000 rows, and chance that falls off from bin 0 on.
+fn mixture() -> (Mixture, Vec<Counted>) {
+    let axis = Axis::new(&[Values { value: &[0.0, 240.0], assigned: &[0, 1] }]);
+    let chance = |bin: usize| 100.0 * (-(bin as f64) / 10.0).exp();
+    let assigned = (0..BINS).map(|bin| if (150..200).contains(&bin) { 10.0 } else { (chance(bin) / 3.0).floor() });
+    let links = vec![Counted { rows: [1000.0; 2], assigned: assigned.collect(), exact: 0.0 }];
+    let mixture = Mixture::iterate(&links, axis, 100, |_| (0..BINS).map(chance).collect());
+    (mixture, links)
+}
+
+#[test]
+fn pairs_known_otherwise_tell_how_many_matches_look_like_strangers() {
+    let (mixture, links) = mixture();
+    assert!((mixture.inexact() - 500.0).abs() < 50.0);
+    let of = |exact, third, low| Captured { exact, third, low }.with_tail(&mixture, &links, 10.0);
+    let (unknown, none, some) = (of(0.0, 0.0, 0.0), of(1000.0, 0.0, 0.0), of(1000.0, 0.0, 100.0));
+    assert!(none.expected < unknown.expected && unknown.expected < some.expected, "{none:?}, {unknown:?}, {some:?}");
+    assert!(some.spread < none.spread && none.spread < unknown.spread, "{none:?}, {unknown:?}, {some:?}");
+    // A third database knows less of it than exact tokens.
+    let third = of(0.0, 1000.0, 100.0);
+    assert!(third.spread > some.spread && third.expected < some.expected, "{third:?}, {some:?}");
+}
+
+#[test]
+fn a_third_database_tells_how_many_matches_look_like_strangers() {
+    let world = garbled_world(400, 27, 40, 8);
+    let mut tables: Vec<SegmentTable> = (0..3).map(|_| SegmentTable::new(24, 3).unwrap()).collect();
+    for (table, rows) in [(0, &world.tables[0]), (1, &world.tables[1]), (2, &world.tables[0])] {
+        (0..rows.rows()).for_each(|row| {
+            let bits: Vec<u64> = (0..3).map(|segment| rows.segment(row, segment)[0]).collect();
+            tables[table].push(&bits, 0b111);
+        });
+    }
+    let frequencies = count_frequencies(&mut tables, &[true; 3]);
+    let found: Vec<Candidate> = world
+        .candidates
+        .iter()
+        .map(|candidate| Candidate {
+            pattern: tables[0].pattern(candidate.left, &tables[1], candidate.right),
+            ..*candidate
+        })
+        .collect();
+    let turned: Vec<Candidate> = found.iter().map(|c| Candidate { left: c.right, right: c.left, ..*c }).collect();
+    let same: Vec<Candidate> = (0..tables[0].rows() as u32)
+        .map(|row| Candidate {
+            left: row,
+            right: row,
+            score: 1.0,
+            exact: false,
+            pattern: tables[0].pattern(row, &tables[2], row),
+        })
+        .collect();
+    let link = |left, right, candidates| Link { left, right, candidates };
+    let of = |links: Vec<Link<'_>>| {
+        let run = Tables { tables: &tables, deduplicated: &[true; 3], links };
+        let model = learn(&run, &frequencies, &Options::default());
+        model.estimates(model.cut()).recall
+    };
+    let two = of(vec![link(0, 1, &found)]);
+    let three = of(vec![link(0, 1, &found), link(0, 2, &same), link(1, 2, &turned)]);
+    let wide = |estimate: Estimate| (1.0 - estimate.low) / (1.0 - estimate.high).max(1e-3);
+    assert!(wide(three) < wide(two), "{three:?} with, {two:?} without");
+}
