@@ -36,7 +36,7 @@ fn people(count: usize) -> (Vec<Record>, Vec<Record>) {
     let pair = |at: usize| {
         let (left, mut right) = (draws.clk(), draws.clk());
         let keys = [Some((at % 100) as u8), Some((at / 100) as u8)];
-        if at % 2 == 1 {
+        if !at.is_multiple_of(2) {
             return ((left, keys), (right, [Some(201), Some(202)]));
         }
         right.clone_from(&left);

@@ -16,6 +16,9 @@ pub struct GroupQuality {
     pub recall: Interval,
 }
 
+/// Counts of a group, and its right and all true pairs by component.
+type Counted = (Quality, HashMap<u32, (u64, u64)>);
+
 /// The quality within each group. `groups_of` names the groups of a pair, which may be several, or none.
 ///
 /// A true pair that was missed counts against the groups of its records, a wrong link against those of the link: recall
@@ -33,8 +36,7 @@ where
 {
     let links: HashSet<(u32, u32)> = links.into_iter().map(|link| (link.left, link.right)).collect();
     let mut components = Components::of(truth.iter().chain(links.iter().copied()));
-    // By group: counts, and right and all true pairs by component.
-    let mut groups: BTreeMap<G, (Quality, HashMap<u32, (u64, u64)>)> = BTreeMap::new();
+    let mut groups: BTreeMap<G, Counted> = BTreeMap::new();
     for (left, right) in truth.iter() {
         let linked = links.contains(&(left, right));
         let component = components.root(left);
@@ -51,7 +53,7 @@ where
             groups.entry(group).or_default().0.false_positives += 1;
         }
     }
-    let with_interval = |(group, (quality, units)): (G, (Quality, HashMap<u32, (u64, u64)>))| {
+    let with_interval = |(group, (quality, units)): (G, Counted)| {
         let mut units: Vec<(u64, u64)> = units.into_values().collect();
         // Sums of floats depend on the order.
         units.sort_unstable();
