@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err, internal_datafusion_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::physical_plan::execute_stream;
 use datafusion::physical_plan::metrics::{Count, Gauge, Time};
 use datafusion::prelude::{DataFrame, SessionContext};
 use linkage_core::block::TokenRows;
@@ -15,7 +16,7 @@ use linkage_core::dice::{DiceThreshold, Kernel, Match};
 use super::gather::Pair;
 use crate::error::PlanError;
 use crate::layout::ClkLayout;
-use crate::lsh_join::{Holding, Input, LshSettings, SideColumns, StopOnDrop, collect};
+use crate::lsh_join::{Holding, Input, LshSettings, SideColumns, StopOnDrop, collect, shares_buffers};
 
 /// Both sides, whole, as one process would hold them.
 pub(super) struct Held {
@@ -41,7 +42,8 @@ impl Held {
         let pool = Arc::clone(&local.runtime_env().memory_pool);
         let memory = MemoryConsumer::new("sample of a link on workers").register(&pool);
         let (rows, bytes, time) = (Count::new(), Gauge::new(), Time::new());
-        let holding = Holding {
+        let holding = |shares_buffers| Holding {
+            shares_buffers,
             what: "a side, of which the coordinator draws a sample,",
             bytes_beside: 0,
             rows: &rows,
@@ -51,9 +53,10 @@ impl Held {
         let [left, right] = sides;
         let mut read = Vec::with_capacity(2);
         for side in [left, right] {
-            let rows = side.execute_stream().await?;
-            let layout = ClkLayout::of(rows.schema().field(1))?;
-            let columns = SideColumns { row: 0, clk: 1 };
+            let plan = side.create_physical_plan().await?;
+            let layout = ClkLayout::of(plan.schema().field(1))?;
+            let (columns, holding) = (SideColumns { row: 0, clk: 1 }, holding(shares_buffers(&plan)));
+            let rows = execute_stream(plan, local.task_ctx())?;
             read.push(collect(rows, columns, layout, &memory, pool.as_ref(), &holding).await?);
         }
         let sides = read.try_into().map_err(|_| internal_datafusion_err!("a link has two sides"))?;
