@@ -57,7 +57,7 @@ impl Bucket {
         let mask = self.index_mask();
         let mut order = std::mem::take(&mut self.keys);
         for (key, index) in order.iter_mut().zip(0..) {
-            *key = *key << 8 & !mask | index;
+            *key = ((*key << 8) & !mask) | index;
         }
         order.sort_unstable();
         let full = |key: u64| key_of(self.row(key & mask, width));

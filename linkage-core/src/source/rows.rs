@@ -264,7 +264,7 @@ fn plain_line(text: &[u8], delimiter: u8, ends: &mut Vec<usize>) -> Found {
 fn zero_bytes(word: u64) -> u64 {
     const LOW: u64 = u64::from_le_bytes([0x7f; 8]);
     // No byte's sum reaches into the next byte.
-    !((word & LOW) + LOW | word | LOW)
+    !(((word & LOW) + LOW) | word | LOW)
 }
 
 #[cfg(test)]
