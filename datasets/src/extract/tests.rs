@@ -70,6 +70,8 @@ fn a_sweep_keeps_the_people_and_moves_one_error() {
     let errors = |rate: f64| {
         let mut options = ExtractOptions { databases: vec!["ndb".to_owned()], ..options(8000) };
         options.model.set("kana_typo", rate).unwrap();
+        // A reading that is missing has no typing error.
+        options.model.set("kana_missing", 0.0).unwrap();
         truth(&written(&options).0)
     };
     let (few, many) = (errors(0.0), errors(0.5));
@@ -86,8 +88,8 @@ fn a_sweep_keeps_the_people_and_moves_one_error() {
 
 #[test]
 fn an_extract_sees_people_as_of_its_day() {
-    let mut options = ExtractOptions { databases: vec!["ndb".to_owned()], ..options(8000) };
-    options.model.databases.entry("ndb".to_owned()).or_default().as_of = Some("2020-04-01".to_owned());
+    let mut options = ExtractOptions { databases: vec!["kenshin".to_owned()], ..options(8000) };
+    options.model.databases.entry("kenshin".to_owned()).or_default().as_of = Some("2020-04-01".to_owned());
     let old = truth(&written(&options).0);
     assert!(old.iter().all(|row| row[9].as_str() <= "2020-04-01" && row[9].as_str() > "2019-03-01"));
     let moved = old.iter().filter(|row| row[10].contains("old-place")).count() as f64 / old.len() as f64;
