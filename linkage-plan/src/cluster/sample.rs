@@ -16,7 +16,7 @@ use linkage_core::dice::{DiceThreshold, Kernel, Match};
 use super::gather::Pair;
 use crate::error::PlanError;
 use crate::layout::ClkLayout;
-use crate::lsh_join::{Holding, Input, LshSettings, SideColumns, StopOnDrop, collect, shares_buffers};
+use crate::lsh_join::{Holding, Input, LshSettings, SideColumns, StopOnDrop, collect_of};
 
 /// Both sides, whole, as one process would hold them.
 pub(super) struct Held {
@@ -42,8 +42,7 @@ impl Held {
         let pool = Arc::clone(&local.runtime_env().memory_pool);
         let memory = MemoryConsumer::new("sample of a link on workers").register(&pool);
         let (rows, bytes, time) = (Count::new(), Gauge::new(), Time::new());
-        let holding = |shares_buffers| Holding {
-            shares_buffers,
+        let holding = Holding {
             what: "a side, of which the coordinator draws a sample,",
             bytes_beside: 0,
             rows: &rows,
@@ -55,9 +54,9 @@ impl Held {
         for side in [left, right] {
             let plan = side.create_physical_plan().await?;
             let layout = ClkLayout::of(plan.schema().field(1))?;
-            let (columns, holding) = (SideColumns { row: 0, clk: 1 }, holding(shares_buffers(&plan)));
-            let rows = execute_stream(plan, local.task_ctx())?;
-            read.push(collect(rows, columns, layout, &memory, pool.as_ref(), &holding).await?);
+            let columns = SideColumns { row: 0, clk: 1 };
+            let rows = execute_stream(Arc::clone(&plan), local.task_ctx())?;
+            read.push(collect_of(&plan, rows, columns, layout, &memory, pool.as_ref(), &holding).await?);
         }
         let sides = read.try_into().map_err(|_| internal_datafusion_err!("a link has two sides"))?;
         Ok(Self { sides, kernel, threads: local.state().config().target_partitions(), memory })

@@ -69,19 +69,6 @@ pub(crate) async fn collect_of(
     collect_batches(shares_buffers(plan), input, columns, layout, memory, pool, holding).await
 }
 
-/// The same of an input whose batches share their buffers with a table.
-#[cfg(feature = "distributed")]
-pub(crate) async fn collect(
-    input: SendableRecordBatchStream,
-    columns: SideColumns,
-    layout: ClkLayout,
-    memory: &MemoryReservation,
-    pool: &dyn MemoryPool,
-    holding: &Holding<'_>,
-) -> Result<Input> {
-    collect_batches(true, input, columns, layout, memory, pool, holding).await
-}
-
 pub(super) async fn collect_batches(
     shares_buffers: bool,
     mut input: SendableRecordBatchStream,

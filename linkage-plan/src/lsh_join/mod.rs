@@ -13,8 +13,6 @@ mod stream;
 mod tests;
 
 pub use exec::{LshJoinExec, SideColumns};
-#[cfg(feature = "distributed")]
-pub(crate) use inputs::collect;
 pub(crate) use inputs::{Holding, Input, collect_of};
 pub(crate) use metrics::CANDIDATES;
 pub use node::{LshJoinNode, LshJoinPlanner};
