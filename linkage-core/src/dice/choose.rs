@@ -2,7 +2,7 @@
 
 use super::block::LANES;
 use super::job::{Job, groups};
-use super::screen::piles;
+use super::screen::{Pieces, Screen};
 
 /// What comparing a left row once more with eight right rows costs, beside the instructions for its words: the branch that
 /// went the other way, and looking at eight results one by one. Like all costs here in vector instructions.
@@ -11,11 +11,57 @@ const FINISH_COST: f64 = 250.0;
 /// Numbers of word pairs to choose among.
 const CHOICES: usize = 8;
 
+/// What a kernel looks at in pairs before it gives them up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Looks {
+    /// Pairs of words, and piles of the others: for kernels that can count bits.
+    Words,
+    /// Pieces of all words, the more the finer: for kernels whose instructions only compare bytes.
+    Pieces,
+}
+
+impl Looks {
+    /// What there is to choose among in CLKs of so many words, of which so many count; the least first.
+    fn choices(self, words: usize, counting: usize) -> Vec<Screen> {
+        match self {
+            Self::Words => {
+                let step = words.div_ceil(4 * CHOICES);
+                let pairs = (1..=CHOICES).map(|at| at * step).filter(|pairs| 2 * pairs <= counting);
+                pairs.map(|pairs| Screen { pairs, lanes: 1 }).collect()
+            }
+            // Words, halves, quarters and bytes of all, and of half of the words.
+            Self::Pieces => {
+                let lanes = [1, 2, 3, 4, 6, 8].map(|share| (counting * share).div_ceil(8));
+                let mut choices = lanes.map(|lanes| Screen { pairs: 0, lanes }).to_vec();
+                choices.dedup();
+                choices
+            }
+        }
+    }
+
+    /// What a look at a left row and eight right rows costs.
+    fn cost(self, screen: Screen) -> f64 {
+        match self {
+            Self::Words => (4 * screen.pairs + 3 * screen.lanes) as f64,
+            Self::Pieces => (5 * screen.lanes + 3) as f64,
+        }
+    }
+
+    /// What comparing a left row with eight right rows in so many words costs.
+    fn whole_cost(self, words: usize) -> f64 {
+        match self {
+            Self::Words => (3 * words + 2) as f64,
+            // Without an instruction that counts bits.
+            Self::Pieces => (17 * words + 8) as f64,
+        }
+    }
+}
+
 /// What is known of how many pairs survive the screen.
 pub(super) struct Chooser {
+    looks: Looks,
     words: usize,
-    /// Word pairs looked at, per choice.
-    pairs: Vec<usize>,
+    choices: Vec<Screen>,
     samples: usize,
     /// Survivors among the samples, per choice.
     survivors: Vec<usize>,
@@ -24,21 +70,20 @@ pub(super) struct Chooser {
 }
 
 impl Chooser {
-    pub(super) fn new(job: &Job<'_>) -> Self {
-        let step = job.left.words().div_ceil(4 * CHOICES);
-        let pairs: Vec<usize> =
-            (1..=CHOICES).map(|at| at * step).filter(|pairs| 2 * pairs <= job.order.len()).collect();
+    pub(super) fn new(job: &Job<'_>, looks: Looks) -> Self {
+        let choices = looks.choices(job.left.words(), job.order.len());
         Self {
+            looks,
             words: job.left.words(),
             samples: 0,
-            survivors: vec![0; pairs.len()],
-            measured: vec![None; pairs.len()],
-            pairs,
+            survivors: vec![0; choices.len()],
+            measured: vec![None; choices.len()],
+            choices,
         }
     }
 
-    /// Looks at some comparisons of the job and says how many word pairs to look at in it; `None` when a screen does not pay.
-    pub(super) fn choose(&mut self, job: &Job<'_>) -> Option<usize> {
+    /// Looks at some comparisons of the job and says what to look at in it; `None` when a screen does not pay.
+    pub(super) fn choose(&mut self, job: &Job<'_>) -> Option<Screen> {
         let groups = groups(&job.right_rows);
         let comparisons = job.left_rows.len() * groups.len();
         // Enough at first that small searches choose well, and fewer once tiles have been measured.
@@ -51,18 +96,18 @@ impl Chooser {
         if self.samples < 16 {
             return None;
         }
-        let costs = self.pairs.iter().zip(&self.survivors).zip(&self.measured).map(|((pairs, survivors), measured)| {
-            let alive = measured.unwrap_or(*survivors as f64 / self.samples as f64);
-            let cost = (4 * pairs + 3) as f64 + alive * (FINISH_COST + 3.0 * self.words as f64);
-            (cost, Some(*pairs))
-        });
-        let whole = ((3 * self.words + 2) as f64, None);
-        costs.fold(whole, |best, next| if next.0 < best.0 { next } else { best }).1
+        let whole = self.looks.whole_cost(self.words);
+        let costs =
+            self.choices.iter().zip(&self.survivors).zip(&self.measured).map(|((screen, survivors), measured)| {
+                let alive = measured.unwrap_or(*survivors as f64 / self.samples as f64);
+                (self.looks.cost(*screen) + alive * (FINISH_COST + whole), Some(*screen))
+            });
+        costs.fold((whole, None), |best, next| if next.0 < best.0 { next } else { best }).1
     }
 
     /// Takes note of how many of a tile's pairs survived.
     pub(super) fn measured(&mut self, job: &Job<'_>, aborted: u64) {
-        let (asked, at) = (job.pairs(), self.pairs.iter().position(|pairs| Some(*pairs) == job.screen));
+        let (asked, at) = (job.pairs(), self.choices.iter().position(|screen| Some(*screen) == job.screen));
         if let (Some(at), 1..) = (at, asked) {
             self.measured[at] = Some((asked - aborted) as f64 / asked as f64);
         }
@@ -74,11 +119,10 @@ impl Chooser {
         let left_may = job.may_differ(job.ones(job.left, left_group)[lane]);
         let may = job.ones(job.right, group).map(|ones| left_may + job.may_differ(ones) + 1);
         let (left, right) = (job.left.lanes(left_group), job.right.lanes(group));
-        let (left_ones, right_ones) = (job.left.word_ones(left_group), job.right.word_ones(group));
         let mut differ = [0_i64; LANES];
         let mut looked_at = 0;
-        for (pairs, survivors) in self.pairs.iter().zip(&mut self.survivors) {
-            for words in job.order[2 * looked_at..2 * pairs].as_chunks::<2>().0 {
+        for (screen, survivors) in self.choices.iter().zip(&mut self.survivors) {
+            for words in job.order[2 * looked_at..2 * screen.pairs].as_chunks::<2>().0 {
                 let [first, second] = words.map(usize::from);
                 for (at, differ) in differ.iter_mut().enumerate() {
                     let either =
@@ -86,15 +130,23 @@ impl Chooser {
                     *differ += i64::from(either.count_ones());
                 }
             }
-            looked_at = *pairs;
-            let rest = &job.order[2 * pairs..];
-            let left_piles = piles(rest, left_ones).0[lane].to_le_bytes();
-            let right_piles = piles(rest, right_ones).0;
-            *survivors += usize::from((0..LANES).any(|at| {
-                let right_piles = right_piles[at].to_le_bytes();
-                let piles = left_piles.iter().zip(right_piles).map(|(left, right)| i64::from(left.abs_diff(right)));
-                differ[at] + piles.sum::<i64>() <= may[at]
-            }));
+            looked_at = screen.pairs;
+            let pieces = Pieces::new(&job.order[2 * screen.pairs..], screen.lanes);
+            let mut left_pieces = [0; 64];
+            pieces.row(job.left, left_group, lane, |at, bytes| left_pieces[at] = bytes);
+            let survives = (0..LANES).any(|at| {
+                let mut bound = differ[at];
+                pieces.row(job.right, group, at, |lane, bytes| {
+                    let both = left_pieces[lane].to_le_bytes().into_iter().zip(bytes.to_le_bytes());
+                    bound += both.map(|(left, right)| i64::from(left.abs_diff(right))).sum::<i64>();
+                });
+                bound <= may[at]
+            });
+            *survivors += usize::from(survives);
+            // Finer pieces can only differ in more.
+            if !survives && self.looks == Looks::Pieces {
+                break;
+            }
         }
     }
 }

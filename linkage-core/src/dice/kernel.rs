@@ -4,6 +4,7 @@ use std::env;
 use std::fmt;
 use std::sync::OnceLock;
 
+use super::choose::Looks;
 use super::error::KernelError;
 use super::job::Job;
 use super::search::Match;
@@ -16,6 +17,8 @@ const VARIABLE: &str = "LINKAGE_KERNEL";
 #[derive(Clone, Copy)]
 pub struct Kernel {
     name: &'static str,
+    /// What its screen looks at.
+    looks: Looks,
     /// Compares all pairs of a job and returns how many it gave up early.
     run: fn(&Job<'_>, &mut Vec<Match>) -> u64,
 }
@@ -61,24 +64,28 @@ impl Kernel {
         self.name
     }
 
+    pub(super) fn looks(self) -> Looks {
+        self.looks
+    }
+
     pub(super) fn run(self, job: &Job<'_>, out: &mut Vec<Match>) -> u64 {
         (self.run)(job, out)
     }
 
     fn scalar() -> Self {
-        Self { name: "scalar", run: scalar::run }
+        Self { name: "scalar", looks: Looks::Words, run: scalar::run }
     }
 
     fn neon() -> Option<Self> {
-        arch::neon().map(|run| Self { name: "neon", run })
+        arch::neon().map(|run| Self { name: "neon", looks: Looks::Words, run })
     }
 
     fn avx2() -> Option<Self> {
-        arch::avx2().map(|run| Self { name: "avx2", run })
+        arch::avx2().map(|run| Self { name: "avx2", looks: Looks::Pieces, run })
     }
 
     fn avx512() -> Option<Self> {
-        arch::avx512().map(|run| Self { name: "avx512", run })
+        arch::avx512().map(|run| Self { name: "avx512", looks: Looks::Words, run })
     }
 }
 

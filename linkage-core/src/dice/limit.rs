@@ -5,17 +5,19 @@ use std::hint::black_box;
 
 use super::arch;
 use super::block::{LANES, Lanes};
+use super::kernel::Kernel;
 
 /// Pairs of 1024-bit CLKs that one round of [`limit`] stands for: eight rows against eight.
 pub const LIMIT_PAIRS: u64 = (LANES * LANES) as u64;
 
-/// Does the arithmetic of `rounds` × [`LIMIT_PAIRS`] comparisons of 1024 bits and nothing else: load, AND, VPOPCNT and ADD
+/// Does the arithmetic of `rounds` × [`LIMIT_PAIRS`] comparisons of 1024 bits and nothing else: load, AND, popcount and ADD
 /// over words in the first-level cache, without bounds, thresholds or results.
 ///
-/// The time it takes is the least that any kernel of these instructions can take without early abort. `None` where there
-/// is no such kernel; else the bits counted, which a caller checks or throws away.
-pub fn limit(rounds: u32) -> Option<u64> {
-    let run = arch::limit()?;
+/// The popcount is VPOPCNT for `avx512`, and look-ups of half bytes for `avx2`. The time it takes is the least that any kernel
+/// of these instructions can take without early abort. `None` for other kernels; else the bits counted, which a caller checks
+/// or throws away.
+pub fn limit(kernel: Kernel, rounds: u32) -> Option<u64> {
+    let run = arch::limit(kernel.name())?;
     let words = |salt: u64| -> [Lanes; 16] {
         array::from_fn(|word| Lanes(array::from_fn(|lane| salt.wrapping_mul(1 + (word * LANES + lane) as u64))))
     };
@@ -29,9 +31,14 @@ mod tests {
 
     #[test]
     fn every_round_does_the_work_of_the_first() {
-        if let Some(once) = limit(1) {
-            assert!(once > 0);
-            assert_eq!(limit(1000), Some(1000 * once));
+        let mut counts = Vec::new();
+        for kernel in Kernel::available() {
+            if let Some(once) = limit(kernel, 1) {
+                assert!(once > 0);
+                assert_eq!(limit(kernel, 1000), Some(1000 * once), "{}", kernel.name());
+                counts.push(once);
+            }
         }
+        assert!(counts.windows(2).all(|two| two[0] == two[1]), "the kernels count other bits: {counts:?}");
     }
 }

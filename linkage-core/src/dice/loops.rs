@@ -2,43 +2,42 @@
 
 /// Defines `compare(job, out) -> u64` in a module that gives, with the same attributes:
 /// - `Sums`: 8 × 8 signed numbers, one per pair of a left with a right row;
-/// - `screen::<PAIRS>(&Group, &Group) -> Sums`: negative where the lower bound of the difference allows a match;
+/// - `screen::<LOOKS>(&Group, &Group) -> Sums`: negative where the lower bound of the difference allows a match;
 /// - `whole(&[Lanes], &[i64; 8], &[Lanes], &Lanes) -> Sums`: negative where enough bits are common for a match;
 /// - `any(&Sums) -> bool` and `alive(&Sums) -> u8`: whether a number is negative, and in which left rows;
 /// - `common(&[Lanes], usize, &[Lanes]) -> [u64; 8]`: the bits that one left row has in common with eight right rows.
+///
+/// `loops!(pairs: 1 2 3; attributes)` says what the kernel looks at, pairs of words or lanes of pieces, and for which numbers
+/// of them its screen is unrolled.
 macro_rules! loops {
-    ($(#[$attributes:meta])*) => {
+    ($looks:ident: $($unrolled:literal)*; $(#[$attributes:meta])*) => {
         /// Compares all pairs of a job; returns how many were given up.
         $(#[$attributes])*
         fn compare(job: &Job<'_>, out: &mut Vec<Match>) -> u64 {
+            let Some(screen) = job.screen else { return compare_whole(job, out) };
             // Unrolled for the numbers that matter at 1024 bits; 0 stands for any other.
-            match job.screen {
-                None => compare_whole(job, out),
-                Some(1) => compare_screened::<1>(job, 1, out),
-                Some(2) => compare_screened::<2>(job, 2, out),
-                Some(3) => compare_screened::<3>(job, 3, out),
-                Some(4) => compare_screened::<4>(job, 4, out),
-                Some(5) => compare_screened::<5>(job, 5, out),
-                Some(pairs) => compare_screened::<0>(job, pairs, out),
+            match screen.$looks {
+                $($unrolled => compare_screened::<$unrolled>(job, screen, out),)*
+                _ => compare_screened::<0>(job, screen, out),
             }
         }
 
         $(#[$attributes])*
-        fn compare_screened<const PAIRS: usize>(job: &Job<'_>, pairs: usize, out: &mut Vec<Match>) -> u64 {
+        fn compare_screened<const LOOKS: usize>(job: &Job<'_>, looks: Screen, out: &mut Vec<Match>) -> u64 {
             let most = most(job);
-            let (mut lefts, mut rights) = (Side::default(), Side::default());
+            let (mut lefts, mut rights) = (Side::new(looks), Side::new(looks));
             let mut kept = 0;
             for tile in job.right_tiles() {
                 let tile_end = tile.end;
-                rights.prepare_right(job, pairs, tile, most);
-                for chunk in job.left_chunks(Side::chunk(pairs)) {
+                rights.prepare_right(job, tile, most);
+                for chunk in job.left_chunks(Side::chunk(looks)) {
                     if job.once && chunk.start >= tile_end {
                         break;
                     }
-                    lefts.prepare_left(job, pairs, chunk, most);
+                    lefts.prepare_left(job, chunk, most);
                     for right in rights.groups(None) {
                         for left in lefts.groups(job.once.then_some(right.group)) {
-                            let sums = screen::<PAIRS>(&left, &right);
+                            let sums = screen::<LOOKS>(&left, &right);
                             if any(&sums) {
                                 kept += finish(job, (left.group, alive(&sums) & left.mask), right.group, out);
                             }

@@ -13,10 +13,7 @@ pub struct RowKernel(Common);
 impl RowKernel {
     /// The counterpart of a kernel.
     pub fn of(kernel: Kernel) -> Self {
-        Self(match kernel.name() {
-            "avx512" => arch::common().unwrap_or(common),
-            _ => common,
-        })
+        Self(arch::common(kernel.name()).unwrap_or(plain))
     }
 
     /// Writes to `out` how many bits `left` has in common with each of the rows that lie end to end in `rights`.
@@ -35,7 +32,9 @@ impl std::fmt::Debug for RowKernel {
     }
 }
 
-fn common(left: &[u64], rights: &[u64], out: &mut [u32]) {
+/// Inlined, so that it is compiled with the instructions of whoever calls it.
+#[inline(always)]
+pub(super) fn plain(left: &[u64], rights: &[u64], out: &mut [u32]) {
     for (right, out) in rights.chunks_exact(left.len()).zip(out) {
         *out = left.iter().zip(right).map(|(left, right)| (left & right).count_ones()).sum();
     }
@@ -51,7 +50,7 @@ mod tests {
             let rows: Vec<u64> = (0..words as u64 * 11).map(|at| at.wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
             let left: Vec<u64> = (0..words as u64).map(|at| !at.wrapping_mul(0xC2B2_AE3D_27D4_EB4F)).collect();
             let mut expected = [0; 11];
-            common(&left, &rows, &mut expected);
+            plain(&left, &rows, &mut expected);
             for kernel in Kernel::available() {
                 let mut out = [0; 11];
                 RowKernel::of(kernel).common(&left, &rows, &mut out);

@@ -3,13 +3,13 @@
 use super::block::{LANES, Lanes};
 use super::job::Job;
 use super::loops::loops;
-use super::screen::{Group, Side, most};
+use super::screen::{Group, Screen, Side, most};
 use super::search::Match;
 
 /// Numbers of eight left rows with eight right rows.
 type Sums = [[i64; LANES]; LANES];
 
-loops!();
+loops!(pairs: 1 2 3 4 5;);
 
 /// Compares all pairs of the job; returns how many were given up.
 pub(super) fn run(job: &Job<'_>, out: &mut Vec<Match>) -> u64 {
@@ -27,9 +27,12 @@ fn screen<const PAIRS: usize>(left: &Group<'_>, right: &Group<'_>) -> Sums {
 /// `start` and the lower bounds of the differences of one left row with eight right rows.
 pub(super) fn screen_row(left: &Group<'_>, row: usize, right: &Group<'_>, start: &[i64; LANES]) -> [i64; LANES] {
     let mut sums = *start;
-    for (sum, piles) in sums.iter_mut().zip(right.piles.0) {
-        let (left, right) = (left.piles.0[row].to_le_bytes(), piles.to_le_bytes());
-        *sum += left.iter().zip(right).map(|(left, right)| i64::from(left.abs_diff(right))).sum::<i64>();
+    for (left, right) in left.pieces.iter().zip(right.pieces) {
+        let left = left.0[row].to_le_bytes();
+        for (sum, pieces) in sums.iter_mut().zip(right.0) {
+            let both = left.iter().zip(pieces.to_le_bytes());
+            *sum += both.map(|(left, right)| i64::from(left.abs_diff(right))).sum::<i64>();
+        }
     }
     let (left_words, right_words) = (left.words.as_chunks::<2>().0, right.words.as_chunks::<2>().0);
     for ([left, left_too], [right, right_too]) in left_words.iter().zip(right_words) {

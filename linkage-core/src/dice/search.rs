@@ -125,7 +125,7 @@ fn run_job(kernel: Kernel, mut job: Job<'_>, shared: u16, stats: &mut SearchStat
     if job.order.is_empty() {
         return;
     }
-    let mut chooser = Chooser::new(&job);
+    let mut chooser = Chooser::new(&job, kernel.looks());
     for tile in job.right_tiles() {
         let mut part = job.clone();
         part.right_rows = (tile.start * LANES).max(job.right_rows.start)..(tile.end * LANES).min(job.right_rows.end);

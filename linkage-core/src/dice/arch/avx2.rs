@@ -1,31 +1,32 @@
 //! The kernel for CPUs with AVX2: one left row against eight right rows, in two registers of four.
 //!
-//! There is no popcount instruction: VPSHUFB looks up the bits of every half byte, bytes are added up, and VPSADBW sums them per
-//! row at the end.
+//! There is no popcount instruction. Where every word counts, VPSHUFB looks up the bits of every half byte, bytes are added up, and
+//! VPSADBW sums them per row at the end. Before, VPSADBW alone compares popcounts of pieces, which were counted once per row.
 
 use std::arch::x86_64::{
     __m256i, _mm256_add_epi8, _mm256_add_epi64, _mm256_and_si256, _mm256_castsi256_pd, _mm256_load_si256,
     _mm256_movemask_pd, _mm256_or_si256, _mm256_sad_epu8, _mm256_set1_epi8, _mm256_set1_epi64x, _mm256_setr_epi8,
     _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_storeu_si256, _mm256_sub_epi64,
-    _mm256_xor_si256,
 };
+use std::hint::black_box;
 
 use crate::dice::block::{LANES, Lanes};
 use crate::dice::job::Job;
 use crate::dice::loops::loops;
-use crate::dice::screen::{Group, Side, most};
+use crate::dice::screen::{Group, Screen, Side, most};
 use crate::dice::search::Match;
 
 /// Eight right rows.
 type Row = [__m256i; 2];
 
-/// Numbers of eight left rows (the array) with eight right rows (the lanes).
-type Sums = [Row; LANES];
+/// Numbers of eight left rows (the array) with eight right rows, of which two share a lane: only their signs are asked for, and
+/// a number that stands for two has the sign of either. So all of them stay in registers.
+type Sums = [__m256i; LANES];
 
 /// Words whose popcounts, eight at most per byte, fit into a byte together.
 const FIT: usize = 31;
 
-loops!(#[target_feature(enable = "avx2")]);
+loops!(lanes: 1 2 3 4 5 6 8 12 16; #[target_feature(enable = "avx2")]);
 
 /// Compares all pairs of the job; returns how many were given up.
 ///
@@ -37,26 +38,28 @@ pub(super) fn run(job: &Job<'_>, out: &mut Vec<Match>) -> u64 {
 
 #[target_feature(enable = "avx2")]
 #[inline]
-fn screen<const PAIRS: usize>(left: &Group<'_>, right: &Group<'_>) -> Sums {
-    let (left_words, right_words) = (left.words.as_chunks::<2>().0, right.words.as_chunks::<2>().0);
-    let mut sums = [[_mm256_setzero_si256(); 2]; LANES];
-    for (row, sums) in sums.iter_mut().enumerate() {
-        let piles = _mm256_set1_epi64x(left.piles.0[row] as i64);
-        for (half, total) in sums.iter_mut().enumerate() {
-            let differ = _mm256_sad_epu8(piles, load(right.piles, half));
-            let mut sum = _mm256_add_epi64(load(right.start, half), differ);
-            for (left, right) in left_words.chunks(FIT).zip(right_words.chunks(FIT)) {
-                let mut bytes = _mm256_setzero_si256();
-                for ([left, left_too], [right, right_too]) in left.iter().zip(right) {
-                    let differs = _mm256_xor_si256(_mm256_set1_epi64x(left.0[row] as i64), load(right, half));
-                    let differs_too =
-                        _mm256_xor_si256(_mm256_set1_epi64x(left_too.0[row] as i64), load(right_too, half));
-                    bytes = _mm256_add_epi8(bytes, byte_ones(_mm256_or_si256(differs, differs_too)));
-                }
-                sum = _mm256_add_epi64(sum, _mm256_sad_epu8(bytes, _mm256_setzero_si256()));
+fn screen<const LANES_OF_PIECES: usize>(left: &Group<'_>, right: &Group<'_>) -> Sums {
+    match (left.pieces.as_array::<LANES_OF_PIECES>(), right.pieces.as_array::<LANES_OF_PIECES>()) {
+        (Some(left), Some(right_pieces)) if LANES_OF_PIECES > 0 => differences(left, right_pieces, right.start),
+        _ => differences(left.pieces, right.pieces, right.start),
+    }
+}
+
+/// `start` and the differences between the bytes of eight left and eight right rows.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn differences(left: &[Lanes], right: &[Lanes], start: &Lanes) -> Sums {
+    let mut sums = [_mm256_setzero_si256(); LANES];
+    for (row, sum) in sums.iter_mut().enumerate() {
+        let mut halves = [load(start, 0), load(start, 1)];
+        for (left, right) in left.iter().zip(right) {
+            let left = _mm256_set1_epi64x(left.0[row] as i64);
+            for (half, sum) in halves.iter_mut().enumerate() {
+                // VPSADBW adds up the differences of eight bytes.
+                *sum = _mm256_add_epi64(*sum, _mm256_sad_epu8(left, load(right, half)));
             }
-            *total = sum;
         }
+        *sum = _mm256_or_si256(halves[0], halves[1]);
     }
     sums
 }
@@ -64,13 +67,12 @@ fn screen<const PAIRS: usize>(left: &Group<'_>, right: &Group<'_>) -> Sums {
 #[target_feature(enable = "avx2")]
 #[inline]
 fn whole(left: &[Lanes], asked: &[i64; LANES], right: &[Lanes], start: &Lanes) -> Sums {
-    let mut sums = [[_mm256_setzero_si256(); 2]; LANES];
-    for (row, sums) in sums.iter_mut().enumerate() {
+    let mut sums = [_mm256_setzero_si256(); LANES];
+    for (row, sum) in sums.iter_mut().enumerate() {
         let asked = _mm256_set1_epi64x(asked[row]);
-        let common = common_row(left, row, right);
-        for half in 0..2 {
-            sums[half] = _mm256_sub_epi64(_mm256_add_epi64(load(start, half), asked), common[half]);
-        }
+        let [low, high] = common_row(left, row, right);
+        let missing = |half, common| _mm256_sub_epi64(_mm256_add_epi64(load(start, half), asked), common);
+        *sum = _mm256_or_si256(missing(0, low), missing(1, high));
     }
     sums
 }
@@ -78,30 +80,34 @@ fn whole(left: &[Lanes], asked: &[i64; LANES], right: &[Lanes], start: &Lanes) -
 #[target_feature(enable = "avx2")]
 #[inline]
 fn any(sums: &Sums) -> bool {
-    let all = sums.as_flattened().iter().fold(_mm256_setzero_si256(), |all, sum| _mm256_or_si256(all, *sum));
+    let all = sums.iter().fold(_mm256_setzero_si256(), |all, sum| _mm256_or_si256(all, *sum));
     _mm256_movemask_pd(_mm256_castsi256_pd(all)) != 0
 }
 
 #[target_feature(enable = "avx2")]
 #[inline]
 fn alive(sums: &Sums) -> u8 {
-    sums.iter().enumerate().fold(0, |rows, (row, [low, high])| {
-        let signs = _mm256_castsi256_pd(_mm256_or_si256(*low, *high));
-        rows | u8::from(_mm256_movemask_pd(signs) != 0) << row
-    })
+    sums.iter()
+        .enumerate()
+        .fold(0, |rows, (row, sum)| rows | u8::from(_mm256_movemask_pd(_mm256_castsi256_pd(*sum)) != 0) << row)
 }
 
 #[target_feature(enable = "avx2")]
 #[inline]
 fn common(left: &[Lanes], row: usize, right: &[Lanes]) -> [u64; LANES] {
-    let [low, high] = common_row(left, row, right);
     let mut lanes = [0; LANES];
-    let (low_lanes, high_lanes) = lanes.split_at_mut(LANES / 2);
-    // SAFETY: either half is 32 bytes; the stores may be unaligned.
-    unsafe {
-        _mm256_storeu_si256(low_lanes.as_mut_ptr().cast(), low);
-        _mm256_storeu_si256(high_lanes.as_mut_ptr().cast(), high);
+    for (lanes, sums) in lanes.as_chunks_mut::<{ LANES / 2 }>().0.iter_mut().zip(common_row(left, row, right)) {
+        *lanes = store(sums);
     }
+    lanes
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn store(sums: __m256i) -> [u64; LANES / 2] {
+    let mut lanes = [0; LANES / 2];
+    // SAFETY: the array is 32 bytes; the store may be unaligned.
+    unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), sums) };
     lanes
 }
 
@@ -123,6 +129,30 @@ fn common_row(left: &[Lanes], row: usize, right: &[Lanes]) -> Row {
         }
     }
     sums
+}
+
+/// Compares eight rows of 16 words with eight others, `rounds` times, and returns the bits in common.
+///
+/// Handed out by [`super::limit`] only, after it has seen that the CPU has the feature.
+pub(super) fn limit(left: &[Lanes; 16], right: &[Lanes; 16], rounds: u32) -> u64 {
+    // SAFETY: `super::limit` hands this function out only after `is_x86_feature_detected!` has found the feature.
+    unsafe { bare(left, right, rounds) }
+}
+
+/// The inner loop of whole comparisons and nothing else.
+#[target_feature(enable = "avx2")]
+fn bare(left: &[Lanes; 16], right: &[Lanes; 16], rounds: u32) -> u64 {
+    let mut all = [_mm256_setzero_si256(); 2];
+    for _ in 0..rounds {
+        // Seen as new in every round, so that no round's work is done once for all.
+        let (left, right) = (black_box(left), black_box(right));
+        for row in 0..LANES {
+            for (all, sum) in all.iter_mut().zip(common_row(left, row, right)) {
+                *all = _mm256_add_epi64(*all, sum);
+            }
+        }
+    }
+    all.into_iter().map(|sums| store(sums).into_iter().sum::<u64>()).sum()
 }
 
 /// The popcount of every byte.

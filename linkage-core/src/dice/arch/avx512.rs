@@ -13,13 +13,13 @@ use std::hint::black_box;
 use crate::dice::block::{LANES, Lanes};
 use crate::dice::job::Job;
 use crate::dice::loops::loops;
-use crate::dice::screen::{Group, Side, most};
+use crate::dice::screen::{Group, Screen, Side, most};
 use crate::dice::search::Match;
 
 /// Numbers of eight left rows (the array) with eight right rows (the lanes).
 type Sums = [__m512i; LANES];
 
-loops!(#[target_feature(enable = "avx512f,avx512bw,avx512vpopcntdq")]);
+loops!(pairs: 1 2 3 4 5; #[target_feature(enable = "avx512f,avx512bw,avx512vpopcntdq")]);
 
 /// Compares all pairs of the job; returns how many were given up.
 ///
@@ -33,10 +33,11 @@ pub(super) fn run(job: &Job<'_>, out: &mut Vec<Match>) -> u64 {
 #[inline]
 fn screen<const PAIRS: usize>(left: &Group<'_>, right: &Group<'_>) -> Sums {
     let (left_words, right_words) = (left.words.as_chunks::<2>().0, right.words.as_chunks::<2>().0);
-    let (right_piles, start) = (load(right.piles), load(right.start));
-    let mut sums = left.piles.0.map(|piles| {
-        // VPSADBW adds up the differences of eight bytes: the seven piles, and what the left may differ in against 0.
-        _mm512_add_epi64(start, _mm512_sad_epu8(_mm512_set1_epi64(piles as i64), right_piles))
+    // There is one lane of pieces, as `Looks::Words` chooses.
+    let (right_pieces, start) = (load(&right.pieces[0]), load(right.start));
+    let mut sums = left.pieces[0].0.map(|pieces| {
+        // VPSADBW adds up the differences of eight bytes: seven piles, and what the left may differ in against 0.
+        _mm512_add_epi64(start, _mm512_sad_epu8(_mm512_set1_epi64(pieces as i64), right_pieces))
     });
     match (left_words.as_array::<PAIRS>(), right_words.as_array::<PAIRS>()) {
         (Some(left), Some(right)) if PAIRS > 0 => add_differences(&mut sums, left, right),

@@ -11,7 +11,7 @@ use std::arch::aarch64::{
 use crate::dice::block::{LANES, Lanes};
 use crate::dice::job::Job;
 use crate::dice::loops::loops;
-use crate::dice::screen::{Group, Side, most};
+use crate::dice::screen::{Group, Screen, Side, most};
 use crate::dice::search::Match;
 
 /// Registers that hold eight rows.
@@ -23,7 +23,7 @@ type Sums = [[int64x2_t; QUARTERS]; LANES];
 /// Words whose popcounts, eight at most per byte, fit into a byte together.
 const FIT: usize = 31;
 
-loops!(#[target_feature(enable = "neon")]);
+loops!(pairs: 1 2 3 4 5; #[target_feature(enable = "neon")]);
 
 /// Compares all pairs of the job; returns how many were given up.
 ///
@@ -40,7 +40,10 @@ fn screen<const PAIRS: usize>(left: &Group<'_>, right: &Group<'_>) -> Sums {
     let mut sums = [[vdupq_n_s64(0); QUARTERS]; LANES];
     for (row, sums) in sums.iter_mut().enumerate() {
         for (quarter, sum) in sums.iter_mut().enumerate() {
-            let mut differ = row_sums(vabdq_u8(copies(left.piles, row), bytes(right.piles, quarter)));
+            let mut differ = vdupq_n_u64(0);
+            for (left, right) in left.pieces.iter().zip(right.pieces) {
+                differ = vaddq_u64(differ, row_sums(vabdq_u8(copies(left, row), bytes(right, quarter))));
+            }
             for (left, right) in left_words.chunks(FIT).zip(right_words.chunks(FIT)) {
                 let mut ones = vdupq_n_u8(0);
                 for ([left, left_too], [right, right_too]) in left.iter().zip(right) {

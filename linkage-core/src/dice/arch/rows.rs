@@ -1,9 +1,11 @@
-//! Bits in common of rows that lie in one piece, with AVX-512 VPOPCNTDQ.
+//! Bits in common of rows that lie in one piece, with AVX-512 VPOPCNTDQ or with POPCNT.
 
 use std::arch::x86_64::{
     __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_loadu_si512, _mm512_maskz_loadu_epi64, _mm512_popcnt_epi64,
     _mm512_reduce_add_epi64, _mm512_setzero_si512,
 };
+
+use crate::dice::rows::plain;
 
 /// Words of a register.
 const WIDE: usize = 8;
@@ -14,6 +16,19 @@ const WIDE: usize = 8;
 pub(super) fn common(left: &[u64], rights: &[u64], out: &mut [u32]) {
     // SAFETY: `super::common` hands this function out only after `is_x86_feature_detected!` has found both features.
     unsafe { of_length(left, rights, out) }
+}
+
+/// The same word by word.
+///
+/// Handed out by [`super::common`] only, after it has seen that the CPU has the feature.
+pub(super) fn common_by_words(left: &[u64], rights: &[u64], out: &mut [u32]) {
+    // SAFETY: `super::common` hands this function out only after `is_x86_feature_detected!` has found the feature.
+    unsafe { by_words(left, rights, out) }
+}
+
+#[target_feature(enable = "popcnt")]
+fn by_words(left: &[u64], rights: &[u64], out: &mut [u32]) {
+    plain(left, rights, out);
 }
 
 #[target_feature(enable = "avx512f,avx512vpopcntdq")]
