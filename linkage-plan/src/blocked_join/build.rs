@@ -132,7 +132,7 @@ impl Collect {
                 ones.push(tokens.popcount(tokens.rows() - 1));
                 row_of.push(part.first + row);
             }
-            self.metrics.largest_block.set_max(block.len());
+            self.metrics.largest_block_rows.set_max(block.len());
             blocks.insert(block[0].0.into(), first..row_of.len() as u32);
         }
         self.metrics.blocks.add(blocks.len());

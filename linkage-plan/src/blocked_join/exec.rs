@@ -9,7 +9,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{Distribution, EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
-use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, Gauge};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, InputDistributionRequirements,
@@ -50,6 +50,7 @@ pub struct BlockedDiceJoinExec {
     output: Arc<[OutputColumn]>,
     kernel: Kernel,
     metrics: ExecutionPlanMetricsSet,
+    largest_block_rows: Gauge,
     properties: Arc<PlanProperties>,
 }
 
@@ -86,6 +87,7 @@ impl BlockedDiceJoinExec {
             Boundedness::Bounded,
         )
         .with_scheduling_type(SchedulingType::Cooperative);
+        let metrics = ExecutionPlanMetricsSet::new();
         Ok(Self {
             left,
             right,
@@ -95,7 +97,8 @@ impl BlockedDiceJoinExec {
             threshold,
             output: output.into(),
             kernel,
-            metrics: ExecutionPlanMetricsSet::new(),
+            largest_block_rows: BlockedMetrics::largest_block_rows(&metrics),
+            metrics,
             properties: Arc::new(properties),
         })
     }
@@ -212,7 +215,7 @@ impl ExecutionPlan for BlockedDiceJoinExec {
         if left_parts.partition_count() != right_parts.partition_count() {
             return internal_err!("both sides of a Dice join within blocks must be partitioned alike");
         }
-        let metrics = BlockedMetrics::new(&self.metrics, partition);
+        let metrics = BlockedMetrics::new(&self.metrics, partition, self.largest_block_rows.clone());
         let memory = |side: &str| {
             MemoryConsumer::new(format!("BlockedDiceJoinExec {side}[{partition}]")).register(context.memory_pool())
         };

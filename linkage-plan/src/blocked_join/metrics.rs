@@ -10,16 +10,21 @@ pub(super) struct BlockedMetrics {
     pub(super) join: DiceJoinMetrics,
     /// Distinct keys of the left side.
     pub(super) blocks: Count,
-    /// Left rows of the largest block.
-    pub(super) largest_block: Gauge,
+    /// Left rows of the largest block of all partitions, which share it: what is in each would be added up.
+    pub(super) largest_block_rows: Gauge,
 }
 
 impl BlockedMetrics {
-    pub(super) fn new(set: &ExecutionPlanMetricsSet, partition: usize) -> Self {
+    pub(super) fn new(set: &ExecutionPlanMetricsSet, partition: usize, largest_block_rows: Gauge) -> Self {
         Self {
             join: DiceJoinMetrics::new(set, partition),
             blocks: MetricBuilder::new(set).counter("blocks", partition),
-            largest_block: MetricBuilder::new(set).gauge("largest_block", partition),
+            largest_block_rows,
         }
+    }
+
+    /// The one gauge of an operator's partitions.
+    pub(super) fn largest_block_rows(set: &ExecutionPlanMetricsSet) -> Gauge {
+        MetricBuilder::new(set).gauge("largest_block_rows", 0)
     }
 }
