@@ -162,11 +162,17 @@ impl LinkSession {
         strategy: Strategy,
         analyze: bool,
     ) -> Result<String, PlanError> {
+        #[cfg(feature = "distributed")]
+        if let Some(cluster) = &self.cluster {
+            return cluster.explain(&self.context, (left, right), options, strategy, analyze).await;
+        }
         let Choice { plan, why } = choose(&self.context, left, right, options, strategy).await?;
-        link::explain(&self.context, plan, (left, right), options, &why, analyze).await
+        let stream = LinkStream::start(&self.context, plan, options).await?;
+        link::explain(stream, (left, right), options, &why, analyze).await
     }
 
-    /// How two tables are linked, as text: both stages and DataFusion's physical plan.
+    /// How two tables are linked, as text: both stages and DataFusion's physical plan; on workers, what is done here and what a
+    /// work unit runs.
     ///
     /// With `analyze` the plan is run, its pairs are counted and dropped, and the text has the counts and every
     /// operator's metrics.
@@ -180,8 +186,13 @@ impl LinkSession {
         options: &LinkOptions,
         analyze: bool,
     ) -> Result<String, PlanError> {
+        #[cfg(feature = "distributed")]
+        if let Some(cluster) = &self.cluster {
+            return cluster.explain(&self.context, (left, right), options, Strategy::Exhaustive, analyze).await;
+        }
         let plan = link::plan(&self.context, left, right, options).await?;
-        link::explain(&self.context, plan, (left, right), options, link::ALL_PAIRS, analyze).await
+        let stream = LinkStream::start(&self.context, plan, options).await?;
+        link::explain(stream, (left, right), options, link::ALL_PAIRS, analyze).await
     }
 
     /// Runs a query and returns its rows. `dice(a, b)` is a function; only queries are allowed.

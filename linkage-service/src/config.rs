@@ -273,7 +273,7 @@ impl Config {
     /// Looks at what the types do not say by themselves.
     ///
     /// # Errors
-    /// When the threshold or the recall is out of range, or workers are to do what they cannot.
+    /// When the threshold or the recall is out of range.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.matching.threshold()?;
         let recall = self.matching.recall;
@@ -283,9 +283,6 @@ impl Config {
         };
         if !possible {
             return Err(ConfigError::Recall);
-        }
-        if self.matching.count_rivals && !self.cluster.workers.is_empty() {
-            return Err(ConfigError::RivalsOnWorkers);
         }
         Ok(())
     }
@@ -323,11 +320,9 @@ mod tests {
         for wrong in ["recall = 0.0", "recall = nan", "candidates = \"bands\"\nrecall = 1.0", "recall = 99.0"] {
             assert!(matching(wrong).unwrap().unwrap_err().contains("`matching.recall`"), "{wrong}");
         }
-        let workers = "[matching]\ncandidates = \"keyed\"\n[cluster]\nworkers = [\"https://worker:7444\"]";
+        let workers =
+            "[matching]\ncandidates = \"keyed\"\ncount_rivals = true\n[cluster]\nworkers = [\"https://worker:7444\"]";
         assert_eq!(check(workers).unwrap(), Ok(()));
-        let workers = "[matching]\ncount_rivals = true\n[cluster]\nworkers = [\"https://worker:7444\"]";
-        let refused = check(workers).unwrap().unwrap_err();
-        assert!(refused.contains("`matching.count_rivals`") && refused.contains("\nhint: "), "{refused}");
         for (candidates, name) in Candidates::NAMES {
             assert_eq!(toml::Value::try_from(candidates).unwrap().as_str(), Some(name));
             assert!(name.parse::<Candidates>().unwrap() == candidates && candidates.as_str() == name);

@@ -162,11 +162,6 @@ pub enum ConfigError {
         "`matching.uncertified` is neither refuse nor mark\nhint: refuse fails a run whose recall is not shown, mark lets it end and says so"
     )]
     Uncertified,
-    /// Workers do not count rivals.
-    #[error(
-        "config.toml: workers do not count rivals, and `matching.count_rivals` is true\nhint: leave `cluster.workers` empty, so that this machine does it, or leave it out"
-    )]
-    RivalsOnWorkers,
     /// The configuration has no TOML form.
     #[error("the configuration cannot be written as TOML")]
     Unwritable,
@@ -232,6 +227,9 @@ pub enum SetupError {
     /// The cluster.
     #[error("cluster: {0}")]
     Cluster(#[from] linkage_plan::PlanError),
+    /// The environment asks for a kernel that does not run here.
+    #[error("LINKAGE_KERNEL: {0}")]
+    Kernel(#[from] linkage_core::dice::KernelError),
     /// The protocol's descriptors.
     #[error("the protocol's descriptors cannot be read")]
     Reflection,

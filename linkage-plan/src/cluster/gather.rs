@@ -65,10 +65,10 @@ impl Gather {
         }
     }
 
-    /// Takes over a unit, and returns what may be handed on.
-    pub(super) fn take(&mut self, unit: Finished) -> Result<Vec<RecordBatch>> {
+    /// Takes over a unit, and returns what may be handed on, with the memory that is to be held until it is.
+    pub(super) fn take(&mut self, unit: Finished) -> Result<(Vec<RecordBatch>, Vec<MemoryReservation>)> {
         if !unit.noted {
-            return Ok(unit.batches);
+            return Ok((unit.batches, vec![unit.memory]));
         }
         let mut ready = Vec::new();
         let waiting = match &mut self.search {
@@ -83,7 +83,9 @@ impl Gather {
             }
             _ => vec![unit],
         };
+        let mut memory = Vec::new();
         for unit in waiting {
+            memory.push(unit.memory);
             let mut pairs = Vec::new();
             for row in unit.batches.iter().flat_map(rows) {
                 match row? {
@@ -95,9 +97,9 @@ impl Gather {
         match &mut self.best {
             Some(best) => {
                 best.add(&ready)?;
-                Ok(Vec::new())
+                Ok((Vec::new(), Vec::new()))
             }
-            None => batches(&self.schema, &ready),
+            None => Ok((batches(&self.schema, &ready)?, memory)),
         }
     }
 

@@ -44,7 +44,6 @@ use datafusion::prelude::{DataFrame, SessionContext};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use linkage_core::block::certificate::RecallTally;
 use linkage_core::block::lsh::BandRule;
-use linkage_core::dice::DiceThreshold;
 use object_store::ObjectStore;
 use url::Url;
 
@@ -94,6 +93,14 @@ impl ClusterOptions {
     }
 }
 
+/// What a link on workers is made of.
+struct Parts {
+    /// The exact stage, which is the coordinator's.
+    exact: Option<DataFrame>,
+    /// Both sides of each stage that is cut into work units, one after the other.
+    stages: Vec<([DataFrame; 2], Stage)>,
+}
+
 /// Workers, and the store through which they get their rows.
 #[derive(Clone)]
 pub struct Cluster {
@@ -139,35 +146,15 @@ impl Cluster {
         options: &LinkOptions,
         strategy: Strategy,
     ) -> Result<LinkStream, PlanError> {
-        if options.rivals {
-            return Err(PlanError::Link {
-                left: left.into(),
-                right: right.into(),
-                problem: "work units do not count conflicts".into(),
-                hint: "leave the count out, or link on this machine",
-            });
-        }
         local.runtime_env().register_object_store(&store_url(), Arc::clone(&self.objects));
-        let (strategy, _) = link::settle(local, left, right, strategy).await?;
-        let stages = link::stages(local, left, right, options).await?;
-        let (threshold, best) = (options.threshold, options.top_k);
-        let stage = match strategy {
-            Strategy::Lsh { recall, seed } => {
-                let settings = link::lsh_settings((left, right), &stages.left, threshold, recall, seed)?;
-                Stage::Bands { settings, plan: None }
-            }
-            Strategy::Keyed { keys, seed } => {
-                let columns = link::key_columns((left, right), (&stages.left, &stages.right), &keys)?;
-                Stage::Keyed { settings: KeyedSettings { threshold, seed, sampled: false }, columns }
-            }
-            Strategy::Exhaustive | Strategy::Auto { .. } => Stage::AllPairs { threshold, best },
-        };
-        let exact = match stages.exact {
+        let (strategy, _) = link::settle(local, left, right, options.threshold, strategy).await?;
+        let Parts { exact, stages } = self.parts(local, left, right, options, strategy).await?;
+        let exact = match exact {
             Some(exact) => Some(exact.create_physical_plan().await?),
             None => None,
         };
         let counts = Arc::new(RemoteCounts::default());
-        let progress = LinkProgress::start_remote(exact.clone(), threshold, Arc::clone(&counts));
+        let progress = LinkProgress::start_remote(exact.clone(), options.threshold, Arc::clone(&counts));
         let exact = match exact {
             Some(plan) => execute_stream(plan, local.task_ctx())?.left_stream(),
             None => stream::empty().right_stream(),
@@ -176,14 +163,73 @@ impl Cluster {
             Field::new("left_row", DataType::UInt32, false),
             Field::new("right_row", DataType::UInt32, false),
             Field::new("score", DataType::Float64, true),
-            Field::new("exact", DataType::Boolean, false),
+            Field::new("exact", DataType::Boolean, true),
         ];
         let schema = Arc::new(Schema::new(fields));
-        let (cluster, local, sides) = (self.clone(), local.clone(), [stages.left, stages.right]);
-        let pairs = Arc::clone(&schema);
-        let similar = async move { cluster.similar(local, sides, stage, (threshold, best), counts, pairs).await };
-        let batches = exact.chain(stream::once(similar).try_flatten());
-        Ok(LinkStream::new(Box::pin(RecordBatchStreamAdapter::new(schema, batches)), progress))
+        let (cluster, session, pairs) = (self.clone(), local.clone(), Arc::clone(&schema));
+        let similar = stream::iter(stages).then(move |(sides, stage)| {
+            cluster.clone().similar(session.clone(), sides, stage, Arc::clone(&counts), Arc::clone(&pairs))
+        });
+        let batches = Box::pin(RecordBatchStreamAdapter::new(schema, exact.chain(similar.try_flatten())));
+        Ok(LinkStream::new(local, batches, progress, options))
+    }
+
+    /// What a link does here, and in which stages the workers do the rest.
+    async fn parts(
+        &self,
+        local: &SessionContext,
+        left: &str,
+        right: &str,
+        options: &LinkOptions,
+        strategy: Strategy,
+    ) -> Result<Parts, PlanError> {
+        let stages = link::stages(local, left, right, options).await?;
+        let threshold = options.threshold;
+        let stage = match strategy {
+            Strategy::Lsh { recall, seed } => {
+                let settings = link::lsh_settings((left, right), &stages.left, threshold, recall, seed)?;
+                Stage::Bands { settings, plan: None, best: options.top_k }
+            }
+            Strategy::Keyed { keys, seed } => {
+                let columns = link::key_columns((left, right), (&stages.left, &stages.right), &keys)?;
+                let settings = KeyedSettings { threshold, seed, sampled: false };
+                Stage::Keyed { settings, columns, best: options.top_k }
+            }
+            Strategy::Exhaustive | Strategy::Auto { .. } => Stage::AllPairs { threshold, best: options.top_k },
+        };
+        let rivals = || Stage::Rivals { options: options.clone(), columns: link::exact_columns(options) };
+        let rivals = stages.rivals.into_iter().flatten().map(|sides| (sides, rivals()));
+        let stages_of = std::iter::once(([stages.left, stages.right], stage)).chain(rivals).collect();
+        Ok(Parts { exact: stages.exact, stages: stages_of })
+    }
+
+    /// How two tables are linked on the workers, as text.
+    pub(crate) async fn explain(
+        &self,
+        local: &SessionContext,
+        (left, right): (&str, &str),
+        options: &LinkOptions,
+        strategy: Strategy,
+        analyze: bool,
+    ) -> Result<String, PlanError> {
+        let (strategy, why) = link::settle(local, left, right, options.threshold, strategy).await?;
+        let Parts { stages, .. } = self.parts(local, left, right, options, strategy.clone()).await?;
+        let mut text = format!(
+            "Dice stage: in work units, on {} workers, of the rows that the exact stage did not match\nstrategy: {why}",
+            self.workers()
+        );
+        for (sides, stage) in stages {
+            let plan = stage.preview(local, sides).await?;
+            let plan = displayable(plan.as_ref()).indent(false).to_string();
+            text += &format!(
+                "\n{} runs:\n  {}",
+                stage.unit_name(self.options.unit_rows),
+                plan.trim_end().replace('\n', "\n  ")
+            );
+        }
+        text += "\nOn this machine:";
+        let stream = self.link(local, left, right, options, strategy).await?;
+        link::explain(stream, (left, right), options, &text, analyze).await
     }
 
     /// Publishes both sides, draws what is drawn of them, and runs the units.
@@ -192,7 +238,6 @@ impl Cluster {
         local: SessionContext,
         [left, right]: [DataFrame; 2],
         mut stage: Stage,
-        (threshold, best): (DiceThreshold, Option<u32>),
         counts: Arc<RemoteCounts>,
         schema: SchemaRef,
     ) -> Result<impl Stream<Item = Result<RecordBatch, DataFusionError>> + Send, DataFusionError> {
@@ -203,13 +248,13 @@ impl Cluster {
         let left = publication.table(left.execute_stream().await?, chunk_rows).await?;
         let right = publication.table(right.execute_stream().await?, chunk_rows).await?;
         let search = match &mut stage {
-            Stage::AllPairs { .. } => Search::AllPairs,
+            Stage::AllPairs { .. } | Stage::Rivals { .. } => Search::AllPairs,
             Stage::Keyed { settings, .. } => {
                 let request = sample_request(KeyedSettings { sampled: true, ..*settings });
-                let drawn = Held::read(&local, sides).await?.sample(threshold, request).await?;
+                let drawn = Held::read(&local, sides).await?.sample(settings.threshold, request).await?;
                 Search::Keyed(Box::new(drawn.map(RecallTally::new)))
             }
-            Stage::Bands { settings, plan } => {
+            Stage::Bands { settings, plan, .. } => {
                 let drawn = Held::read(&local, sides).await?.solve(*settings).await?;
                 let rule = drawn
                     .transpose()
@@ -218,7 +263,7 @@ impl Cluster {
                 Search::bands(rule)
             }
         };
-        let best = best.map(|pairs| {
+        let best = stage.best().map(|pairs| {
             let pool = &local.runtime_env().memory_pool;
             Best::new(pairs, MemoryConsumer::new("best pairs of work units").register(pool))
         });
@@ -230,11 +275,16 @@ impl Cluster {
             let Some((mut units, mut gather)) = state else { return Ok(None) };
             let unit = if gather.done() { None } else { units.next().await };
             // What is dropped here stops the workers, who may be searching what is not wanted any more.
-            let (batches, state) = match unit {
+            let ((batches, memory), state) = match unit {
                 Some(unit) => (gather.take(unit.map_err(PlanError::into_datafusion)?)?, Some((units, gather))),
-                None => (gather.rest()?, None),
+                None => ((gather.rest()?, Vec::new()), None),
             };
-            Ok::<_, DataFusionError>(Some((stream::iter(batches.into_iter().map(Ok)), state)))
+            let batches = batches.into_iter().map(move |batch| {
+                // With the last of them it goes.
+                let _held = &memory;
+                Ok(batch)
+            });
+            Ok::<_, DataFusionError>(Some((stream::iter(batches), state)))
         });
         Ok(taken.try_flatten())
     }

@@ -37,6 +37,9 @@ pub(crate) struct RemoteCounts {
     pub(crate) compared: AtomicU64,
     pub(crate) aborted: AtomicU64,
     pub(crate) bytes: AtomicU64,
+    /// Units that were taken over, and how often one had failed and was run again.
+    pub(crate) units: AtomicU64,
+    pub(crate) run_again: AtomicU64,
     found: Mutex<(Option<LshReport>, Option<KeyedReport>)>,
 }
 
@@ -93,8 +96,8 @@ pub(super) struct Finished {
     pub(super) batches: Vec<RecordBatch>,
     /// Whether there are notes in the batches, of what it has counted.
     pub(super) noted: bool,
-    /// Held until the pairs were handed on.
-    _memory: MemoryReservation,
+    /// To be held until the pairs were handed on.
+    pub(super) memory: MemoryReservation,
 }
 
 /// Why a unit has to be run again, or why that would be useless.
@@ -108,27 +111,37 @@ impl Job {
     pub(super) fn run(self) -> impl Stream<Item = Result<Finished, PlanError>> + Send {
         let wanted = self.options.unit_rows.div_ceil(self.options.chunk_rows()).max(1);
         let units = self.stage.units(&self.tables, wanted, self.workers.urls().len());
-        let ledger = Arc::new(Ledger::new(units));
+        let ledger = Arc::new(Ledger::new(units, self.workers.urls().len()));
         let (done, finished) = mpsc::channel::<Result<Finished, PlanError>>(1);
         let mut lanes = JoinSet::new();
         let job = Arc::new(self);
         let last_live = Arc::new(AtomicU64::new(0));
         let began = Instant::now();
-        for url in job.workers.urls() {
+        for (worker, url) in job.workers.urls().iter().enumerate() {
             let (job, ledger, done) = (Arc::clone(&job), Arc::clone(&ledger), done.clone());
-            let lane = Lane { job, ledger, url: url.clone(), done, began, last_live: Arc::clone(&last_live) };
+            let lane = Lane { job, ledger, worker, url: url.clone(), done, began, last_live: Arc::clone(&last_live) };
             lanes.spawn(lane.run());
         }
         drop(done);
         // The lanes are in the stream's state: when it is dropped, they are aborted, and with them what they wait for.
         let state = (finished, lanes, ledger, job);
-        stream::try_unfold(state, |(mut finished, lanes, ledger, job)| async move {
+        stream::try_unfold(state, |(mut finished, mut lanes, ledger, job)| async move {
             while ledger.left() > 0 {
-                let Some(unit) = finished.recv().await else {
+                let unit = tokio::select! {
+                    biased;
+                    unit = finished.recv() => unit,
+                    // The unit of a lane that panicked is neither open nor done, and would be waited for without end.
+                    Some(Err(_)) = lanes.join_next() => {
+                        let message = "the work on a worker broke off in a fault of the program".into();
+                        return Err(PlanError::Execution { message });
+                    }
+                };
+                let Some(unit) = unit else {
                     return Err(PlanError::Execution { message: "all workers were given up".into() });
                 };
                 let unit = unit?;
                 if ledger.commit(unit.unit.number) {
+                    job.counts.units.fetch_add(1, Ordering::Relaxed);
                     return Ok(Some((unit, (finished, lanes, ledger, job))));
                 }
             }
@@ -196,6 +209,8 @@ impl Job {
 struct Lane {
     job: Arc<Job>,
     ledger: Arc<Ledger>,
+    /// The worker's number among all.
+    worker: usize,
     url: Url,
     done: mpsc::Sender<Result<Finished, PlanError>>,
     began: Instant,
@@ -214,10 +229,11 @@ impl Lane {
                 continue;
             }
             self.seen();
-            let Some(unit) = self.ledger.take().await else { return };
+            let live = |worker| self.job.workers.is_live(worker);
+            let Some(mut unit) = self.ledger.take(self.worker, live).await else { return };
             // It may have waited long for the unit.
             if self.job.workers.probe(&self.url).await.is_err() {
-                self.ledger.put_back(Unit { attempts: unit.attempts - 1, ..unit });
+                self.ledger.put_back(unit);
                 continue;
             }
             self.seen();
@@ -226,23 +242,21 @@ impl Lane {
                 problem = self.silence() => Err(Failure::Again(problem)),
             };
             let message = match ran {
-                Ok((batches, memory)) => {
-                    Ok(Finished { unit, batches, noted: self.job.stage.is_noted(), _memory: memory })
-                }
+                Ok((batches, memory)) => Ok(Finished { unit, batches, noted: self.job.stage.is_noted(), memory }),
                 Err(Failure::Final(error)) => Err(error),
-                Err(Failure::Again(problem)) if unit.attempts < self.job.options.attempts => {
-                    tracing::warn!(unit = unit.number, worker = %self.url, attempt = unit.attempts, problem,
-                        "a work unit failed and is run again");
-                    self.ledger.put_back(unit);
-                    tokio::time::sleep(PULSE / 4).await;
-                    continue;
+                Err(Failure::Again(problem)) => {
+                    unit.failed.push(self.worker);
+                    let attempts = unit.failed.len();
+                    if attempts < self.job.options.attempts {
+                        tracing::warn!(unit = unit.number, worker = %self.url, attempts, problem,
+                            "a work unit failed and is run again");
+                        self.job.counts.run_again.fetch_add(1, Ordering::Relaxed);
+                        self.ledger.put_back(unit);
+                        tokio::time::sleep(PULSE / 4).await;
+                        continue;
+                    }
+                    Err(PlanError::WorkUnit { unit: unit.number, attempts, worker: self.url.to_string(), problem })
                 }
-                Err(Failure::Again(problem)) => Err(PlanError::WorkUnit {
-                    unit: unit.number,
-                    attempts: unit.attempts,
-                    worker: self.url.to_string(),
-                    problem,
-                }),
             };
             if self.done.send(message).await.is_err() {
                 return;
@@ -256,7 +270,7 @@ impl Lane {
 
     /// Whether no worker has answered for so long that the link is given up.
     async fn nobody_answers(&self, problem: &str) -> bool {
-        let silent = self.began.elapsed() - Duration::from_millis(self.last_live.load(Ordering::Relaxed));
+        let silent = self.began.elapsed().saturating_sub(Duration::from_millis(self.last_live.load(Ordering::Relaxed)));
         if silent < self.job.options.patience {
             return false;
         }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -15,8 +16,18 @@ pub(super) struct Unit {
     pub(super) right: Range<usize>,
     /// The bands of a search by bands, in which all units have all chunks.
     pub(super) bands: Range<u32>,
-    /// How often it was started.
-    pub(super) attempts: usize,
+    /// The workers by which it has failed, by number; one entry for each time.
+    pub(super) failed: Vec<usize>,
+}
+
+impl Unit {
+    /// Whether no other worker of so many, of those that are live, has failed it less often than this one: a worker that
+    /// answers and breaks what it is given does not use up what attempts there are while another one is there.
+    fn is_for(&self, worker: usize, workers: usize, live: impl Fn(usize) -> bool) -> bool {
+        let failures = |of: usize| self.failed.iter().filter(|failed| **failed == of).count();
+        let others = (0..workers).filter(|other| *other != worker && live(*other));
+        others.map(failures).min().is_none_or(|least| failures(worker) <= least)
+    }
 }
 
 /// All units of two tables of so many chunks, so many left and right chunks in a unit.
@@ -26,20 +37,25 @@ pub(super) fn units(left_chunks: usize, right_chunks: usize, of_left: usize, of_
     };
     let pairs = ranges(left_chunks, of_left)
         .flat_map(|left| ranges(right_chunks, of_right).map(move |right| (left.clone(), right)));
-    let unit = |(number, (left, right))| Unit { number, left, right, bands: 0..0, attempts: 0 };
+    let unit = |(number, (left, right))| Unit { number, left, right, bands: 0..0, failed: Vec::new() };
     pairs.enumerate().map(unit).collect()
 }
 
 /// All units of so many bands over tables of so many chunks, `step` bands in a unit, in the order of the bands.
 pub(super) fn bands(all: u32, step: u32, left_chunks: usize, right_chunks: usize) -> Vec<Unit> {
     let ranges = (0..all).step_by(step.max(1) as usize).map(|from| from..(from + step.max(1)).min(all));
-    let unit = |(number, bands)| Unit { number, left: 0..left_chunks, right: 0..right_chunks, bands, attempts: 0 };
+    let unit =
+        |(number, bands)| Unit { number, left: 0..left_chunks, right: 0..right_chunks, bands, failed: Vec::new() };
     ranges.enumerate().map(unit).collect()
 }
+
+/// How long a worker that waits for a unit takes those for live that were.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Which units are still to be run, and which are done.
 #[derive(Debug)]
 pub(super) struct Ledger {
+    workers: usize,
     state: Mutex<State>,
     changed: Notify,
 }
@@ -52,14 +68,15 @@ struct State {
 }
 
 impl Ledger {
-    pub(super) fn new(units: Vec<Unit>) -> Self {
+    /// Units for so many workers.
+    pub(super) fn new(units: Vec<Unit>, workers: usize) -> Self {
         let (done, left) = (vec![false; units.len()], units.len());
-        Self { state: Mutex::new(State { open: units.into(), done, left }), changed: Notify::new() }
+        Self { workers, state: Mutex::new(State { open: units.into(), done, left }), changed: Notify::new() }
     }
 
-    /// The next unit to run; waits while all that are left are being run, because one of them may come back. `None` when
-    /// all are done.
-    pub(super) async fn take(&self) -> Option<Unit> {
+    /// The next unit for a worker: none that another live one has failed less often. Waits while there is none, because all
+    /// that are left are being run and one of them may come back, or another worker go. `None` when all are done.
+    pub(super) async fn take(&self, worker: usize, live: impl Fn(usize) -> bool) -> Option<Unit> {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -70,12 +87,13 @@ impl Ledger {
                 if state.left == 0 {
                     return None;
                 }
-                if let Some(mut unit) = state.open.pop_front() {
-                    unit.attempts += 1;
+                let next = state.open.iter().position(|unit| unit.is_for(worker, self.workers, &live));
+                if let Some(unit) = next.and_then(|at| state.open.remove(at)) {
                     return Some(unit);
                 }
             }
-            changed.await;
+            // Nobody says when a worker goes that had no unit.
+            let _ = tokio::time::timeout(LOOK_AGAIN, changed).await;
         }
     }
 
@@ -139,27 +157,52 @@ mod tests {
 
     #[tokio::test]
     async fn a_unit_that_comes_back_is_run_again_and_its_pairs_are_taken_once() {
-        let ledger = Ledger::new(units(1, 2, 1, 1));
-        let (first, second) = (ledger.take().await.unwrap(), ledger.take().await.unwrap());
+        let ledger = Ledger::new(units(1, 2, 1, 1), 1);
+        let take = async || ledger.take(0, |_| true).await;
+        let (mut first, second) = (take().await.unwrap(), take().await.unwrap());
         assert!(ledger.commit(second.number));
+        first.failed.push(0);
         ledger.put_back(first.clone());
-        let again = ledger.take().await.unwrap();
-        assert_eq!((again.number, again.attempts), (first.number, 2));
+        let again = take().await.unwrap();
+        assert_eq!(again, first);
         assert!(ledger.commit(again.number));
         assert!(!ledger.commit(first.number), "taken over twice");
-        assert_eq!((ledger.take().await, ledger.left()), (None, 0));
+        assert_eq!((take().await, ledger.left()), (None, 0));
+    }
+
+    #[tokio::test]
+    async fn a_unit_goes_to_a_live_worker_that_has_failed_it_least() {
+        let ledger = Ledger::new(units(1, 2, 1, 1), 3);
+        let all = |_| true;
+        let mut unit = ledger.take(0, all).await.unwrap();
+        unit.failed.push(0);
+        ledger.put_back(unit);
+        // The first unit is the next one, but not for the worker that has failed it.
+        assert_eq!(ledger.take(0, all).await.unwrap().number, 1);
+        let mut unit = ledger.take(1, all).await.unwrap();
+        assert_eq!(unit.number, 0);
+        unit.failed.push(1);
+        ledger.put_back(unit);
+        // The third worker is not there: both others have failed it once.
+        let mut unit = ledger.take(0, |worker| worker < 2).await.unwrap();
+        unit.failed.push(0);
+        ledger.put_back(unit);
+        let unit = ledger.take(2, all).await.unwrap();
+        assert_eq!(unit.failed, [0, 1, 0]);
+        ledger.put_back(unit);
+        assert_eq!(ledger.take(0, |worker| worker == 0).await.unwrap().number, 0, "it is alone");
     }
 
     #[tokio::test]
     async fn who_waits_for_a_unit_gets_the_one_that_comes_back() {
-        let ledger = std::sync::Arc::new(Ledger::new(units(1, 1, 1, 1)));
-        let unit = ledger.take().await.unwrap();
+        let ledger = std::sync::Arc::new(Ledger::new(units(1, 1, 1, 1), 2));
+        let unit = ledger.take(0, |_| true).await.unwrap();
         let waiting = tokio::spawn({
             let ledger = ledger.clone();
-            async move { ledger.take().await }
+            async move { ledger.take(1, |_| true).await }
         });
         tokio::task::yield_now().await;
-        ledger.put_back(unit);
-        assert_eq!(waiting.await.unwrap().unwrap().attempts, 2);
+        ledger.put_back(Unit { failed: vec![0], ..unit });
+        assert_eq!(waiting.await.unwrap().unwrap().failed, [0]);
     }
 }

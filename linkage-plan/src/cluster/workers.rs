@@ -45,6 +45,11 @@ impl Workers {
         &self.urls
     }
 
+    /// Whether the worker of this number answered when it was last asked.
+    pub(super) fn is_live(&self, worker: usize) -> bool {
+        self.urls.get(worker).is_some_and(|url| lock(&self.live).contains(url))
+    }
+
     /// Asks a worker whether it is there and runs this version; from then on it counts as live, or no longer does.
     ///
     /// # Errors

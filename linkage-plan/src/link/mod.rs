@@ -2,6 +2,7 @@
 
 mod keyed;
 mod plan;
+mod reach;
 mod report;
 mod rivals;
 mod strategy;
@@ -12,7 +13,7 @@ use linkage_core::dice::DiceThreshold;
 #[cfg(feature = "distributed")]
 pub(crate) use keyed::{key_columns, similar as keyed_similar};
 #[cfg(feature = "distributed")]
-pub(crate) use plan::{best, candidates, rows_with, similar, stages};
+pub(crate) use plan::{best, candidates, exact_columns, rival_pairs, rows_with, similar, stages};
 pub(crate) use plan::{explain, plan};
 pub use report::{LinkProgress, LinkReport};
 pub use strategy::Strategy;

@@ -42,7 +42,7 @@ pub(crate) async fn plan(
 /// The best pairs of each left row are a window over these, of which a [Dice join](crate::dice_join::BestPairsRule) below takes note.
 pub(super) fn whole(
     exact: Option<DataFrame>,
-    rivals: Option<DataFrame>,
+    rivals: Option<[[DataFrame; 2]; 2]>,
     mut similar: DataFrame,
     options: &LinkOptions,
 ) -> Result<LogicalPlan, PlanError> {
@@ -53,8 +53,8 @@ pub(super) fn whole(
     if let Some(exact) = exact {
         all = exact.union(all)?;
     }
-    if let Some(rivals) = rivals {
-        all = all.union(rivals)?;
+    for [left, right] in rivals.into_iter().flatten() {
+        all = all.union(rival_pairs(left, right, options)?)?;
     }
     Ok(all.into_unoptimized_plan())
 }
@@ -71,9 +71,9 @@ pub(crate) fn best(similar: DataFrame, pairs: u32) -> Result<DataFrame, DataFusi
 pub(crate) struct Stages {
     /// `left_row`, `right_row`, `score`, `exact`; none when no exact token is named.
     pub(crate) exact: Option<DataFrame>,
-    /// If they are asked for: pairs of rows at or above the threshold of which the exact stage has matched one or both, but
-    /// not with each other. Columns as of `exact`, which is null.
-    pub(crate) rivals: Option<DataFrame>,
+    /// If they are asked for: the left and right sides of which the pairs are [rivals](rival_pairs) of exact pairs, which are
+    /// those of which the exact stage has matched one row or both, but not with each other. As `l` and `r`.
+    pub(crate) rivals: Option<[[DataFrame; 2]; 2]>,
     /// The left table, as `l`, without the rows that the exact stage has matched.
     pub(crate) left: DataFrame,
     /// The right table, as `r`, likewise.
@@ -106,7 +106,7 @@ pub(crate) async fn stages(
         let problem = format!("their CLKs differ in {}", if length { "length" } else { "the number of segments" });
         return Err(cannot(problem, "both must be tokenised with one linkage schema"));
     }
-    let exact_columns: Vec<String> = options.exact_tokens.iter().map(|name| format!("exact_{name}")).collect();
+    let exact_columns = exact_columns(options);
     for column in &exact_columns {
         if !(l.schema().has_column_with_unqualified_name(column) && r.schema().has_column_with_unqualified_name(column))
         {
@@ -141,18 +141,30 @@ pub(crate) async fn stages(
     let exact = exact.map(|exact| exact.with_column("exact", lit(true))).transpose()?;
     let rivals = match (left_matched, right_matched) {
         (Some(left_matched), Some(right_matched)) => {
-            // Which columns agree is asked of each pair that is kept.
-            let agree = |column: &String| col(format!("l.{column}")).eq(col(format!("r.{column}"))).is_not_true();
-            let on: Vec<Expr> =
-                [similar(options.threshold)].into_iter().chain(exact_columns.iter().map(agree)).collect();
-            let of_left = left_matched.alias("l")?.join_on(r, JoinType::Inner, on.clone())?;
-            let of_right = left_rest.clone().join_on(right_matched.alias("r")?, JoinType::Inner, on)?;
-            let rivals = candidates(of_left)?.union(candidates(of_right)?)?;
-            Some(rivals.with_column("exact", lit(ScalarValue::Boolean(None)))?)
+            Some([[left_matched.alias("l")?, r], [left_rest.clone(), right_matched.alias("r")?]])
         }
         _ => None,
     };
     Ok(Stages { exact, rivals, left: left_rest, right: right_rest })
+}
+
+/// Pairs at or above the threshold that agree in no exact token: `left_row`, `right_row`, `score`, and `exact`, which is null.
+pub(crate) fn rival_pairs(
+    left: DataFrame,
+    right: DataFrame,
+    options: &LinkOptions,
+) -> Result<DataFrame, DataFusionError> {
+    // Which columns agree is asked of each pair that is kept.
+    let agree = |column: &String| col(format!("l.{column}")).eq(col(format!("r.{column}"))).is_not_true();
+    let columns = exact_columns(options);
+    let on = [similar(options.threshold)].into_iter().chain(columns.iter().map(agree));
+    let pairs = candidates(left.join_on(right, JoinType::Inner, on)?)?;
+    pairs.with_column("exact", lit(ScalarValue::Boolean(None)))
+}
+
+/// The columns of the exact tokens.
+pub(crate) fn exact_columns(options: &LinkOptions) -> Vec<String> {
+    options.exact_tokens.iter().map(|name| format!("exact_{name}")).collect()
 }
 
 /// The condition of the Dice stage.
@@ -177,16 +189,15 @@ fn dice() -> Expr {
     DiceUdf::udf().call(vec![col(format!("l.{CLK}")), col(format!("r.{CLK}"))])
 }
 
-/// The plan as text, after it has been run when `analyze` is set.
+/// The plan of a link that has not begun yet, as text; after it has been run when `analyze` is set. `stage` says what the Dice
+/// stage is, and in further lines why.
 pub(crate) async fn explain(
-    context: &SessionContext,
-    plan: LogicalPlan,
+    mut stream: LinkStream,
     (left, right): (&str, &str),
     options: &LinkOptions,
     stage: &str,
     analyze: bool,
 ) -> Result<String, PlanError> {
-    let mut stream = LinkStream::start(context, plan, options).await?;
     if analyze {
         while let Some(candidates) = stream.next().await {
             candidates?;
@@ -215,6 +226,10 @@ pub(crate) async fn explain(
             "Dice stage: {} pairs of {} compared, {} given up early",
             report.dice_pairs, report.compared, report.aborted
         );
+        if report.work_units > 0 {
+            let (units, again) = (report.work_units, report.work_units_run_again);
+            let _ = writeln!(text, "Workers: {units} work units, {again} times one was run again");
+        }
         for line in stage.lines().skip(1) {
             let _ = writeln!(text, "{line}");
         }

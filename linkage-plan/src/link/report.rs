@@ -27,6 +27,10 @@ pub struct LinkReport {
     pub aborted: u64,
     /// Bytes that the Dice stage reserved for its left side.
     pub bytes: u64,
+    /// Work units that workers have done; 0 when the link runs in one process.
+    pub work_units: u64,
+    /// How often a work unit had failed, or its worker gone, and was run again.
+    pub work_units_run_again: u64,
     /// Time since the start, or until the end.
     pub elapsed: Duration,
     /// With bands: what they did, and the recall that was measured in the same run.
@@ -114,6 +118,8 @@ impl LinkProgress {
             report.compared += remote.compared.load(Ordering::Relaxed);
             report.aborted += remote.aborted.load(Ordering::Relaxed);
             report.bytes += remote.bytes.load(Ordering::Relaxed);
+            report.work_units = remote.units.load(Ordering::Relaxed);
+            report.work_units_run_again = remote.run_again.load(Ordering::Relaxed);
             (report.lsh, report.keyed) = remote.found();
         }
         report

@@ -13,6 +13,7 @@ use linkage_core::dice::DiceThreshold;
 use super::LinkOptions;
 use super::keyed;
 use super::plan::{Stages, plan, stages, whole};
+use super::reach::out_of_reach;
 use crate::dice_join::SCORE;
 use crate::error::PlanError;
 use crate::layout::ClkLayout;
@@ -54,7 +55,8 @@ pub enum Strategy {
         /// What sampled rows are drawn from.
         seed: u64,
     },
-    /// Compares all pairs when that takes a minute, the recall is to be 1 or CLKs have segments, and else by bands.
+    /// Compares all pairs when that takes a minute, the recall is to be 1, CLKs have segments or bands cannot find so much in
+    /// these tokens, and else by bands.
     Auto {
         /// The share of the pairs above the threshold that must be found, above 0 and at most 1.
         recall: f64,
@@ -75,6 +77,7 @@ pub(crate) async fn settle(
     context: &SessionContext,
     left: &str,
     right: &str,
+    threshold: DiceThreshold,
     strategy: Strategy,
 ) -> Result<(Strategy, String), PlanError> {
     let why = match strategy {
@@ -83,7 +86,13 @@ pub(crate) async fn settle(
         Strategy::Lsh { .. } => "bands, as asked for",
         Strategy::Auto { recall, seed } => {
             let (bands, why) = Sizes::of(context, left, right).await?.weigh(recall);
-            return Ok((if bands { Strategy::Lsh { recall, seed } } else { Strategy::Exhaustive }, why));
+            if !bands {
+                return Ok((Strategy::Exhaustive, why));
+            }
+            return Ok(match out_of_reach(context, (left, right), threshold, recall, seed).await? {
+                Some(problem) => (Strategy::Exhaustive, format!("exhaustive, because {problem}")),
+                None => (Strategy::Lsh { recall, seed }, why),
+            });
         }
     };
     Ok((strategy, why.to_owned()))
@@ -117,7 +126,7 @@ pub(crate) async fn choose(
     options: &LinkOptions,
     strategy: Strategy,
 ) -> Result<Choice, PlanError> {
-    let (strategy, why) = settle(context, left, right, strategy).await?;
+    let (strategy, why) = settle(context, left, right, options.threshold, strategy).await?;
     let (recall, seed) = match strategy {
         Strategy::Lsh { recall, seed } => (recall, seed),
         Strategy::Keyed { keys, seed } => {

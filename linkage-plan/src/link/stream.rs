@@ -36,16 +36,21 @@ impl LinkStream {
     ) -> Result<Self, PlanError> {
         let plan = context.state().create_physical_plan(&plan).await?;
         let progress = LinkProgress::start(Arc::clone(&plan), options.threshold);
+        Ok(Self::new(context, execute_stream(plan, context.task_ctx())?, progress, options))
+    }
+
+    /// A link whose candidates come as batches of `left`, `right`, `score` and `exact`, which is null of a rival.
+    pub(crate) fn new(
+        context: &SessionContext,
+        batches: SendableRecordBatchStream,
+        progress: LinkProgress,
+        options: &LinkOptions,
+    ) -> Self {
         let rivals = options.rivals.then(|| {
             let pool = &context.runtime_env().memory_pool;
             Rivals::new(MemoryConsumer::new("exact pairs and their rivals").register(pool))
         });
-        Ok(Self { rivals, ..Self::new(execute_stream(plan, context.task_ctx())?, progress) })
-    }
-
-    /// A link whose candidates come as batches of `left`, `right`, `score` and `exact`.
-    pub(crate) fn new(batches: SendableRecordBatchStream, progress: LinkProgress) -> Self {
-        Self { batches, progress, rivals: None }
+        Self { batches, progress, rivals }
     }
 
     /// The next candidates, in no particular order; `None` when there are no more.

@@ -40,10 +40,19 @@ impl Connect for Plain {
 
 /// A worker at a free port of this machine, or at the given one.
 fn worker(objects: &Arc<dyn ObjectStore>, address: Option<SocketAddr>) -> (SocketAddr, JoinHandle<()>) {
+    worker_with(objects, address, PLENTY)
+}
+
+/// A worker with so much memory.
+fn worker_with(
+    objects: &Arc<dyn ObjectStore>,
+    address: Option<SocketAddr>,
+    memory_bytes: usize,
+) -> (SocketAddr, JoinHandle<()>) {
     let address = address.unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
     let incoming = TcpIncoming::bind(address).unwrap();
     let address = incoming.local_addr().unwrap();
-    let service = worker_service(PLENTY, Arc::clone(objects)).unwrap();
+    let service = worker_service(memory_bytes, Arc::clone(objects)).unwrap();
     let serving = Server::builder().add_service(service).serve_with_incoming(incoming);
     (address, tokio::spawn(async move { serving.await.unwrap() }))
 }
@@ -179,6 +188,31 @@ fn a_worker_that_is_not_there_is_done_without_and_none_at_all_is_an_error_that_s
         let error = drain(there.link("ndb", "dpc", &options("0.85", &[])).await.unwrap()).await.unwrap_err();
         assert!(matches!(&error, PlanError::NoWorker { workers: 1, .. }), "{error:?}");
         assert!(error.to_string().contains("127.0.0.1:9") && error.to_string().contains("hint: "), "{error}");
+    });
+}
+
+#[test]
+fn a_worker_that_answers_and_breaks_all_that_it_is_given_does_not_fail_the_link() {
+    let (left, right) = tables(1500, 2500);
+    runtime().block_on(async {
+        let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        // It has no memory for anything, says so at once, and asks for more.
+        let (broken, one) = (worker_with(&objects, None, 1000), worker(&objects, None));
+        let options = options("0.85", &["a"]);
+        let expected = sorted(drain(local(&left, &right).link("ndb", "dpc", &options).await.unwrap()).await.unwrap());
+        // With two attempts a unit may fail by the broken one once, and never twice.
+        let attempts = ClusterOptions { attempts: 2, ..small_units() };
+        let cluster = Cluster::new(&urls(&[broken.0, one.0]), Plain, Arc::clone(&objects), attempts.clone()).unwrap();
+        assert!(cluster.probe().await.is_empty(), "the broken worker does not answer");
+        let stream = local(&left, &right).with_cluster(cluster).link("ndb", "dpc", &options).await.unwrap();
+        let progress = stream.progress();
+        assert_eq!(sorted(drain(stream).await.unwrap()), expected);
+        assert!(progress.report().work_units_run_again > 0, "it was given nothing");
+
+        let cluster = Cluster::new(&urls(&[broken.0]), Plain, Arc::clone(&objects), attempts).unwrap();
+        let alone = local(&left, &right).with_cluster(cluster).link("ndb", "dpc", &options).await.unwrap();
+        let error = drain(alone).await.unwrap_err();
+        assert!(matches!(&error, PlanError::WorkUnit { attempts: 2, .. }), "{error:?}");
     });
 }
 

@@ -40,14 +40,18 @@ async fn same(cluster: &Cluster, people: &[Vec<Person>; 2], segments: u32, optio
     let there = tables(people, segments).with_cluster(cluster.clone());
     let before = there.reserved_bytes();
     let (pairs, report) = found(&there, options, &strategy).await;
-    let case = format!("{strategy:?} best {:?} exact {:?} segments {segments}", options.top_k, options.exact_tokens);
+    let LinkOptions { top_k, exact_tokens, rivals, .. } = options;
+    let case = format!("{strategy:?} best {top_k:?} exact {exact_tokens:?} segments {segments} rivals {rivals}");
     let similar = here.iter().filter(|pair| !pair.exact).count();
     assert!(similar > 0, "{case} shows nothing");
     let (here, there_pairs) = (sorted(here), sorted(pairs));
     assert!(there_pairs == here, "{case}: {} of {} pairs", there_pairs.len(), here.len());
     assert_eq!((report.lsh, report.keyed), (expected.lsh, expected.keyed), "{case}");
     assert_eq!((report.compared, report.dice_pairs), (expected.compared, expected.dice_pairs), "{case}");
-    assert!(report.bytes > 0, "{case}");
+    assert_eq!(report.exact_with_rival, expected.exact_with_rival, "{case}");
+    assert_eq!(report.exact_below_threshold, expected.exact_below_threshold, "{case}");
+    assert!(!rivals || report.exact_with_rival.is_some_and(|count| count > 0), "{case} shows no rivals");
+    assert!(report.bytes > 0 && report.work_units > 0 && expected.work_units == 0, "{case}");
     // Workers that search what is not wanted any more are being stopped.
     let ended = Instant::now();
     while there.reserved_bytes() > before {
@@ -80,8 +84,50 @@ fn every_strategy_finds_and_counts_on_workers_what_it_does_in_one_process() {
                 }
             }
         }
+        // What exact pairs compete with is counted by work units too, beside every strategy.
+        let counting = LinkOptions { rivals: true, ..options("0.7", &["a"], None) };
+        for segments in [1, 4] {
+            for strategy in [Strategy::Exhaustive, keyed(&["place"])] {
+                same(&cluster, &crowd, segments, &counting, strategy.clone()).await;
+                same(&cluster, &crowd, segments, &LinkOptions { top_k: Some(2), ..counting.clone() }, strategy).await;
+            }
+        }
+        same(&cluster, &with_rivals(people), 1, &LinkOptions { rivals: true, ..options("0.8", &["a"], None) }, BANDS)
+            .await;
         tokio::time::sleep(Duration::from_millis(200)).await;
         assert!(objects.list(None).next().await.is_none(), "chunks are left in the store");
+    });
+}
+
+/// The same people, and on the right side some of those with an exact token once more, without it.
+fn with_rivals([left, mut right]: [Vec<Person>; 2]) -> [Vec<Person>; 2] {
+    let twins = left.iter().filter(|person| person.exact.is_some()).step_by(2);
+    right.extend(twins.map(|person| Person { exact: None, ..person.clone() }));
+    [left, right]
+}
+
+#[test]
+fn explain_says_what_a_work_unit_runs_and_how_many_there_were() {
+    let crowd = crowd(600);
+    runtime().block_on(async {
+        let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let (one, two) = (worker(&objects, None), worker(&objects, None));
+        let cluster = Cluster::new(&urls(&[one.0, two.0]), Plain, Arc::clone(&objects), small_units()).unwrap();
+        let session = tables(&crowd, 1).with_cluster(cluster);
+        let counting = LinkOptions { rivals: true, ..options("0.8", &["a"], None) };
+        for (strategy, operator) in
+            [(Strategy::Exhaustive, "DiceJoinExec"), (BANDS, "LshJoinExec"), (keyed(&[]), "KeyedJoinExec")]
+        {
+            let before = session.explain_by("ndb", "dpc", &counting, strategy.clone(), false).await.unwrap();
+            let (units, here) = before.split_once("\nOn this machine:\n").unwrap();
+            assert!(units.contains("on 2 workers") && units.contains("\nstrategy: "), "{before}");
+            assert!(units.contains(operator) && units.matches("SharedScanExec").count() >= 6, "{before}");
+            assert_eq!(units.matches("which counts conflicts, runs:").count(), 2, "{before}");
+            assert!(here.contains("HashJoinExec") && !here.contains(operator), "{before}");
+        }
+        let after = session.explain("ndb", "dpc", &counting, true).await.unwrap();
+        assert!(after.contains(" work units, 0 times one was run again\n"), "{after}");
+        assert!(after.contains(" of a record that is more like another one"), "{after}");
     });
 }
 
@@ -199,13 +245,10 @@ fn what_workers_cannot_do_is_refused_with_a_hint() {
         let composite = tables(&people, 1).with_cluster(cluster.clone());
         let segmented = tables(&crowd, 4).with_cluster(cluster);
         let plain = options("0.8", &["a"], None);
-        let counting = LinkOptions { rivals: true, ..plain.clone() };
-        for (session, options, strategy, problem) in [
-            (&composite, &counting, Strategy::Exhaustive, "do not count conflicts"),
-            (&segmented, &plain, BANDS, "bands need composite CLKs"),
-            (&composite, &plain, keyed(&["sound"]), "`block_sound`"),
-        ] {
-            let error = session.link_by("ndb", "dpc", options, strategy).await.unwrap_err();
+        for (session, strategy, problem) in
+            [(&segmented, BANDS, "bands need composite CLKs"), (&composite, keyed(&["sound"]), "`block_sound`")]
+        {
+            let error = session.link_by("ndb", "dpc", &plain, strategy).await.unwrap_err();
             assert!(matches!(&error, PlanError::Link { .. }), "{error:?}");
             assert!(error.to_string().contains(problem) && error.to_string().contains("\nhint: "), "{error}");
         }
