@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use linkage_core::dice::Kernel;
 use linkage_plan::cluster::{Cluster, ClusterOptions, Connect, worker_service};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
@@ -105,6 +106,7 @@ pub struct NewWorker {
 /// # Errors
 /// When the credential or the folder cannot be read, the address is taken, or the server fails.
 pub async fn serve_worker(worker: &NewWorker, stop: impl Future<Output = ()> + Send) -> Result<(), SetupError> {
+    let kernel = Kernel::detect()?;
     let file = |name: &str| read(&worker.credential.join(name));
     let tls = ServerTlsConfig::new()
         .identity(Identity::from_pem(file("cert.pem")?, read_private(&worker.credential.join("key.pem"))?))
@@ -125,7 +127,7 @@ pub async fn serve_worker(worker: &NewWorker, stop: impl Future<Output = ()> + S
     if let Some(path) = &worker.ready_file {
         write_ready(path, &address.to_string())?;
     }
-    tracing::info!(%address, "working");
+    tracing::info!(%address, kernel = kernel.name(), "working");
     tokio::select! {
         served = server => Ok(served?),
         () = stop => Ok(()),

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use linkage_core::dice::Kernel;
 use linkage_proto::FILE_DESCRIPTOR_SET;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -34,6 +35,7 @@ pub async fn serve(
     ready_file: Option<&Path>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), SetupError> {
+    let kernel = Kernel::detect()?;
     let unit = Arc::new(Unit::open(folder).await?);
     let tls = ServerTlsConfig::new()
         .identity(Identity::from_pem(read(&folder.join("server.pem"))?, read_private(&folder.join("server.key"))?))
@@ -63,7 +65,7 @@ pub async fn serve(
     if let Some(path) = ready_file {
         write_ready(path, &address.to_string())?;
     }
-    tracing::info!(%address, policy = unit.policy().name(), "serving");
+    tracing::info!(%address, policy = unit.policy().name(), kernel = kernel.name(), "serving");
 
     let (stopping, stopped) = tokio::sync::oneshot::channel();
     let ending = Arc::clone(&unit);

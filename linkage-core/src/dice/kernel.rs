@@ -33,8 +33,9 @@ impl Kernel {
     pub fn detect() -> Result<Self, KernelError> {
         static CHOSEN: OnceLock<Result<Kernel, KernelError>> = OnceLock::new();
         CHOSEN
-            .get_or_init(|| match env::var(VARIABLE) {
-                Ok(name) if !name.is_empty() => Self::named(&name),
+            .get_or_init(|| match env::var_os(VARIABLE) {
+                // What is no UTF-8 names no kernel, and is refused as such.
+                Some(name) if !name.is_empty() => Self::named(&name.to_string_lossy()),
                 _ => Ok(Self::available().pop().unwrap_or(Self::scalar())),
             })
             .clone()
