@@ -56,6 +56,27 @@ impl SetAside {
     }
 }
 
+/// What became of a value that breaks a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Effect {
+    Missing,
+    Kept,
+    /// Kept, where each character that cannot be read became a wildcard.
+    KeptWithWildcards,
+}
+
+impl Effect {
+    const ALL: [Self; Self::KeptWithWildcards as usize + 1] = [Self::Missing, Self::Kept, Self::KeptWithWildcards];
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Kept => "kept",
+            Self::KeptWithWildcards => "kept, with wildcards",
+        }
+    }
+}
+
 /// A count and the first rows that it counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Rows {
@@ -117,8 +138,8 @@ pub(crate) struct Findings {
     pub(crate) set_aside: BTreeMap<SetAside, Rows>,
     /// Per field of the schema: rows with a value, of those that were not set aside at once.
     pub(crate) present: Vec<u64>,
-    /// Per field and rule.
-    pub(crate) broken: BTreeMap<(usize, Rule), Rows>,
+    /// Per field, rule and what became of the value.
+    pub(crate) broken: BTreeMap<(usize, Rule, Effect), Rows>,
 }
 
 impl Findings {
@@ -137,8 +158,8 @@ impl Findings {
         }
     }
 
-    pub(crate) fn break_rule(&mut self, field: usize, rule: Rule, row: u64) {
-        self.broken.entry((field, rule)).or_default().add(row);
+    pub(crate) fn break_rule(&mut self, field: usize, rule: Rule, effect: Effect, row: u64) {
+        self.broken.entry((field, rule, effect)).or_default().add(row);
     }
 
     /// Adds the counts of a later piece of the same file.
@@ -165,7 +186,7 @@ impl Findings {
             "superseded": self.superseded,
             "present": self.present,
             "set_aside": self.set_aside.iter().map(|(why, rows)| json!([why.code(), rows.state()])).collect::<Vec<_>>(),
-            "broken": self.broken.iter().map(|((field, rule), rows)| json!([field, rule.code(), rows.state()])).collect::<Vec<_>>(),
+            "broken": self.broken.iter().map(|((field, rule, effect), rows)| json!([field, rule.code(), effect.text(), rows.state()])).collect::<Vec<_>>(),
         })
     }
 
@@ -179,7 +200,8 @@ impl Findings {
         let broken = state["broken"].as_array()?.iter().map(|entry| {
             let rule = Rule::ALL.iter().copied().find(|rule| entry[1] == rule.code())?;
             let field = usize::try_from(entry[0].as_u64()?).ok().filter(|&field| field < fields)?;
-            Some(((field, rule), Rows::from_state(&entry[2])?))
+            let effect = Effect::ALL.into_iter().find(|effect| entry[2] == effect.text())?;
+            Some(((field, rule, effect), Rows::from_state(&entry[3])?))
         });
         Some(Self {
             rows: state["rows"].as_u64()?,
@@ -207,7 +229,11 @@ impl Findings {
 
     /// Whether more than half of the rows cannot be decoded: then it is not the rows that are wrong.
     pub(crate) fn encoding_is_wrong(&self) -> bool {
-        self.broken.iter().any(|((_, rule), found)| *rule == Rule::UndecodableBytes && found.count > self.rows / 2)
+        let mut undecodable = vec![0; self.present.len()];
+        for ((field, ..), found) in self.broken.iter().filter(|((_, rule, _), _)| *rule == Rule::UndecodableBytes) {
+            undecodable[*field] += found.count;
+        }
+        undecodable.into_iter().any(|count| count > self.rows / 2)
     }
 
     /// The lines of a report to a person at the site.
@@ -226,9 +252,8 @@ impl Findings {
         let set_aside = self.set_aside.iter().map(|(why, found)| {
             format!("set aside: {}, {}: {}{}", why.code(), why.message(), count(found.count), describe(found))
         });
-        let broken = self.broken.iter().map(|((field, rule), found)| {
-            let effect = if rule.only_warns() { "kept" } else { "missing" };
-            let (code, message) = (rule.code(), rule.message());
+        let broken = self.broken.iter().map(|((field, rule, effect), found)| {
+            let (effect, code, message) = (effect.text(), rule.code(), rule.message());
             format!("{effect}: `{}` {code}, {message}: {}{}", fields[*field], count(found.count), describe(found))
         });
         set_aside.chain(broken).collect()
@@ -249,9 +274,9 @@ impl Findings {
             "set_aside": self.set_aside.iter().map(|(why, found)| json!({
                 "rule": why.code(), "rows": count(found.count), "first_rows": first(found),
             })).collect::<Vec<_>>(),
-            "broken": self.broken.iter().map(|((field, rule), found)| json!({
+            "broken": self.broken.iter().map(|((field, rule, effect), found)| json!({
                 "field": fields[*field], "rule": rule.code(), "rows": count(found.count),
-                "value": if rule.only_warns() { "kept" } else { "missing" }, "first_rows": first(found),
+                "value": effect.text(), "first_rows": first(found),
             })).collect::<Vec<_>>(),
         })
     }
