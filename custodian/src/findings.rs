@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use linkage_core::normalise::Rule;
+use linkage_core::source::NameNote;
 use serde_json::{Value, json};
 
 use crate::output::{grouped, suppressed, suppressed_json};
@@ -138,6 +139,8 @@ pub(crate) struct Findings {
     pub(crate) set_aside: BTreeMap<SetAside, Rows>,
     /// Per field of the schema: rows with a value, of those that were not set aside at once.
     pub(crate) present: Vec<u64>,
+    /// Names that a reader of a person format moved to where their script belongs, or that no field takes.
+    pub(crate) names: BTreeMap<NameNote, Rows>,
     /// Per field, rule and what became of the value.
     pub(crate) broken: BTreeMap<(usize, Rule, Effect), Rows>,
 }
@@ -162,6 +165,10 @@ impl Findings {
         self.broken.entry((field, rule, effect)).or_default().add(row);
     }
 
+    pub(crate) fn note_name(&mut self, note: NameNote, row: u64) {
+        self.names.entry(note).or_default().add(row);
+    }
+
     /// Adds the counts of a later piece of the same file.
     pub(crate) fn append(&mut self, later: &Self) {
         self.rows += later.rows;
@@ -172,6 +179,9 @@ impl Findings {
         }
         for (why, rows) in &later.set_aside {
             self.set_aside.entry(*why).or_default().append(rows);
+        }
+        for (note, rows) in &later.names {
+            self.names.entry(*note).or_default().append(rows);
         }
         for (key, rows) in &later.broken {
             self.broken.entry(*key).or_default().append(rows);
@@ -186,6 +196,7 @@ impl Findings {
             "superseded": self.superseded,
             "present": self.present,
             "set_aside": self.set_aside.iter().map(|(why, rows)| json!([why.code(), rows.state()])).collect::<Vec<_>>(),
+            "names": self.names.iter().map(|(note, rows)| json!([note.code(), rows.state()])).collect::<Vec<_>>(),
             "broken": self.broken.iter().map(|((field, rule, effect), rows)| json!([field, rule.code(), effect.text(), rows.state()])).collect::<Vec<_>>(),
         })
     }
@@ -196,6 +207,10 @@ impl Findings {
         let set_aside = state["set_aside"].as_array()?.iter().map(|entry| {
             let why = SetAside::ALL.into_iter().find(|why| entry[0] == why.code())?;
             Some((why, Rows::from_state(&entry[1])?))
+        });
+        let names = state["names"].as_array()?.iter().map(|entry| {
+            let note = NameNote::ALL.into_iter().find(|note| entry[0] == note.code())?;
+            Some((note, Rows::from_state(&entry[1])?))
         });
         let broken = state["broken"].as_array()?.iter().map(|entry| {
             let rule = Rule::ALL.iter().copied().find(|rule| entry[1] == rule.code())?;
@@ -209,6 +224,7 @@ impl Findings {
             superseded: state["superseded"].as_u64()?,
             set_aside: set_aside.collect::<Option<_>>()?,
             present: (present.len() == fields).then_some(present)?,
+            names: names.collect::<Option<_>>()?,
             broken: broken.collect::<Option<_>>()?,
         })
     }
@@ -252,11 +268,15 @@ impl Findings {
         let set_aside = self.set_aside.iter().map(|(why, found)| {
             format!("set aside: {}, {}: {}{}", why.code(), why.message(), count(found.count), describe(found))
         });
+        let names = self.names.iter().map(|(note, found)| {
+            let effect = if *note == NameNote::WithoutField { "not used" } else { "moved" };
+            format!("{effect}: {}, {}: {}{}", note.code(), note.message(), count(found.count), describe(found))
+        });
         let broken = self.broken.iter().map(|((field, rule, effect), found)| {
             let (effect, code, message) = (effect.text(), rule.code(), rule.message());
             format!("{effect}: `{}` {code}, {message}: {}{}", fields[*field], count(found.count), describe(found))
         });
-        set_aside.chain(broken).collect()
+        set_aside.chain(names).chain(broken).collect()
     }
 
     /// The same for a script.
@@ -273,6 +293,9 @@ impl Findings {
             "superseded": count(self.superseded),
             "set_aside": self.set_aside.iter().map(|(why, found)| json!({
                 "rule": why.code(), "rows": count(found.count), "first_rows": first(found),
+            })).collect::<Vec<_>>(),
+            "names": self.names.iter().map(|(note, found)| json!({
+                "rule": note.code(), "rows": count(found.count), "first_rows": first(found),
             })).collect::<Vec<_>>(),
             "broken": self.broken.iter().map(|((field, rule, effect), found)| json!({
                 "field": fields[*field], "rule": rule.code(), "rows": count(found.count),

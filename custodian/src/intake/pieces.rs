@@ -186,6 +186,7 @@ impl Hand<'_> {
             piece.findings.opted_out += 1;
             return Ok(());
         }
+        record.name_notes().for_each(|note| piece.findings.note_name(note, record.row()));
         let values = &mut values[group.len()];
         for (field, &kind) in pieces.kinds.iter().enumerate() {
             let raw = record.decoded_field(field, decoded);
