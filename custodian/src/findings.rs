@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use linkage_core::normalise::Rule;
+use linkage_core::source::NameNote;
 use serde_json::{Value, json};
 
 use crate::output::{grouped, suppressed, suppressed_json};
@@ -52,6 +53,27 @@ impl SetAside {
             Self::NothingPresent => "no field left to encode",
             Self::NoName => "a person whom the files with the names do not have",
             Self::DuplicateRecordId => "the record id of an earlier row",
+        }
+    }
+}
+
+/// What became of a value that breaks a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Effect {
+    Missing,
+    Kept,
+    /// Kept, where each character that cannot be read became a wildcard.
+    KeptWithWildcards,
+}
+
+impl Effect {
+    const ALL: [Self; Self::KeptWithWildcards as usize + 1] = [Self::Missing, Self::Kept, Self::KeptWithWildcards];
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Kept => "kept",
+            Self::KeptWithWildcards => "kept, with wildcards",
         }
     }
 }
@@ -117,8 +139,10 @@ pub(crate) struct Findings {
     pub(crate) set_aside: BTreeMap<SetAside, Rows>,
     /// Per field of the schema: rows with a value, of those that were not set aside at once.
     pub(crate) present: Vec<u64>,
-    /// Per field and rule.
-    pub(crate) broken: BTreeMap<(usize, Rule), Rows>,
+    /// Names that a reader of a person format moved to where their script belongs, or that no field takes.
+    pub(crate) names: BTreeMap<NameNote, Rows>,
+    /// Per field, rule and what became of the value.
+    pub(crate) broken: BTreeMap<(usize, Rule, Effect), Rows>,
 }
 
 impl Findings {
@@ -137,8 +161,12 @@ impl Findings {
         }
     }
 
-    pub(crate) fn break_rule(&mut self, field: usize, rule: Rule, row: u64) {
-        self.broken.entry((field, rule)).or_default().add(row);
+    pub(crate) fn break_rule(&mut self, field: usize, rule: Rule, effect: Effect, row: u64) {
+        self.broken.entry((field, rule, effect)).or_default().add(row);
+    }
+
+    pub(crate) fn note_name(&mut self, note: NameNote, row: u64) {
+        self.names.entry(note).or_default().add(row);
     }
 
     /// Adds the counts of a later piece of the same file.
@@ -151,6 +179,9 @@ impl Findings {
         }
         for (why, rows) in &later.set_aside {
             self.set_aside.entry(*why).or_default().append(rows);
+        }
+        for (note, rows) in &later.names {
+            self.names.entry(*note).or_default().append(rows);
         }
         for (key, rows) in &later.broken {
             self.broken.entry(*key).or_default().append(rows);
@@ -165,7 +196,8 @@ impl Findings {
             "superseded": self.superseded,
             "present": self.present,
             "set_aside": self.set_aside.iter().map(|(why, rows)| json!([why.code(), rows.state()])).collect::<Vec<_>>(),
-            "broken": self.broken.iter().map(|((field, rule), rows)| json!([field, rule.code(), rows.state()])).collect::<Vec<_>>(),
+            "names": self.names.iter().map(|(note, rows)| json!([note.code(), rows.state()])).collect::<Vec<_>>(),
+            "broken": self.broken.iter().map(|((field, rule, effect), rows)| json!([field, rule.code(), effect.text(), rows.state()])).collect::<Vec<_>>(),
         })
     }
 
@@ -176,10 +208,15 @@ impl Findings {
             let why = SetAside::ALL.into_iter().find(|why| entry[0] == why.code())?;
             Some((why, Rows::from_state(&entry[1])?))
         });
+        let names = state["names"].as_array()?.iter().map(|entry| {
+            let note = NameNote::ALL.into_iter().find(|note| entry[0] == note.code())?;
+            Some((note, Rows::from_state(&entry[1])?))
+        });
         let broken = state["broken"].as_array()?.iter().map(|entry| {
             let rule = Rule::ALL.iter().copied().find(|rule| entry[1] == rule.code())?;
             let field = usize::try_from(entry[0].as_u64()?).ok().filter(|&field| field < fields)?;
-            Some(((field, rule), Rows::from_state(&entry[2])?))
+            let effect = Effect::ALL.into_iter().find(|effect| entry[2] == effect.text())?;
+            Some(((field, rule, effect), Rows::from_state(&entry[3])?))
         });
         Some(Self {
             rows: state["rows"].as_u64()?,
@@ -187,6 +224,7 @@ impl Findings {
             superseded: state["superseded"].as_u64()?,
             set_aside: set_aside.collect::<Option<_>>()?,
             present: (present.len() == fields).then_some(present)?,
+            names: names.collect::<Option<_>>()?,
             broken: broken.collect::<Option<_>>()?,
         })
     }
@@ -207,7 +245,11 @@ impl Findings {
 
     /// Whether more than half of the rows cannot be decoded: then it is not the rows that are wrong.
     pub(crate) fn encoding_is_wrong(&self) -> bool {
-        self.broken.iter().any(|((_, rule), found)| *rule == Rule::UndecodableBytes && found.count > self.rows / 2)
+        let mut undecodable = vec![0; self.present.len()];
+        for ((field, ..), found) in self.broken.iter().filter(|((_, rule, _), _)| *rule == Rule::UndecodableBytes) {
+            undecodable[*field] += found.count;
+        }
+        undecodable.into_iter().any(|count| count > self.rows / 2)
     }
 
     /// The lines of a report to a person at the site.
@@ -226,12 +268,15 @@ impl Findings {
         let set_aside = self.set_aside.iter().map(|(why, found)| {
             format!("set aside: {}, {}: {}{}", why.code(), why.message(), count(found.count), describe(found))
         });
-        let broken = self.broken.iter().map(|((field, rule), found)| {
-            let effect = if rule.only_warns() { "kept" } else { "missing" };
-            let (code, message) = (rule.code(), rule.message());
+        let names = self.names.iter().map(|(note, found)| {
+            let effect = if *note == NameNote::WithoutField { "not used" } else { "moved" };
+            format!("{effect}: {}, {}: {}{}", note.code(), note.message(), count(found.count), describe(found))
+        });
+        let broken = self.broken.iter().map(|((field, rule, effect), found)| {
+            let (effect, code, message) = (effect.text(), rule.code(), rule.message());
             format!("{effect}: `{}` {code}, {message}: {}{}", fields[*field], count(found.count), describe(found))
         });
-        set_aside.chain(broken).collect()
+        set_aside.chain(names).chain(broken).collect()
     }
 
     /// The same for a script.
@@ -249,9 +294,12 @@ impl Findings {
             "set_aside": self.set_aside.iter().map(|(why, found)| json!({
                 "rule": why.code(), "rows": count(found.count), "first_rows": first(found),
             })).collect::<Vec<_>>(),
-            "broken": self.broken.iter().map(|((field, rule), found)| json!({
+            "names": self.names.iter().map(|(note, found)| json!({
+                "rule": note.code(), "rows": count(found.count), "first_rows": first(found),
+            })).collect::<Vec<_>>(),
+            "broken": self.broken.iter().map(|((field, rule, effect), found)| json!({
                 "field": fields[*field], "rule": rule.code(), "rows": count(found.count),
-                "value": if rule.only_warns() { "kept" } else { "missing" }, "first_rows": first(found),
+                "value": effect.text(), "first_rows": first(found),
             })).collect::<Vec<_>>(),
         })
     }

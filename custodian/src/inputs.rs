@@ -399,8 +399,11 @@ fn list(input: &Path, format: Format, paths: &mut Vec<PathBuf>, total: &mut Opti
     let before = paths.len();
     walk(input, format, paths, total)?;
     if paths.len() == before {
-        let endings = format.endings().join("`, `.");
-        return Err(at(input, format!("no file in this folder ends in `.{endings}`\nhint: name the files")));
+        let what = match format.endings() {
+            [ANY] => "no file in this folder or in those in it".to_owned(),
+            endings => format!("no file in this folder ends in `.{}`", endings.join("`, `.")),
+        };
+        return Err(at(input, format!("{what}\nhint: name the files")));
     }
     Ok(())
 }

@@ -4,7 +4,6 @@ mod pieces;
 #[cfg(feature = "submit")]
 mod reread;
 
-use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -16,13 +15,13 @@ use linkage_core::normalise::{self, NameRoutes};
 use linkage_core::schema::LinkageSchema;
 use linkage_core::secret::LinkageSecret;
 use linkage_core::source::{Encoding, Mapping, RawBatch};
-use linkage_core::types::RecordRef;
 
 use crate::allocator::keep_freed_memory;
 use crate::findings::{Findings, SetAside};
 use crate::inputs::{Format, Inputs, Register, listed, parse_encoding};
+use crate::opt_out::{OptOutCount, OptOuts};
 use crate::output::{at, grouped, progress, rate, talk};
-use crate::refs::{RecordId, RecordRefs, record_ref, trim_id};
+use crate::refs::RecordRefs;
 use crate::report::survey::Survey;
 use crate::sort::{Remaining, RowCodec, Sorted, Sorter};
 use crate::work::{self, WorkFolder};
@@ -101,6 +100,8 @@ pub(crate) fn parse_mapping(text: &str) -> Result<(String, String), String> {
 /// What the extract came to.
 pub(crate) struct Intake<'a> {
     pub(crate) findings: Findings,
+    /// When there is a list of people who opted out.
+    pub(crate) opt_out: Option<OptOutCount>,
     pub(crate) sorted: Sorted<'a>,
     /// Rows that remain, and the bits set in their CLKs.
     pub(crate) records: u64,
@@ -330,6 +331,9 @@ impl InputArgs {
             let skipped = batches <= done_batches;
             let encode = || {
                 let hash = work.is_some().then(|| link(refs, &chain, &current));
+                if skipped {
+                    pieces.meet_opt_outs(&current);
+                }
                 (hash.unwrap_or_default(), if skipped { Vec::new() } else { pieces.run(&current) })
             };
             // The next batch is read and the last one goes to the sorter while this one is encoded.
@@ -375,7 +379,8 @@ impl InputArgs {
             // The other formats have a record per visit or month: older ones are no fault.
             findings.superseded += duplicates.count;
         }
-        Ok(Intake { findings, sorted, records, bits_set })
+        let opt_out = self.opt_out.as_ref().map(|_| pieces.opted_out.count());
+        Ok(Intake { findings, opt_out, sorted, records, bits_set })
     }
 
     /// What the work in a folder depends on: whoever goes on from there must have said the same.
@@ -386,8 +391,7 @@ impl InputArgs {
             Some(path) => std::fs::read(path).map_err(|error| at(path, error))?,
             None => Vec::new(),
         };
-        let mut opted_out: Vec<[u8; 16]> = pieces.opted_out.iter().map(|opted_out| opted_out.0).collect();
-        opted_out.sort_unstable();
+        let opted_out = pieces.opted_out.sorted();
         let mut hasher = pieces.refs.work_hasher();
         let texts = [format!("{options:?}"), schema.digest().to_string(), about.to_owned()];
         for part in texts.iter().map(String::as_bytes).chain([&mapping[..], opted_out.as_flattened()]) {
@@ -396,8 +400,8 @@ impl InputArgs {
         Ok(*hasher.finalize().as_bytes())
     }
 
-    fn load_opt_outs(&self, schema: &LinkageSchema, refs: &RecordRefs) -> anyhow::Result<HashSet<RecordRef>> {
-        let Some(path) = &self.opt_out else { return Ok(HashSet::new()) };
+    fn load_opt_outs(&self, schema: &LinkageSchema, refs: &RecordRefs) -> anyhow::Result<OptOuts> {
+        let Some(path) = &self.opt_out else { return Ok(OptOuts::default()) };
         let mapped = self.load_mapping(schema)?.is_some_and(|mapping| mapping.id_column().is_some());
         if self.format.is_table() && self.id_column.is_none() && !mapped {
             bail!(
@@ -408,8 +412,7 @@ impl InputArgs {
             io::ErrorKind::InvalidData => at(path, "not UTF-8\nhint: save the list as UTF-8, one record id per line"),
             _ => at(path, error),
         })?;
-        let ids = text.trim_start_matches('\u{FEFF}').lines().map(trim_id).filter(|id| !id.is_empty());
-        Ok(ids.map(|id| record_ref(refs, RecordId::Column(id))).collect())
+        Ok(OptOuts::parse(&text, refs))
     }
 }
 

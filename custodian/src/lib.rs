@@ -10,6 +10,7 @@ mod findings;
 mod guess;
 mod inputs;
 mod intake;
+mod opt_out;
 mod output;
 pub mod refs;
 mod report;

@@ -134,14 +134,24 @@ pub(crate) fn hardening(header: &TokenFileHeader) -> Vec<String> {
     header.hardening_steps().iter().map(line).collect()
 }
 
+/// A count, or `<limit` when it is below the limit but not zero; a limit of 1 hides nothing.
+pub(crate) fn hidden(count: u64, limit: u64) -> String {
+    if (1..limit).contains(&count) { format!("<{limit}") } else { grouped(count) }
+}
+
+/// The same as JSON: a number, or the string `<limit`.
+pub(crate) fn hidden_json(count: u64, limit: u64) -> serde_json::Value {
+    if (1..limit).contains(&count) { hidden(count, limit).into() } else { count.into() }
+}
+
 /// A count, or `<10` when it is small but not zero.
 pub(crate) fn suppressed(count: u64) -> String {
-    if (1..SMALL_CELL).contains(&count) { format!("<{SMALL_CELL}") } else { grouped(count) }
+    hidden(count, SMALL_CELL)
 }
 
 /// A count as JSON: a number, or the string `<10`.
 pub(crate) fn suppressed_json(count: u64) -> serde_json::Value {
-    if (1..SMALL_CELL).contains(&count) { suppressed(count).into() } else { count.into() }
+    hidden_json(count, SMALL_CELL)
 }
 
 /// How many of `rows` have something: in whole per cent, and without a number where few have it or few lack it.
@@ -149,17 +159,17 @@ pub(crate) fn share(present: u64, rows: u64) -> String {
     let missing = rows.saturating_sub(present);
     if (1..SMALL_CELL).contains(&present) {
         format!("in <{SMALL_CELL} rows")
-    } else if (1..SMALL_CELL).contains(&missing) {
+    } else if present > 0 && (1..SMALL_CELL).contains(&missing) {
         format!("in all but <{SMALL_CELL} rows")
     } else {
         format!("{} %", (present * 100).checked_div(rows).unwrap_or(0))
     }
 }
 
-/// What remains, rounded down when the exact figure would tell a small number that was taken away.
-pub(crate) fn remainder(remaining: u64, taken: &[u64]) -> String {
-    if taken.iter().any(|count| (1..SMALL_CELL).contains(count)) || (1..SMALL_CELL).contains(&remaining) {
-        return format!("at least {}", grouped(remaining / SMALL_CELL * SMALL_CELL));
+/// What remains, rounded down when the exact figure would tell a number below `limit`: its own or one that was taken away.
+pub(crate) fn remainder(remaining: u64, taken: &[u64], limit: u64) -> String {
+    if taken.iter().chain([&remaining]).any(|count| (1..limit).contains(count)) {
+        return format!("at least {}", grouped(remaining / limit * limit));
     }
     grouped(remaining)
 }

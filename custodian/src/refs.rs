@@ -196,6 +196,10 @@ pub(crate) fn load_recipient(path: &Path) -> anyhow::Result<age::x25519::Recipie
 #[cfg(unix)]
 pub(crate) fn refuse_open_permissions(file: &File, path: &Path, what: &str) -> anyhow::Result<()> {
     let metadata = file.metadata().map_err(|error| at(path, error))?;
+    // Nobody shall be told to change the permissions of a folder.
+    if metadata.is_dir() {
+        return Err(at(path, format!("a folder, not a file\nhint: name the file of the {what}")));
+    }
     let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777;
     if mode & 0o077 != 0 {
         return Err(anyhow!(

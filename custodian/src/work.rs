@@ -18,7 +18,7 @@ use crate::output::at;
 use crate::refs::RecordRefs;
 use crate::sort::{Run, write_run};
 
-const FORMAT: &str = "custodian-work/1";
+const FORMAT: &str = "custodian-work/2";
 const MANIFEST: &str = "manifest.json";
 /// The manifest before it is whole.
 const NEW_MANIFEST: &str = "manifest.new";

@@ -98,7 +98,19 @@ pub enum LinkageKeyError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SecretError {
-    /// The text or file is something else.
+    /// The path is that of a folder.
+    #[error("{}: a folder, not a file\nhint: name the file that `custodian keygen` made", path.display())]
+    Folder {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The file is something else.
+    #[error("{}: {}", path.display(), Self::NotASecret)]
+    NotASecretFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The text is something else.
     #[error(
         "not a linkage secret\nhint: a secret is one line that starts with `linkage-secret1`; `custodian keygen` makes one"
     )]

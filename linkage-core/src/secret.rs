@@ -93,27 +93,35 @@ impl LinkageSecret {
     /// Loads a secret from its file.
     ///
     /// # Errors
-    /// [`SecretError::Permissions`] when others than the owner can read the file; [`SecretError::Io`] when it cannot be
+    /// [`SecretError::Folder`] when the path is that of a folder, [`SecretError::Permissions`] when others than the owner can read the file; [`SecretError::Io`] when it cannot be
     /// read; otherwise as [`Self::parse`].
     pub fn load(path: &Path) -> Result<Self, SecretError> {
         let io = |source| SecretError::Io { path: path.to_owned(), source };
         let mut file = File::open(path).map_err(io)?;
+        // Before the permissions: nobody shall be told to change those of a folder.
+        if file.metadata().map_err(io)?.is_dir() {
+            return Err(SecretError::Folder { path: path.to_owned() });
+        }
         refuse_open_permissions(&file, path)?;
+        let not_a_secret = || SecretError::NotASecretFile { path: path.to_owned() };
         let mut text = Zeroizing::new(String::new());
         // Room for all of it at once, so that a growing buffer leaves no copy behind.
         text.reserve_exact(MAX_FILE_BYTES as usize + 1);
         let mut limited = Read::by_ref(&mut file).take(MAX_FILE_BYTES + 1);
         if let Err(e) = limited.read_to_string(&mut text) {
-            return Err(if e.kind() == std::io::ErrorKind::InvalidData { SecretError::NotASecret } else { io(e) });
+            return Err(if e.kind() == std::io::ErrorKind::InvalidData { not_a_secret() } else { io(e) });
         }
         if text.len() as u64 > MAX_FILE_BYTES {
-            return Err(SecretError::NotASecret);
+            return Err(not_a_secret());
         }
         let mut lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
         let (Some(line), None) = (lines.next(), lines.next()) else {
-            return Err(SecretError::NotASecret);
+            return Err(not_a_secret());
         };
-        Self::parse(line)
+        match Self::parse(line) {
+            Err(SecretError::NotASecret) => Err(not_a_secret()),
+            parsed => parsed,
+        }
     }
 
     /// Writes the secret to a new file that only its owner can read.

@@ -64,7 +64,7 @@ impl Reading {
                     format!("{}{}", decoded.text, if decoded.damaged { " (damaged)" } else { "" })
                 };
                 let id = record.id().map(&mut decode).unwrap_or_default();
-                self.text += &format!("row {}, month {}: {id}\n", record.row(), record.newness());
+                self.text += &format!("row {}, newness {}: {id}\n", record.row(), record.newness());
                 for (index, field) in fields.iter().enumerate() {
                     let value = decode(record.field(index));
                     if !value.is_empty() {

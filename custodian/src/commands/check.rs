@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::cli::Done;
 use crate::intake::{InputArgs, Intake};
-use crate::output::{self, remainder, share, suppressed, suppressed_json};
+use crate::output::{self, SMALL_CELL, remainder, share, suppressed, suppressed_json};
 use crate::refs::SiteKey;
 
 const EXAMPLES: &str = "\
@@ -41,6 +41,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
     let refs = SiteKey::generate().refs(&database);
     let intake = args.input.run(&schema, &secret, &refs, &std::env::temp_dir())?;
     let report = if args.json { args.json(&schema, &intake) } else { args.text(&schema, &intake) };
+    if let Some(opt_out) = intake.opt_out {
+        opt_out.lines(SMALL_CELL).iter().for_each(|line| output::talk(line));
+    }
     output::data(&report)?;
     Ok(if intake.findings.set_aside_rows() > 0 { Done::RowsSetAside } else { Done::Clean })
 }
@@ -52,7 +55,7 @@ impl Args {
         let widest = fields.iter().map(|name| name.len()).max().unwrap_or(0).max("field".len());
         let mut lines = vec![
             format!("rows       {}", suppressed(findings.rows)),
-            format!("to write   {}", remainder(intake.records, &findings.taken())),
+            format!("to write   {}", remainder(intake.records, &findings.taken(), SMALL_CELL)),
             format!("set aside  {}", suppressed(findings.set_aside_rows())),
             format!("opted out  {}", suppressed(findings.opted_out)),
             String::new(),
@@ -79,12 +82,13 @@ impl Args {
         let report = json!({
             "schema": schema.name(),
             "schema_digest": schema.digest(),
-            "to_write_rows": remainder(intake.records, &findings.taken()),
+            "to_write_rows": remainder(intake.records, &findings.taken(), SMALL_CELL),
             "set_aside_rows": suppressed_json(findings.set_aside_rows()),
             "fields": fields.iter().zip(&findings.present).map(|(name, present)| json!({
                 "field": name, "filled": share(*present, findings.rows),
             })).collect::<Vec<_>>(),
             "findings": findings.json(&fields, usize::from(self.rows), true),
+            "opt_out": intake.opt_out.map(|opt_out| opt_out.json(SMALL_CELL)),
         });
         format!("{report:#}\n")
     }

@@ -142,7 +142,7 @@ fn patterns(seen: &Seen) -> Vec<(u16, String)> {
     counts.sort_by_key(|(pattern, count)| (std::cmp::Reverse(*count), *pattern));
     let all: Vec<u64> = counts.iter().map(|(_, count)| *count).collect();
     let shown = |(at, (pattern, count))| match at {
-        0 if count >= SMALL_CELL => (pattern, remainder(count, &all)),
+        0 if count >= SMALL_CELL => (pattern, remainder(count, &all, SMALL_CELL)),
         _ => (pattern, suppressed(count)),
     };
     counts.into_iter().enumerate().map(shown).collect()

@@ -64,6 +64,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
     let mut survey = Survey::new(&schema, key);
     let intake = args.input.run_surveyed(&schema, &secret, &refs, &std::env::temp_dir(), &mut survey)?;
     let hiding = Hiding { limit: args.small_cell };
+    if let Some(opt_out) = intake.opt_out {
+        opt_out.lines(args.small_cell).iter().for_each(|line| output::talk(line));
+    }
     let report = Report::new(&schema, &intake, &survey, hiding, usize::from(args.rows), args.secret.is_some());
     if let Some(page) = &args.html {
         output::write_whole(page, &html(&report), args.force)?;

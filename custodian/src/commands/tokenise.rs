@@ -19,6 +19,7 @@ use serde_json::json;
 use crate::cli::Done;
 use crate::findings::Findings;
 use crate::intake::{InputArgs, Intake, folder_of};
+use crate::opt_out::OptOutCount;
 use crate::output::{self, at, grouped, rate, refuse_output};
 use crate::refs::{SiteKey, load_recipient};
 use crate::sort::{Row, Sorted};
@@ -118,9 +119,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
             site_key.forget()
         }
     })?;
-    let Intake { findings, sorted, .. } = intake;
+    let Intake { findings, opt_out, sorted, .. } = intake;
     sorted.forget_work()?;
-    args.report(&schema, &header, &findings, &stats, &site_key, started.elapsed())?;
+    args.report(&schema, &header, &findings, opt_out, &stats, &site_key, started.elapsed())?;
     Ok(if findings.set_aside_rows() > 0 { Done::RowsSetAside } else { Done::Clean })
 }
 
@@ -174,6 +175,7 @@ impl Args {
         schema: &LinkageSchema,
         header: &TokenFileHeader,
         findings: &Findings,
+        opt_out: Option<OptOutCount>,
         stats: &TokenFileStats,
         site_key: &SiteKeyFile,
         elapsed: Duration,
@@ -182,8 +184,10 @@ impl Args {
         for line in findings.lines(&fields, 5, false) {
             output::talk(&line);
         }
-        if findings.opted_out > 0 {
-            output::talk(&format!("left out: opted out: {}", grouped(findings.opted_out)));
+        if let Some(opt_out) = opt_out {
+            // Exact, as all of this summary is: it is for the site alone.
+            opt_out.lines(1).iter().for_each(|line| output::talk(line));
+            output::talk(&format!("left out: rows of people who opted out: {}", grouped(findings.opted_out)));
         }
         if findings.superseded > 0 {
             output::talk(&format!("merged: older records of the same person: {}", grouped(findings.superseded)));
@@ -219,6 +223,7 @@ impl Args {
                 "elapsed_seconds": elapsed.as_secs_f64(),
                 "rows_per_second": rate(findings.rows, elapsed),
                 "findings": findings.json(&fields, 5, false),
+                "opt_out": opt_out.map(|opt_out| opt_out.json(1)),
             });
             output::data(&format!("{summary:#}\n"))?;
         }

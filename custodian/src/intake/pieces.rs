@@ -1,6 +1,5 @@
 //! One batch, encoded piece by piece in parallel.
 
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use linkage_core::encode::{Encoder, Worker};
@@ -10,7 +9,8 @@ use linkage_core::source::{RawBatch, RawRecord};
 use linkage_core::types::RecordRef;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
-use crate::findings::{Findings, SetAside};
+use crate::findings::{Effect, Findings, SetAside};
+use crate::opt_out::OptOuts;
 use crate::refs::{RecordId, RecordRefs, record_ref, trim_id};
 use crate::report::survey::{Plan, Tally};
 use crate::sort::RowCodec;
@@ -30,7 +30,7 @@ pub(super) struct Pieces<'a> {
     pub(super) routes: NameRoutes,
     /// What a report counts, when one is made.
     pub(super) plan: Option<Arc<Plan>>,
-    pub(super) opted_out: HashSet<RecordRef>,
+    pub(super) opted_out: OptOuts,
     /// Why a row that the reader could not use is set aside.
     pub(super) malformed: SetAside,
     /// Memory of rows that have gone into the sorter, for the rows of further pieces.
@@ -66,6 +66,31 @@ impl Pieces<'_> {
         }
         done.push(Piece { findings: malformed, tally: None, rows: Vec::new(), ones: 0 });
         done
+    }
+
+    /// Notes which of those who opted out are in a batch that an earlier process has encoded.
+    pub(super) fn meet_opt_outs(&self, batch: &RawBatch) {
+        if self.opted_out.is_empty() {
+            return;
+        }
+        let mut decoded = String::new();
+        for record in batch.records() {
+            if let Ok(record_ref) = self.record_ref(record, &mut decoded) {
+                self.opted_out.meet(&record_ref);
+            }
+        }
+    }
+
+    fn record_ref(&self, record: RawRecord<'_>, decoded: &mut String) -> Result<RecordRef, SetAside> {
+        let Some(id) = record.decoded_id(decoded) else {
+            return Ok(record_ref(self.refs, RecordId::Row(record.row())));
+        };
+        match (id.damaged, trim_id(id.text)) {
+            // Two damaged ids may look the same and be different people.
+            (true, _) => Err(SetAside::UnreadableRecordId),
+            (false, "") => Err(SetAside::NoRecordId),
+            (false, id) => Ok(record_ref(self.refs, RecordId::Column(id))),
+        }
     }
 
     fn encode(&self, batch: &RawBatch, range: std::ops::Range<usize>) -> Piece {
@@ -155,30 +180,31 @@ struct Hand<'a> {
 impl Hand<'_> {
     /// Adds one row to the group, unless its person has opted out.
     fn row(&mut self, record: RawRecord<'_>) -> Result<(), SetAside> {
-        let record_ref = self.record_ref(record)?;
         let Self { pieces, values, group, decoded, piece, .. } = self;
-        if !pieces.opted_out.is_empty() && pieces.opted_out.contains(&record_ref) {
+        let record_ref = pieces.record_ref(record, decoded)?;
+        if !pieces.opted_out.is_empty() && pieces.opted_out.meet(&record_ref) {
             piece.findings.opted_out += 1;
             return Ok(());
         }
+        record.name_notes().for_each(|note| piece.findings.note_name(note, record.row()));
         let values = &mut values[group.len()];
         for (field, &kind) in pieces.kinds.iter().enumerate() {
             let raw = record.decoded_field(field, decoded);
-            if raw.damaged {
-                piece.findings.break_rule(field, Rule::UndecodableBytes, record.row());
-            }
             let outcome = values.set(field, kind, raw.text);
             if let (Some(tally), Ok(Outcome::Value | Outcome::Flagged(_))) = (&mut piece.tally, outcome) {
                 tally.value(field, raw.text);
             }
+            let kept = matches!(outcome, Ok(Outcome::Value | Outcome::Flagged(_)));
+            piece.findings.present[field] += u64::from(kept);
+            if raw.damaged {
+                // What the missing characters make of the value is no fault of its own, and is not counted beside it.
+                let effect = if kept { Effect::KeptWithWildcards } else { Effect::Missing };
+                piece.findings.break_rule(field, Rule::UndecodableBytes, effect, record.row());
+            }
             match outcome {
-                Ok(Outcome::Missing) => {}
-                Ok(Outcome::Value) => piece.findings.present[field] += 1,
-                Ok(Outcome::Flagged(rule)) => {
-                    piece.findings.present[field] += 1;
-                    piece.findings.break_rule(field, rule, record.row());
-                }
-                Err(rule) => piece.findings.break_rule(field, rule, record.row()),
+                Ok(Outcome::Flagged(rule)) => piece.findings.break_rule(field, rule, Effect::Kept, record.row()),
+                Err(rule) if !raw.damaged => piece.findings.break_rule(field, rule, Effect::Missing, record.row()),
+                _ => {}
             }
         }
         let raw = |field: usize, out: &mut String| out.push_str(record.decoded_field(field, decoded).text);
@@ -203,17 +229,5 @@ impl Hand<'_> {
             }
         });
         group.clear();
-    }
-
-    fn record_ref(&mut self, record: RawRecord<'_>) -> Result<RecordRef, SetAside> {
-        let Some(id) = record.decoded_id(&mut self.decoded) else {
-            return Ok(record_ref(self.pieces.refs, RecordId::Row(record.row())));
-        };
-        match (id.damaged, trim_id(id.text)) {
-            // Two damaged ids may look the same and be different people.
-            (true, _) => Err(SetAside::UnreadableRecordId),
-            (false, "") => Err(SetAside::NoRecordId),
-            (false, id) => Ok(record_ref(self.pieces.refs, RecordId::Column(id))),
-        }
     }
 }

@@ -12,7 +12,7 @@ use linkage_core::schema::LinkageSchema;
 use serde_json::{Value, json};
 
 use crate::intake::Intake;
-use crate::output::{grouped, remainder};
+use crate::output::{grouped, hidden, hidden_json, remainder};
 use sketch::Distinct;
 use survey::{FieldCounts, Survey};
 
@@ -31,31 +31,27 @@ impl Hiding {
     }
 
     fn count(self, count: u64) -> String {
-        if self.is_small(count) { format!("<{}", self.limit) } else { grouped(count) }
+        hidden(count, self.limit)
     }
 
     /// A share in whole per cent and in words; a small rest is hidden as a small count is.
     fn share(self, part: u64, of: u64) -> Share {
         let percent = (part * 100).checked_div(of).unwrap_or(0);
-        let text = if self.is_small(part) {
-            format!("<{} rows", self.limit)
-        } else if self.is_small(of.saturating_sub(part)) {
-            format!("all but <{} rows", self.limit)
+        if self.is_small(part) {
+            Share { percent: 0, text: format!("<{} rows", self.limit) }
+        } else if part > 0 && self.is_small(of.saturating_sub(part)) {
+            Share { percent: 100, text: format!("all but <{} rows", self.limit) }
         } else {
-            format!("{percent} %")
-        };
-        let percent = if self.is_small(part) {
-            0
-        } else if self.is_small(of.saturating_sub(part)) {
-            100
-        } else {
-            percent
-        };
-        Share { percent, text }
+            Share { percent, text: format!("{percent} %") }
+        }
     }
 
-    /// A number of values is no number of people; it is rounded down where it would tell how few rows lack or share one.
+    /// A number of values is no number of people. It is hidden with the rows that have them where these are few, for they may
+    /// all differ, and rounded down where it would tell how few rows lack or share one.
     fn distinct(self, found: &Distinct, rows: u64) -> String {
+        if self.is_small(found.rows) {
+            return self.count(found.rows);
+        }
         let about = if found.estimated { "about " } else { "" };
         if self.is_small(found.rows - found.values) || self.is_small(rows.saturating_sub(found.rows)) {
             return format!("{about}at least {}", grouped(found.values / self.limit * self.limit));
@@ -84,6 +80,7 @@ pub(crate) struct Report {
     changes: Vec<(String, Change, String, String)>,
     findings: Vec<String>,
     findings_json: Value,
+    opt_out_json: Value,
     density: Option<Density>,
 }
 
@@ -129,15 +126,18 @@ impl Report {
             all => hiding.count(all.map_or(0, |all| all.repeated)),
         };
         let duplicate_ids = findings.duplicate_ids();
-        let totals = vec![
+        let mut totals = vec![
             ("rows read", hiding.count(findings.rows)),
-            ("to write", remainder(intake.records, &findings.taken())),
+            ("to write", remainder(intake.records, &findings.taken(), hiding.limit)),
             ("set aside", hiding.count(findings.set_aside_rows())),
             ("opted out", hiding.count(findings.opted_out)),
             ("merged into a newer row", hiding.count(findings.superseded)),
             ("repeated record ids", hiding.count(duplicate_ids)),
             ("rows with the values of another", same_values),
         ];
+        if let Some(opt_out) = intake.opt_out {
+            totals.insert(4, ("opted-out ids found", opt_out.found_of_listed(hiding.limit)));
+        }
         let fields = names.iter().zip(&survey.fields).zip(&findings.present).zip(&distinct);
         let fields = fields.map(|(((name, counts), present), distinct)| FieldRow {
             name: (*name).to_owned(),
@@ -165,9 +165,8 @@ impl Report {
             exact: exact.map(|(token, count)| (token.name().to_owned(), hiding.share(*count, survey.rows))).collect(),
             changes: changes.collect(),
             findings: findings.lines_hiding(&names, listed_rows, &|count| hiding.count(count)),
-            findings_json: findings.json_hiding(&names, listed_rows, &|count| {
-                if hiding.is_small(count) { hiding.count(count).into() } else { count.into() }
-            }),
+            findings_json: findings.json_hiding(&names, listed_rows, &|count| hidden_json(count, hiding.limit)),
+            opt_out_json: intake.opt_out.map(|opt_out| opt_out.json(hiding.limit)).into(),
             density: with_density.then(|| Density::new(survey, schema.clk_bits(), hiding)),
         }
     }
@@ -192,6 +191,7 @@ impl Report {
                 "field": field, "change": change.code(), "values": values, "count": characters,
             })).collect::<Vec<_>>(),
             "findings": self.findings_json,
+            "opt_out": self.opt_out_json,
             "clk_density": self.density.as_ref().map(|density| json!({
                 "mean_percent": density.mean_percent,
                 "rows": density.steps.iter().map(|(from, rows)| json!({ "from_percent": from, "rows": share(rows) })).collect::<Vec<_>>(),

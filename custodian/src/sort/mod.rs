@@ -12,6 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use linkage_core::encode::Token;
+use linkage_core::source::NEWNESS_BITS;
 use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 
 use bucket::Bucket;
@@ -25,14 +26,14 @@ use crate::work::WorkFolder;
 /// order of the file decides between equally new ones.
 const KEY: usize = 16 + 8;
 
-/// Bits of the row's number in the key; the age has the others.
-const ROW_BITS: u32 = 44;
+/// Bits of the row's number in the key; the age has the others. 34 thousand million rows are more than a site has.
+const ROW_BITS: u32 = 64 - NEWNESS_BITS;
 
 /// What is left of a key's last eight bytes without the age.
 const ROW_MASK: u64 = (1 << ROW_BITS) - 1;
 
-/// The greatest age; months since the year 0 stay far below it.
-const MAX_AGE: u32 = (1 << (64 - ROW_BITS)) - 1;
+/// The greatest age.
+const MAX_AGE: u32 = (1 << NEWNESS_BITS) - 1;
 
 /// How a token becomes bytes of fixed width.
 #[derive(Debug, Clone, Copy)]

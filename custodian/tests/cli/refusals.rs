@@ -23,6 +23,7 @@ fn every_refusal_says_what_to_do_and_leaves_nothing_behind() {
     site.write("there.tokens", "something");
     site.write("not.secret", "hunter2\n");
     site.write("schema.json", "{}");
+    fs::create_dir(site.path("folder")).unwrap();
     fs::copy(site.path("linkage.secret"), site.path("open.secret")).unwrap();
     fs::copy(site.path("site.key"), site.path("open.key")).unwrap();
     allow(&site.path("open.secret"), 0o644);
@@ -36,6 +37,9 @@ fn every_refusal_says_what_to_do_and_leaves_nothing_behind() {
         format!("tokenise {to} --secret open.secret"),
         format!("tokenise {to} --secret not.secret"),
         format!("tokenise {to} --secret nowhere.secret"),
+        format!("tokenise {to} --secret folder"),
+        format!("tokenise {to} {secret} --site-key folder"),
+        "check --schema person-ja --format ssmix2 folder".to_owned(),
         format!("tokenise {to} {secret} --site-key open.key"),
         format!("tokenise {to} {secret} --site-key nowhere.key"),
         format!("tokenise {to} {secret} --map nothing=x"),
@@ -70,9 +74,15 @@ fn every_refusal_says_what_to_do_and_leaves_nothing_behind() {
     expect![[r#"
         error: open.secret can be used by others (mode 644)
         hint: chmod 600 open.secret
-        error: not a linkage secret
+        error: not.secret: not a linkage secret
         hint: a secret is one line that starts with `linkage-secret1`; `custodian keygen` makes one
         error: nowhere.secret: No such file or directory (os error 2)
+        error: folder: a folder, not a file
+        hint: name the file that `custodian keygen` made
+        error: `folder`: a folder, not a file
+        hint: name the file of the site key
+        error: `folder`: no file in this folder or in those in it
+        hint: name the files
         error: `open.key`: others can read this site key (mode 640)
         hint: chmod 600 open.key
         error: `nowhere.key`: no such file

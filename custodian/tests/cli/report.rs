@@ -112,6 +112,31 @@ fn the_limit_of_small_cells_can_be_raised_and_not_lowered() {
 }
 
 #[test]
+fn no_count_of_few_rows_is_in_any_form_of_the_report() {
+    let site = Site::new();
+    site.write("people.csv", people(37));
+    site.write("two.csv", people(2));
+    for (count, file) in [("37", "--small-cell 50 people.csv"), ("2", "two.csv")] {
+        let report = |form: &str| {
+            let run = site.run(&format!("report --schema person-ja --id-column id --rows 0 {form} {file}"));
+            assert_eq!(run.code(), 0, "{}", run.stderr());
+            run.stdout()
+        };
+        let text = report("");
+        assert!(text.contains("to write                          at least 0\n"), "{text}");
+        assert!(text.split_whitespace().all(|word| word != count), "{text}");
+        let json = report("--json");
+        let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(parsed["totals"]["to_write"], "at least 0");
+        assert!(!json.contains(&format!("\"{count}\"")) && !json.contains(&format!(": {count}")), "{json}");
+        report("--force --html report.html");
+        let page = fs::read_to_string(site.path("report.html")).unwrap();
+        assert!(page.contains("<b>at least 0</b><span>to write</span>"), "{page}");
+        assert!(!page.contains(&format!(">{count}<")), "{page}");
+    }
+}
+
+#[test]
 fn injected_damage_equals_reported_damage() {
     let site = Site::new();
     let mut text = format!("{HEADER}\n");

@@ -13,7 +13,7 @@ const ROWS: u32 = 50_000;
 
 /// Every batch is a checkpoint: nothing larger fits the memory for sorting.
 const LINE: &str = "tokenise --database ndb --schema person-ja --secret linkage.secret --to unit.pub --site-key site.key \
-                    --id-column id --work work --sort-bytes 1 --json people.csv -o ndb.tokens";
+                    --id-column id --work work --sort-bytes 1 --opt-out out.txt --json people.csv -o ndb.tokens";
 
 fn payload(run: &Run) -> String {
     let summary: serde_json::Value = serde_json::from_str(&run.stdout()).unwrap_or_else(|_| panic!("{}", run.stderr()));
@@ -61,6 +61,8 @@ fn kill_midway(site: &Site) {
 
 fn site() -> Site {
     let site = Site::new();
+    // In the part that is done before a process is killed, in the rest, and nowhere.
+    site.write("out.txt", format!("p5\np{}\nnobody\n", ROWS - 1));
     site.write(
         "people.csv",
         people(ROWS) + &troubled().lines().skip(1).map(|line| format!("{line}\n")).collect::<String>(),
@@ -71,7 +73,7 @@ fn site() -> Site {
 #[test]
 fn a_tokenise_that_is_killed_again_and_again_ends_as_if_it_had_not_been() {
     let site = site();
-    let whole = site.payload("people.csv");
+    let whole = site.payload("--opt-out out.txt people.csv");
     // A fixed seed, but what it hits differs with the machine.
     let mut random = 0x2545_F491_4F6C_DD1D_u64;
     for _ in 0..12 {
@@ -103,7 +105,7 @@ fn a_tokenise_that_is_killed_again_and_again_ends_as_if_it_had_not_been() {
 #[test]
 fn work_goes_on_where_it_was_and_only_with_the_same_extract_and_options() {
     let site = site();
-    let whole = site.payload("people.csv");
+    let whole = site.payload("--opt-out out.txt people.csv");
     kill_midway(&site);
     site.write(&format!("work/{}.run", "0a".repeat(16)), "a run that no manifest names");
     let text = fs::read_to_string(site.path("people.csv")).unwrap();
@@ -120,6 +122,7 @@ fn work_goes_on_where_it_was_and_only_with_the_same_extract_and_options() {
     assert!(!site.path("ndb.tokens").exists());
     let last = site.run(LINE);
     assert!(last.stderr().contains("going on after "), "{}", last.stderr());
+    assert!(last.stderr().contains("opted out: 2 of 3 listed ids\n"), "{}", last.stderr());
     assert_eq!(payload(&last), whole);
     assert!(!site.path("work").exists());
 }

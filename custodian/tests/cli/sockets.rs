@@ -42,13 +42,16 @@ fn site() -> Site {
 }
 
 /// Whether the tool is there and may be used here. Says so when it is not, past the test runner's capture, for a test that
-/// is passed over in silence looks like one that has passed.
+/// is passed over in silence looks like one that has passed. In CI that is a failure, unless `.ci/run` has found that it
+/// cannot have the tool either.
 fn have(tool: &[&str]) -> bool {
     let tried = Command::new(tool[0]).args(&tool[1..]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     let usable = tried.is_ok_and(|status| status.success());
     if !usable {
         let text = format!("SKIPPED: `{}` cannot be used here, so this test has shown nothing\n", tool.join(" "));
         std::io::stderr().write_all(text.as_bytes()).unwrap();
+        let must = std::env::var_os("CI").is_some() && std::env::var_os("NO_SOCKET_TOOLS").is_none();
+        assert!(!must, "{text}hint: `.ci/run` installs it");
     }
     usable
 }

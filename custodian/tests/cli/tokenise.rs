@@ -184,11 +184,69 @@ fn people_who_opted_out_are_left_out_before_encoding() {
     site.write("optout.txt", "p3\r\n p17 \n\nnobody\n");
     let run = site.tokenise("--opt-out optout.txt people.csv -o ndb.tokens");
     assert_eq!(run.code(), 0, "{}", run.stderr());
-    assert!(run.stderr().contains("left out: opted out: 2\n"), "{}", run.stderr());
+    assert!(run.stderr().contains("opted out: 2 of 3 listed ids\nwarning: "), "{}", run.stderr());
+    assert!(run.stderr().contains("left out: rows of people who opted out: 2\n"), "{}", run.stderr());
     let without: Vec<String> =
         people(40).lines().filter(|l| !l.starts_with("p3,") && !l.starts_with("p17,")).map(str::to_owned).collect();
     site.write("without.csv", without.join("\n"));
     assert_eq!(site.payload("--opt-out optout.txt people.csv"), site.payload("without.csv"));
+}
+
+#[test]
+fn a_list_of_people_who_opted_out_that_fits_nobody_is_never_passed_over() {
+    let site = Site::new();
+    site.write("people.csv", people(40));
+    site.write("nobody.txt", "X1\nX2\n01\n");
+    site.write("most.txt", (0..30).map(|n| format!("p{n}\n")).collect::<String>() + "01\n");
+    site.write("all.txt", "p3\np3\np17\n");
+    let run = |list: &str| site.tokenise(&format!("--force --json --opt-out {list} people.csv -o ndb.tokens"));
+    let ids = |run: &crate::site::Run| -> serde_json::Value {
+        let summary: serde_json::Value = serde_json::from_str(&run.stdout()).unwrap();
+        summary["opt_out"].clone()
+    };
+    let nobody = run("nobody.txt");
+    let warning = "opted out: 0 of 3 listed ids\nwarning: NOBODY HAS BEEN LEFT OUT";
+    assert!(nobody.code() == 0 && nobody.stderr().contains(warning), "{}", nobody.stderr());
+    assert!(nobody.stderr().contains("hint: ") && !nobody.stderr().contains("X1"), "{}", nobody.stderr());
+    assert_eq!(ids(&nobody), serde_json::json!({ "listed_ids": 3, "found_ids": 0 }));
+    let all = run("all.txt");
+    assert!(all.stderr().contains("opted out: 2 of 2 listed ids\n"), "{}", all.stderr());
+    assert!(!all.stderr().contains("warning: "), "{}", all.stderr());
+    // In what may be passed on, neither few ids nor few that are missing are counted.
+    for command in ["check", "report"] {
+        let shown =
+            site.run(&format!("{command} --json --schema person-ja --id-column id --opt-out most.txt people.csv"));
+        assert!(shown.stderr().contains("opted out: at least 30 of 31 listed ids\nwarning: "), "{}", shown.stderr());
+        assert!(shown.stderr().contains("that are not in the extract: <10\n"), "{}", shown.stderr());
+        assert_eq!(ids(&shown), serde_json::json!({ "listed_ids": 31, "found_ids": "at least 30" }));
+    }
+}
+
+#[test]
+fn a_value_with_bytes_that_cannot_be_decoded_is_counted_once_and_by_what_became_of_it() {
+    let site = Site::new();
+    let mut text = people(30).into_bytes();
+    text.extend_from_slice("q1,ヤマ\u{1},ハナコ,\u{1},花子,1983\u{1}304,1,1000000,06132013,1,2,00\n".as_bytes());
+    let text: Vec<u8> = text.into_iter().map(|byte| if byte == 1 { 0xFF } else { byte }).collect();
+    site.write("people.csv", text);
+    let run = site.run("check --schema person-ja --id-column id --json people.csv");
+    let json: serde_json::Value = serde_json::from_str(&run.stdout()).unwrap();
+    let broken: Vec<String> = json["findings"]["broken"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|found| format!("{} {} {}", found["field"], found["rule"], found["value"]).replace('"', ""))
+        .collect();
+    assert_eq!(
+        broken,
+        [
+            "family_kana undecodable-bytes kept, with wildcards",
+            "family_kanji undecodable-bytes missing",
+            "birth_date undecodable-bytes missing"
+        ]
+    );
+    let shown = site.run("check --schema person-ja --id-column id people.csv").stdout();
+    assert!(shown.contains("kept, with wildcards: `family_kana` undecodable-bytes, "), "{shown}");
 }
 
 #[test]

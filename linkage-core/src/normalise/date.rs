@@ -5,6 +5,10 @@ use super::{Outcome, Rule, text};
 /// The years that a living person's dates and the records about them fall into.
 const YEARS: std::ops::RangeInclusive<u32> = 1850..=2199;
 
+/// For how many years after its end people write dates in an era: forms are printed ahead, and a program learns of a new era
+/// late. A year beyond that is no such date but a typing error, such as 1990121, which is no 明治99.
+const OVERRUN_YEARS: u32 = 2;
+
 pub(super) fn normalise(raw: &str, out: &mut String) -> Result<Outcome, Rule> {
     let parsed = match compact_western(raw.as_bytes()) {
         Some(written) => Ok(Some(written)),
@@ -89,6 +93,9 @@ impl Written {
         }
         if unknown(self.month) || unknown(self.day) {
             return Err(Rule::PartialDate);
+        }
+        if self.era.is_some_and(|era| western > era.last.year + OVERRUN_YEARS) {
+            return Err(Rule::NotADate);
         }
         if self.year == 0 || self.month > 12 || self.day > days_of(western, self.month) {
             return Err(Rule::NotADate);

@@ -8,7 +8,8 @@ use std::fmt;
 pub enum Rule {
     /// Longer than [`super::MAX_VALUE_BYTES`].
     TooLong,
-    /// Bytes that the declared encoding does not allow. Set by the readers, before normalisation.
+    /// Bytes that the declared encoding does not allow. Found before normalisation: in a name each becomes a wildcard and the
+    /// others stay in use, other kinds of values are missing.
     UndecodableBytes,
     /// Only characters that cannot be read: ●, 〓, 外字.
     Unreadable,
@@ -113,11 +114,6 @@ impl Rule {
             Self::OutOfEra => "a date outside its era, converted by its year",
             Self::CheckDigit => "the check digit does not fit; the number is used as it is",
         }
-    }
-
-    /// Whether the rule only warns: the value stays in use.
-    pub const fn only_warns(self) -> bool {
-        matches!(self, Self::OutOfEra | Self::CheckDigit)
     }
 }
 

@@ -5,6 +5,44 @@ use std::ops::Range;
 
 use super::encoding::{Decoded, Encoding};
 
+/// The bits that a row's newness takes at most, so that a sorter can keep it beside the row's number.
+pub const NEWNESS_BITS: u32 = 29;
+
+/// What a reader did with a name that did not stand where its script belongs, or that no field takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum NameNote {
+    /// Kana stood in place of kanji and went to the columns of kana.
+    MovedToKana,
+    /// The alphabet stood in place of kanji or kana and went to the columns of the alphabet.
+    MovedToLatin,
+    /// The columns to which a name went, or all that have a name, are of no field of the schema.
+    WithoutField,
+}
+
+impl NameNote {
+    /// Every note, in the order of declaration.
+    pub const ALL: [Self; 3] = [Self::MovedToKana, Self::MovedToLatin, Self::WithoutField];
+
+    /// The stable name of the note, in kebab-case.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::MovedToKana => "name-in-kana",
+            Self::MovedToLatin => "name-in-latin",
+            Self::WithoutField => "name-without-field",
+        }
+    }
+
+    /// The note in words.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::MovedToKana => "kana in place of kanji, taken as the reading",
+            Self::MovedToLatin => "the alphabet in place of kanji or kana, taken as the name in the alphabet",
+            Self::WithoutField => "a name in a script for which the schema has no field",
+        }
+    }
+}
+
 /// Rows of raw values in one piece of memory, which is reused from batch to batch.
 #[derive(Clone, Default)]
 pub struct RawBatch {
@@ -16,6 +54,8 @@ pub struct RawBatch {
     ends: Vec<usize>,
     rows: Vec<u64>,
     newness: Vec<u32>,
+    /// Per row a bit for each [`NameNote`].
+    notes: Vec<u8>,
     malformed: Vec<u64>,
     unnamed: Vec<u64>,
     /// What is added to row numbers: the rows of the files that were read before.
@@ -37,6 +77,7 @@ impl RawBatch {
         self.ends.clear();
         self.rows.clear();
         self.newness.clear();
+        self.notes.clear();
         self.malformed.clear();
         self.unnamed.clear();
         self.rows_before = 0;
@@ -52,7 +93,8 @@ impl RawBatch {
         self.push_dated(row, 0, values);
     }
 
-    /// Adds a row of which the source says how new it is, in whole months. Of the rows of one id the newest counts.
+    /// Adds a row of which the source says how new it is: the greater, the newer, in at most [`NEWNESS_BITS`] bits; 0 when it
+    /// is not known. Of the rows of one id the newest counts.
     pub fn push_dated<'a>(&mut self, row: u64, newness: u32, values: impl Iterator<Item = &'a [u8]>) {
         let before = self.ends.len();
         for value in values {
@@ -62,6 +104,14 @@ impl RawBatch {
         assert_eq!(self.ends.len() - before, self.width(), "a row has one value per field");
         self.rows.push(self.rows_before + row);
         self.newness.push(newness);
+        self.notes.push(0);
+    }
+
+    /// Notes something of the name in the last row.
+    pub(super) fn note_name(&mut self, note: NameNote) {
+        if let Some(notes) = self.notes.last_mut() {
+            *notes |= 1 << note as u8;
+        }
     }
 
     /// Notes a row that cannot be used, such as one with a wrong number of fields.
@@ -177,10 +227,16 @@ impl<'a> RawRecord<'a> {
         self.batch.rows[self.index]
     }
 
-    /// How new the row is, in whole months; 0 when the source does not say.
+    /// How new the row is, in [`NEWNESS_BITS`] bits: the greater, the newer; 0 when the source does not say.
     #[inline]
     pub fn newness(&self) -> u32 {
         self.batch.newness[self.index]
+    }
+
+    /// What the reader noted of the name.
+    pub fn name_notes(&self) -> impl Iterator<Item = NameNote> + use<> {
+        let notes = self.batch.notes[self.index];
+        NameNote::ALL.into_iter().filter(move |&note| notes >> note as u8 & 1 == 1)
     }
 
     /// The bytes of the record id, when the source has an id column.

@@ -10,7 +10,7 @@ use std::io::Read;
 use unicode_normalization::UnicodeNormalization;
 
 use super::lines::{Lines, cell};
-use super::person::{Column, Person, months};
+use super::person::{Column, Person, newness_of_date};
 use super::roster::Detail;
 use super::{Encoding, RawBatch, Roster, Source, UkeLayout};
 use crate::error::SourceError;
@@ -89,7 +89,7 @@ impl<R: Read> Source for DpcSummaries<R> {
                     0 => 0,
                     code => 10_000_000 + code,
                 },
-                newness: months(&text(3)),
+                newness: newness_of_date(&text(3)),
             };
             self.roster.add([&facility, &id], batch.number(row), detail)?;
         }

@@ -1,8 +1,10 @@
 //! FHIR Patients of JP Core and CLINS (3文書6情報): NDJSON, one resource or Bundle per line, or one JSON document per file.
 //!
-//! Only resources of type Patient become rows, on their own or in a Bundle; the others are passed over. Memory: of one
-//! line or document the parts that name a person; the whole of it is never held, but a document may have at most 64 MiB.
+//! Only resources of type Patient become rows, on their own or in a Bundle; the others are passed over. Memory: one line, or of
+//! one document the parts that could name a person, of all its entries. Either has at most 64 MiB, because a Bundle may say
+//! only at its end that it is one.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::marker::PhantomData;
@@ -13,7 +15,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
 
 use super::names::{Former, Names};
-use super::person::{Column, Person, PersonLayout, Selection, Value, insurance_id};
+use super::person::{Column, Person, PersonLayout, Selection, Value, insurance_id, newness};
 use super::{Encoding, RawBatch, Source};
 use crate::error::SourceError;
 
@@ -79,59 +81,99 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 /// A file of Patients. With NDJSON the number of a row is that of its line, otherwise Patients are counted from 1.
 pub struct FhirSource<R> {
     reader: BufReader<R>,
-    /// The first line, where it is not a resource by itself: then the file is one document.
+    /// The first lines, where they are no resources by themselves: then the file is one document.
     document: Option<Vec<u8>>,
     line: Vec<u8>,
-    held: bool,
+    /// Lines that have been read to tell NDJSON from a document, with their numbers.
+    ahead: VecDeque<(u64, Vec<u8>)>,
+    /// How many lines have been read.
+    lines: u64,
+    max_bytes: u64,
     selection: Selection,
     person: Person,
     row: u64,
 }
 
 impl<R: Read> FhirSource<R> {
-    /// Reads the first line, which tells NDJSON from one document.
+    /// Reads the first line, or a few, which tell NDJSON from one document.
     ///
     /// # Errors
     /// [`SourceError`] when the file is empty or cannot be read, or a field of the schema is none that the format knows.
     pub fn open(reader: R, layout: &PersonLayout) -> Result<Self, SourceError> {
+        Self::open_within(reader, layout, MAX_DOCUMENT_BYTES)
+    }
+
+    /// The same with another longest line or document.
+    fn open_within(reader: R, layout: &PersonLayout, max_bytes: u64) -> Result<Self, SourceError> {
         let selection = Selection::find(layout)?;
         let mut source = Self {
             reader: BufReader::with_capacity(1 << 16, reader),
             document: None,
             line: Vec::new(),
-            held: false,
+            ahead: VecDeque::new(),
+            lines: 0,
+            max_bytes,
             selection,
             person: Person::default(),
             row: 0,
         };
-        if !source.next_line()? {
+        if !source.read_line()? {
             return Err(SourceError::NoRows);
         }
-        match serde_json::from_slice::<serde::de::IgnoredAny>(&source.line) {
-            // The first line ends within a value: it goes on in the next.
-            Err(error) if error.is_eof() => source.document = Some(std::mem::take(&mut source.line)),
-            _ => source.held = true,
+        source.keep_line();
+        if source.is_document()? {
+            source.document = Some(source.ahead.drain(..).flat_map(|(_, line)| line).collect());
         }
         Ok(source)
     }
 
-    /// Reads the next line that is not blank.
-    fn next_line(&mut self) -> Result<bool, SourceError> {
-        if std::mem::take(&mut self.held) {
-            return Ok(true);
+    /// Whether the first line is the beginning of a document. When it ends within a value it may also be what is left of a
+    /// resource: then the next lines are resources of their own, and cannot go on where it ended.
+    fn is_document(&mut self) -> Result<bool, SourceError> {
+        while ends_within_a_value(self.ahead.iter().map(|(_, line)| line.as_slice())) {
+            if !self.read_line()? {
+                // Nothing can end the value any more. With a resource after it, it is a line that was cut off.
+                return Ok(self.ahead.len() == 1);
+            }
+            let is_resource = serde_json::from_slice::<Object<Resource>>(&self.line)
+                .is_ok_and(|Object(resource)| resource.kind.is_string());
+            self.keep_line();
+            if !is_resource {
+                return Ok(true);
+            }
         }
+        Ok(false)
+    }
+
+    /// Keeps the current line to be given out once more.
+    fn keep_line(&mut self) {
+        self.ahead.push_back((self.row, std::mem::take(&mut self.line)));
+    }
+
+    /// The next line that is not blank.
+    fn next_line(&mut self) -> Result<bool, SourceError> {
+        match self.ahead.pop_front() {
+            Some((row, line)) => {
+                (self.row, self.line) = (row, line);
+                Ok(true)
+            }
+            None => self.read_line(),
+        }
+    }
+
+    fn read_line(&mut self) -> Result<bool, SourceError> {
         loop {
             self.line.clear();
-            let row = self.row + 1;
+            let row = self.lines + 1;
             let failed = |source: io::Error| SourceError::Io { row, source };
-            let read = (&mut self.reader).take(MAX_DOCUMENT_BYTES).read_until(b'\n', &mut self.line).map_err(failed)?;
+            let read = (&mut self.reader).take(self.max_bytes).read_until(b'\n', &mut self.line).map_err(failed)?;
             if read == 0 {
                 return Ok(false);
             }
-            if read as u64 == MAX_DOCUMENT_BYTES {
+            if read as u64 == self.max_bytes {
                 return Err(SourceError::DocumentTooLong { row });
             }
-            self.row = row;
+            (self.lines, self.row) = (row, row);
             if row == 1 && self.line.starts_with(b"\xEF\xBB\xBF") {
                 self.line.drain(..3);
             }
@@ -143,15 +185,21 @@ impl<R: Read> FhirSource<R> {
 
     /// Reads the file as one document, or as several that follow each other.
     fn read_document(&mut self, first: Vec<u8>, batch: &mut RawBatch) -> Result<(), SourceError> {
-        let limited = Cursor::new(first).chain((&mut self.reader).take(MAX_DOCUMENT_BYTES));
-        let mut resources = Vec::new();
-        for resource in serde_json::Deserializer::from_reader(limited).into_iter::<Object<Resource>>() {
-            // The error may quote a value, so it goes no further.
-            resources.push(resource.map_err(|error| match error.io_error_kind() {
-                Some(kind) => SourceError::Io { row: 1, source: kind.into() },
-                None => SourceError::NotJson,
-            })?);
+        let room = self.max_bytes.saturating_sub(first.len() as u64);
+        let mut limited = Cursor::new(first).chain((&mut self.reader).take(room));
+        let documents = serde_json::Deserializer::from_reader(&mut limited).into_iter::<Object<Resource>>();
+        let resources = documents.collect::<Result<Vec<_>, _>>();
+        let (_, rest) = limited.into_inner();
+        let failed = |source: io::Error| SourceError::Io { row: 1, source };
+        // At the limit an end is none, not even one between two documents.
+        if rest.limit() == 0 && !rest.into_inner().fill_buf().map_err(failed)?.is_empty() {
+            return Err(SourceError::DocumentTooLong { row: 1 });
         }
+        // The error may quote a value, so it goes no further.
+        let resources = resources.map_err(|error| match error.io_error_kind() {
+            Some(kind) => failed(kind.into()),
+            None => SourceError::NotJson,
+        })?;
         self.row = 0;
         for Object(resource) in &resources {
             self.push(resource, true, 0, batch);
@@ -160,8 +208,8 @@ impl<R: Read> FhirSource<R> {
     }
 
     /// Adds the Patients of a resource.
-    fn push(&mut self, resource: &Resource, count: bool, newness: u32, batch: &mut RawBatch) {
-        let newness = newness.max(months(&resource.meta));
+    fn push(&mut self, resource: &Resource, count: bool, bundle_newness: u32, batch: &mut RawBatch) {
+        let newness = bundle_newness.max(newness(text(&resource.meta["lastUpdated"])));
         match resource.kind.as_str() {
             Some("Patient") => {
                 self.row += u64::from(count);
@@ -203,6 +251,13 @@ impl<R: Read> Source for FhirSource<R> {
     }
 }
 
+/// Whether a text of these lines is the beginning of a JSON value without its end.
+fn ends_within_a_value<'a>(lines: impl Iterator<Item = &'a [u8]>) -> bool {
+    let nothing: Box<dyn Read + 'a> = Box::new(io::empty());
+    let text = lines.fold(nothing, |text, line| Box::new(text.chain(line)));
+    serde_json::from_reader::<_, serde::de::IgnoredAny>(BufReader::new(text)).is_err_and(|error| error.is_eof())
+}
+
 fn read_person(patient: &Resource, newness: u32, person: &mut Person) {
     person.clear();
     person.newness = newness;
@@ -212,20 +267,29 @@ fn read_person(patient: &Resource, newness: u32, person: &mut Person) {
     let postal_codes = || list(&patient.address).filter(|address| !text(&address["postalCode"]).is_empty());
     let home = postal_codes().find(|address| address["use"] == "home").or_else(|| postal_codes().next());
     person.set(Column::PostalCode, home.map_or("", |address| text(&address["postalCode"])), false);
-    let (mut facility_id, mut other_id) = (None, "");
-    for identifier in list(&patient.identifier) {
+    let (mut facility_id, mut other_id, mut has_insurance) = (None, "", false);
+    // An old one is of another time; of several current ones the first counts, as it does of the other values.
+    for identifier in list(&patient.identifier).filter(|identifier| identifier["use"] != "old") {
         let (system, value) = (text(&identifier["system"]), text(&identifier["value"]).trim());
         if value.is_empty() {
             continue;
         }
         if let Some(form) = MemberId::of(system) {
-            form.read(value, person);
+            if !std::mem::replace(&mut has_insurance, true) {
+                form.read(value, person);
+            }
         } else if let Some(facility) = system.strip_prefix(FACILITY_PATIENT) {
+            if facility_id.is_some() {
+                continue;
+            }
             let facility = facility.trim_start_matches('.');
             facility_id = Some(format!("{facility}:{value}"));
             person.set(Column::FacilityCode, facility, false);
             person.set(Column::ChartNumber, value, false);
-        } else if system.starts_with("http://jpfhir.jp/fhir/") && system.contains("/JP_Hospital_PatientID") {
+        } else if other_id.is_empty()
+            && system.starts_with("http://jpfhir.jp/fhir/")
+            && system.contains("/JP_Hospital_PatientID")
+        {
             other_id = value;
         }
     }
@@ -331,16 +395,6 @@ impl MemberId {
             // Not the agreed form: as an insurer number it will break a rule, and so be counted.
             _ => person.set(Column::InsurerNumber, value, false),
         }
-    }
-}
-
-/// A count of months from `lastUpdated`, 0 when there is none.
-fn months(meta: &Json) -> u32 {
-    let date = text(&meta["lastUpdated"]);
-    let number = |range| date.get(range).and_then(|digits: &str| digits.parse::<u32>().ok());
-    match (number(0..4), number(5..7)) {
-        (Some(year), Some(month @ 1..=12)) => year * 12 + month,
-        _ => 0,
     }
 }
 

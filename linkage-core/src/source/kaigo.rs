@@ -11,7 +11,7 @@ use std::io::Read;
 
 use csv::ByteRecord;
 
-use super::person::{Column, Person, PersonLayout, Selection, Value, months};
+use super::person::{Column, Person, PersonLayout, Selection, Value, newness_of_date};
 use super::roster::Detail;
 use super::rows::CsvRows;
 use super::{Encoding, Positions, RawBatch, Roster, Source};
@@ -23,7 +23,7 @@ const REGISTER: [&str; 8] =
     ["insurer", "number", "name-kana", "name-kanji", "birth-date", "sex", "postal-code", "date"];
 const CLAIMS: [&str; 3] = ["insurer", "number", "record"];
 
-/// Rows of data in the envelope of a transmission begin with this; the others open and close it.
+/// Rows of data in the envelope of a transmission begin with this; a row before them and one after them open and close it.
 const DATA: &[u8] = b"2";
 const OPENS: &[u8] = b"1";
 const CLOSES: &[u8] = b"3";
@@ -109,7 +109,7 @@ impl<R: Read> KaigoRegister<R> {
         let key = rows.key()?;
         let value = |index| rows.value(index);
         person.clear();
-        person.newness = months(&value(7).text);
+        person.newness = newness_of_date(&value(7).text);
         person.set_names(&value(3), &value(2));
         for (column, index) in [(Column::BirthDate, 4), (Column::Sex, 5), (Column::PostalCode, 6)] {
             let value = value(index);
@@ -134,7 +134,7 @@ impl<R: Read> Source for KaigoRegister<R> {
     fn fill_batch(&mut self, batch: &mut RawBatch, rows: usize) -> Result<bool, SourceError> {
         let already = batch.len() + batch.malformed_rows().len();
         while batch.len() + batch.malformed_rows().len() < rows && self.rows.next()? {
-            if self.rows.is_envelope() {
+            if self.rows.is_envelope {
                 continue;
             }
             match self.read_person().filter(|_| !self.rows.is_cut_off()) {
@@ -163,11 +163,9 @@ impl<R: Read> KaigoClaims<R> {
     /// # Errors
     /// [`SourceError`] when the file is empty or has not the columns.
     pub fn open(reader: R, layout: &KaigoLayout, roster: Roster) -> Result<Self, SourceError> {
-        Ok(Self {
-            rows: Rows::open(reader, &layout.claims, layout.encoding)?,
-            fields: layout.person.fields.len(),
-            roster,
-        })
+        let mut rows = Rows::open(reader, &layout.claims, layout.encoding)?;
+        rows.marked = rows.columns[2].is_some();
+        Ok(Self { rows, fields: layout.person.fields.len(), roster })
     }
 }
 
@@ -191,8 +189,11 @@ impl<R: Read> Source for KaigoClaims<R> {
             let cell =
                 |index: usize| self.rows.columns[index].map(|column| self.rows.record.get(column).unwrap_or_default());
             let record = cell(2);
-            // Without a column that tells records apart, every row is a claim.
-            if record.is_some_and(|record| self.rows.record.get(0) != Some(DATA) || record.trim_ascii() != BASIC) {
+            // Without a column that tells records apart, every row is a claim. Other records have columns of their own, but a row
+            // that is too short to tell which it is may have been a claim.
+            let is_other = |record: &[u8]| self.rows.record.get(0) != Some(DATA) || record.trim_ascii() != BASIC;
+            let told = self.rows.record.get(0) == Some(DATA) && record.is_some_and(|record| !record.is_empty());
+            if self.rows.is_envelope || record.is_some_and(is_other) && (told || self.rows.is_whole()) {
                 continue;
             }
             match self.rows.key() {
@@ -206,6 +207,17 @@ impl<R: Read> Source for KaigoClaims<R> {
     }
 }
 
+/// Where in the envelopes of transmissions a file is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Envelope {
+    /// At the beginning, or after the end of one: another may follow.
+    Possible,
+    /// One has been opened that is not closed yet.
+    Open,
+    /// The file has rows outside of any.
+    Absent,
+}
+
 /// The rows of a CSV file with or without a header, and where its values are: insurer and number first.
 struct Rows<R: Read> {
     reader: CsvRows<R>,
@@ -213,8 +225,11 @@ struct Rows<R: Read> {
     /// The row after it, if there is one.
     next: ByteRecord,
     more: bool,
-    /// Whether a transmission has been opened that is not closed yet.
-    in_envelope: bool,
+    /// Whether every row of data begins with 2, so that no other can be one.
+    marked: bool,
+    envelope: Envelope,
+    /// Whether the current row opens or closes a transmission.
+    is_envelope: bool,
     encoding: Encoding,
     columns: Vec<Option<usize>>,
     row: u64,
@@ -231,7 +246,19 @@ impl<R: Read> Rows<R> {
         let columns = positions.find(&record, encoding)?;
         let mut next = ByteRecord::new();
         let more = reader.read(&mut next)?;
-        let mut rows = Self { reader, record, next, more, in_envelope: false, encoding, columns, row: 1, held: false };
+        let mut rows = Self {
+            reader,
+            record,
+            next,
+            more,
+            marked: false,
+            envelope: Envelope::Possible,
+            is_envelope: false,
+            encoding,
+            columns,
+            row: 1,
+            held: false,
+        };
         let number = rows.value(1).text;
         let header = !number.trim().is_empty() && !number.chars().any(char::is_numeric);
         rows.held = !positions.need_names() && !header;
@@ -247,20 +274,29 @@ impl<R: Read> Rows<R> {
             self.row += 1;
             self.more = self.reader.read(&mut self.next)?;
         }
-        if self.is_envelope() {
-            self.in_envelope = self.record.get(0) == Some(OPENS);
-        }
+        self.look_for_envelope();
         Ok(true)
+    }
+
+    /// Tells whether the current row belongs to the envelope of a transmission: a row that begins with 1 where one may be opened
+    /// and rows of data (or the end) follow, or with 3 where one is open. It has fewer columns than data, unless these are
+    /// marked. Any other short row is one of data that lacks something.
+    fn look_for_envelope(&mut self) {
+        let next = self.next.get(0).filter(|_| self.more);
+        let no_data = self.marked || !self.is_whole();
+        (self.envelope, self.is_envelope) = match (self.envelope, self.record.get(0)) {
+            (Envelope::Possible, Some(OPENS)) if no_data && matches!(next, Some(DATA | CLOSES)) => {
+                (Envelope::Open, true)
+            }
+            (Envelope::Open, Some(CLOSES)) if no_data => (Envelope::Possible, true),
+            (Envelope::Open, _) => (Envelope::Open, false),
+            _ => (Envelope::Absent, false),
+        };
     }
 
     /// Whether the current row is the last one of a transmission that nothing closes: perhaps half of it is there.
     fn is_cut_off(&self) -> bool {
-        self.in_envelope && !self.more
-    }
-
-    /// Whether the current row opens or closes a transmission: these have fewer columns than data.
-    fn is_envelope(&self) -> bool {
-        matches!(self.record.get(0), Some(OPENS | CLOSES)) && !self.is_whole()
+        self.envelope == Envelope::Open && !self.more
     }
 
     fn is_whole(&self) -> bool {

@@ -9,7 +9,8 @@ use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesStart, Event};
 
 use super::limited::Limited;
-use super::person::{Column, Person, PersonLayout, Selection, Value, insurance_id};
+use super::names::Names;
+use super::person::{Column, Person, PersonLayout, Selection, Value, insurance_id, newness};
 use super::{Encoding, RawBatch, Source};
 use crate::error::SourceError;
 
@@ -21,6 +22,9 @@ const MAX_PATH_BYTES: usize = 4096;
 
 const DOCUMENT: &str = "/ClinicalDocument";
 const PATIENT_ROLE: &str = "/recordTarget/patientRole";
+
+/// A patient may have several, such as one in kanji and its reading.
+const PATIENT_NAME: &str = "/patient/name";
 
 const INSURER_NUMBER: &str = "1.2.392.200119.6.101";
 const INSURED_SYMBOL: &str = "1.2.392.200119.6.204";
@@ -48,6 +52,8 @@ pub struct KenshinSource<R: Read> {
     path: String,
     /// Where the path of the open document ends, when there is one.
     document: Option<usize>,
+    names: Names,
+    /// The name that is being read.
     name: String,
     postal_code: String,
     person: Person,
@@ -70,6 +76,7 @@ impl<R: Read> KenshinSource<R> {
             branch_root: layout.branch_root.clone(),
             path: String::new(),
             document: None,
+            names: Names::default(),
             name: String::new(),
             postal_code: String::new(),
             person: Person::default(),
@@ -132,17 +139,17 @@ impl<R: Read> KenshinSource<R> {
             if self.path.ends_with(DOCUMENT) {
                 self.document = Some(self.path.len());
                 self.person.clear();
-                self.name.clear();
+                self.names = Names::default();
                 self.postal_code.clear();
             }
             return Some(());
         };
         match &self.path[document..] {
             // The day of the checkup is newer knowledge than the day on which the file was made.
-            "/effectiveTime" if self.person.newness == 0 => self.person.newness = months(&attribute(start, "value")?),
-            "/documentationOf/serviceEvent/effectiveTime" => match months(&attribute(start, "value")?) {
+            "/effectiveTime" if self.person.newness == 0 => self.person.newness = newness(&attribute(start, "value")?),
+            "/documentationOf/serviceEvent/effectiveTime" => match newness(&attribute(start, "value")?) {
                 0 => {}
-                months => self.person.newness = months,
+                newness => self.person.newness = newness,
             },
             path => match path.strip_prefix(PATIENT_ROLE) {
                 Some("/id") => {
@@ -160,6 +167,7 @@ impl<R: Read> KenshinSource<R> {
                     self.person.set(Column::Sex, &attribute(start, "code")?, false);
                 }
                 Some("/patient/birthTime") => self.person.set(Column::BirthDate, &attribute(start, "value")?, false),
+                Some(PATIENT_NAME) => self.name.clear(),
                 // A name in parts has a space between them.
                 Some(path) if path.starts_with("/patient/name/") => self.name.push(' '),
                 _ => {}
@@ -172,17 +180,21 @@ impl<R: Read> KenshinSource<R> {
         let Some(document) = self.document else { return };
         match self.path[document..].strip_prefix(PATIENT_ROLE) {
             Some("/addr/postalCode") => self.postal_code.push_str(text),
-            Some(path) if path == "/patient/name" || path.starts_with("/patient/name/") => self.name.push_str(text),
+            Some(path) if path == PATIENT_NAME || path.starts_with("/patient/name/") => self.name.push_str(text),
             _ => {}
         }
     }
 
     fn close_element(&mut self, batch: &mut RawBatch) {
+        let within = self.document.map(|document| &self.path[document..]);
+        if within.and_then(|path| path.strip_prefix(PATIENT_ROLE)) == Some(PATIENT_NAME) {
+            self.names.legal.by_script(1, Value::from(self.name.trim()));
+        }
         if self.document == Some(self.path.len()) {
             self.document = None;
             self.row += 1;
             self.person.set(Column::PostalCode, self.postal_code.trim(), false);
-            self.person.set_names(&Value::from(self.name.trim()), &Value::default());
+            self.person.set_all_names(&self.names);
             let id = insurance_id(&self.person, "");
             self.person.set(Column::RecordId, &id, false);
             self.person.push(self.row, &self.selection, batch);
@@ -222,14 +234,6 @@ fn attribute(start: &BytesStart<'_>, name: &str) -> Option<String> {
             attribute.normalized_value(XmlVersion::Explicit1_0).ok().map(|value| value.trim().to_owned())
         }
         None => Some(String::new()),
-    }
-}
-
-/// A date `YYYYMM…` as a count of months, 0 when it is none.
-fn months(date: &str) -> u32 {
-    match date.get(..6).map(str::parse::<u32>) {
-        Some(Ok(number)) if number > 0 && (1..=12).contains(&(number % 100)) => number / 100 * 12 + number % 100,
-        _ => 0,
     }
 }
 

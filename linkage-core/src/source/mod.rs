@@ -28,7 +28,7 @@ mod shape;
 mod ssmix2;
 mod uke;
 
-pub use self::batch::{RawBatch, RawRecord};
+pub use self::batch::{NEWNESS_BITS, NameNote, RawBatch, RawRecord};
 pub use self::column_names::{Fit, Role, is_header};
 pub use self::csv::{CsvLayout, CsvShape, CsvSource};
 pub use self::dpc::DpcSummaries;

@@ -1,6 +1,12 @@
 //! Names: which script they are in, where they are split, and which of several of them count.
 
+use super::NameNote;
 use super::person::{Column, Person, Value};
+
+/// The columns of a name in kanji: whole, family, given.
+pub(super) const KANJI: [Column; 3] = [Column::NameKanji, Column::FamilyKanji, Column::GivenKanji];
+pub(super) const KANA: [Column; 3] = [Column::NameKana, Column::FamilyKana, Column::GivenKana];
+pub(super) const LATIN: [Column; 3] = [Column::NameLatin, Column::FamilyLatin, Column::GivenLatin];
 
 /// The names of one person that a format lists one by one, each with how much it counts. The first of the highest rank
 /// in a script wins; rank 0 is none.
@@ -119,14 +125,17 @@ impl Person {
     /// the alphabet alone: so the script decides, not the column. A name without a space cannot be split: it stands whole
     /// in the column of the family name. Of several given names all are given names.
     pub(super) fn set_names(&mut self, name: &Value, kana: &Value) {
-        const KANA: [Column; 3] = [Column::NameKana, Column::FamilyKana, Column::GivenKana];
         let name_is_kana = is_kana(&name.text);
         if is_latin(&name.text) {
+            self.note(NameNote::MovedToLatin);
             self.set_latin(name);
-        } else if !name_is_kana {
-            self.set_parts([Column::NameKanji, Column::FamilyKanji, Column::GivenKanji], name);
+        } else if name_is_kana {
+            self.note(NameNote::MovedToKana);
+        } else {
+            self.set_parts(KANJI, name);
         }
         if is_latin(&kana.text) {
+            self.note(NameNote::MovedToLatin);
             if self.get(Column::NameLatin).is_empty() {
                 self.set_latin(kana);
             }
@@ -144,7 +153,7 @@ impl Person {
     }
 
     fn set_latin(&mut self, name: &Value) {
-        self.set_parts([Column::NameLatin, Column::FamilyLatin, Column::GivenLatin], name);
+        self.set_parts(LATIN, name);
     }
 
     fn set_parts(&mut self, [whole, family, given]: [Column; 3], name: &Value) {

@@ -2,7 +2,8 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::RawBatch;
+use super::names::{KANA, KANJI, LATIN};
+use super::{NEWNESS_BITS, NameNote, RawBatch};
 use crate::error::SourceError;
 use crate::normalise::{Rule, normalise};
 use crate::schema::FieldKind;
@@ -196,13 +197,15 @@ impl From<&str> for Value {
 #[derive(Default)]
 pub(super) struct Person {
     values: [Value; Column::ALL.len()],
-    /// How new the record is, in whole months; 0 when the format does not say.
+    /// How new the record is, as [`newness`] counts; 0 when the format does not say.
     pub(super) newness: u32,
+    notes: Vec<NameNote>,
 }
 
 impl Person {
     pub(super) fn clear(&mut self) {
         self.newness = 0;
+        self.notes.clear();
         for value in &mut self.values {
             value.text.clear();
             value.damaged = false;
@@ -220,6 +223,28 @@ impl Person {
         value.damaged = damaged;
     }
 
+    /// Notes where a name went.
+    pub(super) fn note(&mut self, note: NameNote) {
+        self.notes.push(note);
+    }
+
+    /// Whether a name went to columns of which no field is, or every name did.
+    fn has_name_without_field(&self, selection: &Selection) -> bool {
+        let is_chosen = |column: &Column| selection.columns.contains(&Some(*column));
+        let is_given = |column: &Column| !self.get(*column).trim().is_empty();
+        let mut all = KANJI.iter().chain(&KANA).chain(&LATIN);
+        // A schema without names has nothing to lose.
+        if !all.clone().any(is_chosen) {
+            return false;
+        }
+        let moved = self.notes.iter().any(|note| match note {
+            NameNote::MovedToKana => !KANA.iter().any(is_chosen),
+            NameNote::MovedToLatin => !LATIN.iter().any(is_chosen),
+            NameNote::WithoutField => false,
+        });
+        moved || all.clone().any(is_given) && !all.any(|column| is_given(column) && is_chosen(column))
+    }
+
     /// Adds the chosen values to a batch.
     pub(super) fn push(&self, row: u64, selection: &Selection, batch: &mut RawBatch) {
         let value = |column: Column| {
@@ -235,6 +260,10 @@ impl Person {
         let fields: Vec<Vec<u8>> =
             selection.columns.iter().map(|column| column.map(value).unwrap_or_default()).collect();
         batch.push_dated(row, self.newness, std::iter::once(&id).chain(&fields).map(Vec::as_slice));
+        self.notes.iter().for_each(|&note| batch.note_name(note));
+        if self.has_name_without_field(selection) {
+            batch.note_name(NameNote::WithoutField);
+        }
     }
 }
 
@@ -282,9 +311,96 @@ pub(super) fn insurance_id(person: &Person, facility: &str) -> String {
     format!("{facility}::{insurance}:{birth_date}:{name}")
 }
 
-/// A date of any form as a count of months, 0 when it is none.
-pub(super) fn months(date: &str) -> u32 {
-    let date = normalise(FieldKind::Date, date).ok().flatten().unwrap_or_default();
-    let number = |range| date.get(range).and_then(|digits: &str| digits.parse::<u32>().ok()).unwrap_or(0);
-    number(0..4) * 12 + number(4..6)
+/// How new a date of any form is, 0 when it is none.
+pub(super) fn newness_of_date(date: &str) -> u32 {
+    newness(&normalise(FieldKind::Date, date).ok().flatten().unwrap_or_default())
+}
+
+/// How new a point in time is: minutes since 1900, for comparison alone; 0 when it is none. It is written as HL7 and FHIR
+/// write it, `YYYYMM[DD[HHMM[SS]]][±HHMM]` or `YYYY-MM[-DD[THH:MM[:SS]][Z|±HH:MM]]`, and counts from its beginning.
+///
+/// Of a time without an offset nobody knows where it was; such times are compared as they stand.
+pub(super) fn newness(text: &str) -> u32 {
+    let text = text.trim();
+    let (date, time) = match text.split_once('T') {
+        Some((date, time)) => (date.replace('-', ""), time),
+        None if text.as_bytes().get(4) == Some(&b'-') => (text.replace('-', ""), ""),
+        None => text.split_at_checked(8).map_or((text.to_owned(), ""), |(date, time)| (date.to_owned(), time)),
+    };
+    let number = |text: &str, range| -> Option<u32> {
+        let digits = text.get(range).filter(|digits: &&str| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+        digits.parse().ok()
+    };
+    let (Some(year @ 1900..2400), Some(month @ 1..=12)) = (number(&date, 0..4), number(&date, 4..6)) else { return 0 };
+    let day = number(&date, 6..8).filter(|day| (1..=31).contains(day)).unwrap_or(1);
+    let minutes = |clock: &str| {
+        let clock = clock.replace(':', "");
+        let hours = number(&clock, 0..2).filter(|hours| *hours < 24);
+        hours.map_or(0, |hours| hours * 60 + number(&clock, 2..4).filter(|minutes| *minutes < 60).unwrap_or(0))
+    };
+    let (clock, offset) = time.split_at(time.find(['+', '-']).unwrap_or(time.len()));
+    let counted = 1 + (days(year, month, day) - days(1900, 1, 1)) * DAY_MINUTES + minutes(clock);
+    match offset.split_at_checked(1) {
+        Some(("+", offset)) => counted.saturating_sub(minutes(offset)).max(1),
+        Some((_, offset)) => counted + minutes(offset),
+        None => counted,
+    }
+}
+
+const DAY_MINUTES: u32 = 24 * 60;
+
+/// Days since 1 March of the year 0: with the leap day at its end, a year needs no table of its months.
+const fn days(year: u32, month: u32, day: u32) -> u32 {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1
+}
+
+/// What [`newness`] is less than, by half of what a row has room for: more than it says of any time.
+pub(super) const NEVER: u32 = 1 << (NEWNESS_BITS - 1);
+
+/// The month of a record's newness, 0 when there is none: for tests, which show it.
+#[cfg(test)]
+pub(super) fn month_of(newness_of_record: u32) -> u32 {
+    let stamp = newness_of_record % NEVER;
+    let months = (1900..2400).flat_map(|year| (1..=12).map(move |month| (year, month)));
+    let begun = months.take_while(|(year, month)| newness(&format!("{year}{month:02}")) <= stamp);
+    begun.last().map_or(0, |(_, month)| month)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_in_time_are_told_apart_by_day_and_minute_wherever_they_were() {
+        let ascending = [
+            "",
+            "1900-01-01",
+            "19830304",
+            "202402",
+            "20240229",
+            "202402292359",
+            "2024-03",
+            "20240301000100",
+            "2024-03-01T00:02:59.999",
+            "2024-03-01T09:03:00+09:00",
+            "2024-03-01T00:04:00Z",
+            "202403010005-0000",
+            "2024-02-29T23:06:00-01:00",
+            "2399-12-31T23:59:59-23:59",
+        ];
+        let counted = ascending.map(newness);
+        assert!(counted.is_sorted_by(|earlier, later| earlier < later), "{counted:?}");
+        assert!(counted.iter().all(|&count| count < NEVER));
+        assert_eq!(newness("202403"), newness("20240301"));
+        for none in
+            ["x", "2024", "20241301", "18991231", "24000101", "２０２４0101", "２０２４年", "T", "2024-xx-01", "+0900"]
+        {
+            assert_eq!(newness(none), 0, "{none}");
+        }
+        for (text, expected) in [("20240301", 3), ("20231231", 12), ("", 0)] {
+            assert_eq!(month_of(newness(text)), expected);
+        }
+        assert_eq!(newness_of_date("R6.3.1"), newness("20240301"));
+    }
 }

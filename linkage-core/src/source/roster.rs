@@ -36,7 +36,7 @@ pub(super) struct Detail {
     pub(super) sex: u8,
     /// Seven digits after a 1, so that leading zeros are kept.
     pub(super) postal_code: u32,
-    /// How new this is, in whole months.
+    /// How new this is.
     pub(super) newness: u32,
 }
 

@@ -7,16 +7,16 @@
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 
 use super::names::{Former, Names};
-use super::person::{Column, Person, PersonLayout, Selection, Value, months};
+use super::person::{Column, NEVER, Person, PersonLayout, Selection, Value, newness};
 use super::{Encoding, RawBatch, Source};
 use crate::error::SourceError;
 
 /// The longest segment that is kept, in bytes.
 const MAX_SEGMENT_BYTES: usize = 1 << 16;
 
-/// By how much master data (ADT^A08) count as newer than any other message, in months: more than a calendar has. Orders and
-/// results come later and repeat the patient, but often without the insurance.
-const MASTER_DATA: u32 = 12 * 100_000;
+/// By how much master data (ADT^A08) count as newer than any other message. Orders and results come later and repeat the
+/// patient, but often without the insurance.
+const MASTER_DATA: u32 = NEVER;
 
 /// A PID segment is a patient's when it reaches to the birth date.
 const PID_BIRTH_DATE: usize = 7;
@@ -152,7 +152,7 @@ impl Header {
         let segment = decode(segment, encoding);
         let facility = delimiters.component(delimiters.field(&segment, 3), 0).text;
         // MSH-1 is the delimiter itself, so the fields after it stand one place further on.
-        let newness = months(delimiters.field(&segment, 6).text.get(..8).unwrap_or_default());
+        let newness = newness(&delimiters.component(delimiters.field(&segment, 6), 0).text);
         let kind = [0, 1].map(|at| delimiters.component(delimiters.field(&segment, 8), at).text);
         let newness = if kind == ["ADT", "A08"] { MASTER_DATA + newness } else { newness };
         let message = Message { open: true, delimiters, encoding, facility, ..Message::default() };

@@ -13,7 +13,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::lines::{self, Lines};
 use super::names::is_kana;
-use super::person::{Column, Person, PersonLayout, Selection, Value, insurance_id};
+use super::person::{Column, Person, PersonLayout, Selection, Value, insurance_id, newness};
 use super::{Encoding, RawBatch, Roster, Source, dpc};
 use crate::error::SourceError;
 
@@ -268,7 +268,7 @@ impl<R: Read> UkeSource<R> {
             }
         };
         person.clear();
-        person.newness = months(cell(&receipt.patient, 4));
+        person.newness = newness_of_month(cell(&receipt.patient, 4));
         person.set_names(&decode(&receipt.patient, 5), &patient(self.kana.of(kind)));
         let mut set = |column: Column, line: &[u8], at: usize| {
             let value = decode(line, at);
@@ -380,8 +380,9 @@ impl Facility {
     }
 }
 
-/// The month of treatment as a count of months: `YYYYMM`, or `GYYMM` in files from before 2020-05.
-fn months(text: &[u8]) -> u32 {
+/// How new the month of treatment is: `YYYYMM`, or `GYYMM` in files from before 2020-05. A receipt is of a month, so there is
+/// no day.
+fn newness_of_month(text: &[u8]) -> u32 {
     let Some(number) = text.iter().try_fold(0, |sum: u32, byte| {
         (byte.is_ascii_digit() && sum < 100_000).then(|| sum * 10 + u32::from(byte - b'0'))
     }) else {
@@ -397,7 +398,7 @@ fn months(text: &[u8]) -> u32 {
         (5, 5) => 2018 + year % 100,
         _ => return 0,
     };
-    if (1..=12).contains(&month) { year * 12 + month } else { 0 }
+    newness(&format!("{year:04}{month:02}"))
 }
 
 /// One column of a record, counted from 1.

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::super::person::month_of;
 use super::*;
 
 const GOLDEN: &str = include_str!("golden.ndjson");
@@ -10,15 +11,20 @@ fn layout() -> PersonLayout {
     PersonLayout { fields: fields.split_whitespace().map(str::to_owned).collect(), ..PersonLayout::default() }
 }
 
-fn read(file: &[u8]) -> Result<(Vec<String>, Vec<u64>), SourceError> {
-    let mut source = FhirSource::open(file, &layout())?;
+type Read = Result<(Vec<String>, Vec<u64>), SourceError>;
+
+fn read(file: &[u8]) -> Read {
+    read_from(FhirSource::open(file, &layout())?)
+}
+
+fn read_from(mut source: FhirSource<&[u8]>) -> Read {
     let (mut batch, mut rows, mut malformed) = (RawBatch::new(), Vec::new(), Vec::new());
     while source.read_batch(&mut batch, 2)? {
         malformed.extend_from_slice(batch.malformed_rows());
         for record in batch.records() {
             let values: Vec<_> = (0..11).map(|field| String::from_utf8_lossy(record.field(field))).collect();
             let id = String::from_utf8_lossy(record.id().unwrap_or_default());
-            rows.push(format!("{} {} [{id}] {}", record.row(), record.newness() % 12, values.join("|")));
+            rows.push(format!("{} {} [{id}] {}", record.row(), month_of(record.newness()), values.join("|")));
         }
     }
     Ok((rows, malformed))
@@ -43,6 +49,59 @@ fn a_bundle_over_many_lines_is_one_document() {
     let (rows, malformed) = read(format!("\u{FEFF}{bundle:#}\n{bundle:#}").as_bytes()).unwrap();
     assert_eq!((rows.len(), malformed.len()), (2, 0));
     assert!(rows[0].starts_with("1 4 ") && rows[1].starts_with("2 4 ") && rows[0].contains("スズキイチロウ"));
+}
+
+#[test]
+fn a_first_line_that_was_cut_off_costs_no_other_line_and_a_document_of_any_layout_stays_one() {
+    let line = GOLDEN.lines().next().unwrap();
+    let whole = read(line.as_bytes()).unwrap().0;
+    // After every sign of JSON, and here and there within values.
+    let is_sign = |at: usize| line[..at].ends_with(['{', '[', ':', ',', '}', ']']);
+    let cuts = line.char_indices().map(|(at, _)| at).skip(1).filter(|&at| is_sign(at) || at % 7 == 0);
+    for cut in cuts {
+        for others in [vec![line], vec![line, line], vec![line, "x"], vec![line, line, "{"]] {
+            let file = format!("{}\n{}\n", &line[..cut], others.join("\n"));
+            let found = read(file.as_bytes());
+            // Where a value could go on, a broken second line after a good one may as well be a document that is no JSON.
+            if matches!(found, Err(SourceError::NotJson))
+                && others.contains(&"x")
+                && line[..cut].trim_end().ends_with(['[', ':', ','])
+            {
+                continue;
+            }
+            let (rows, malformed) = found.unwrap_or_else(|error| panic!("{cut} {others:?}: {error}"));
+            assert_eq!(rows.len(), others.iter().filter(|other| **other == line).count(), "{cut} {others:?}");
+            assert_eq!(malformed[0], 1, "{cut}");
+            assert_eq!(rows[0][2..], whole[0][2..]);
+        }
+    }
+    for document in [
+        format!("{{\"resourceType\":\"Bundle\",\"entry\":[\n{{\"resource\":{line}}}\n]}}"),
+        format!("{{\"resourceType\":\"Bundle\",\"entry\":[{{\"resource\":\n{line}\n}}]}}"),
+        format!("{{\"resourceType\":\"Bundle\",\"entry\":[{{\"resource\":\n{line}\n}},\n{{\"resource\":\n{line}}}]}}"),
+    ] {
+        let (rows, malformed) = read(document.as_bytes()).unwrap();
+        assert!(!rows.is_empty() && malformed.is_empty(), "{document}");
+    }
+}
+
+#[test]
+fn what_is_too_long_is_said_to_be_and_not_to_be_cut_off() {
+    let bundle: Json = serde_json::from_str(GOLDEN.lines().nth(1).unwrap()).unwrap();
+    let (line, document) = (format!("{bundle}\n"), format!("{bundle:#}\n"));
+    let read_within =
+        |file: &str, max: usize| FhirSource::open_within(file.as_bytes(), &layout(), max as u64).and_then(read_from);
+    for file in [&line, &document, &document.repeat(2)] {
+        assert!(read_within(file, file.len() + 1).is_ok_and(|(rows, _)| !rows.is_empty()));
+    }
+    let too_long = |found| matches!(found, Err(SourceError::DocumentTooLong { row: 1 }));
+    assert!(too_long(read_within(&line, line.len() - 2)));
+    // Wherever the limit is: within a document, and between two of them.
+    for max in (document.len() / 2..2 * document.len()).step_by(7).chain([document.len() - 1, document.len()]) {
+        assert!(too_long(read_within(&document.repeat(2), max)), "{max}");
+    }
+    let message = SourceError::DocumentTooLong { row: 1 }.to_string();
+    assert!(message.contains("64 MiB") && message.contains("hint: "), "{message}");
 }
 
 #[test]
@@ -112,6 +171,35 @@ fn names_are_found_by_representation_script_and_use() {
         let columns = [Column::NameKanji, Column::NameKana, Column::NameLatin, Column::FormerFamilyKanji];
         assert_eq!(columns.map(|column| person.get(column)).join("|"), expected, "{json}");
     }
+}
+
+#[test]
+fn an_old_identifier_counts_for_nothing_and_of_current_ones_the_first() {
+    let [member, facility, hospital] = [
+        "http://jpfhir.jp/fhir/clins/Idsystem/JP_Insurance_memberID",
+        "urn:oid:1.2.392.100495.20.3.51.11311234567",
+        "http://jpfhir.jp/fhir/eCS/Idsystem/JP_Hospital_PatientID",
+    ];
+    let id = |of: &str, system: &str, value: &str| format!(r#"{{"use":"{of}","system":"{system}","value":"{value}"}}"#);
+    let patient = |ids: &[String]| {
+        let line = format!(
+            r#"{{"resourceType":"Patient","birthDate":"19830304","name":{{"text":"山田"}},"identifier":[{}]}}"#,
+            ids.join(",")
+        );
+        read(line.as_bytes()).unwrap().0.remove(0)
+    };
+    let current = [id("official", member, "06132013:1:2:03"), id("usual", facility, "000123")];
+    let expected = patient(&current);
+    assert!(expected.contains("[1311234567:000123]") && expected.ends_with("|06132013|1|2|03"), "{expected}");
+    for (old_member, old_facility) in [("old", "old"), ("secondary", "secondary")] {
+        let others = [id(old_member, member, "39131156::9:"), id(old_facility, facility, "9")];
+        assert_eq!(patient(&[&current[..], &others].concat()), expected);
+    }
+    let old = [id("old", member, "39131156::9:"), id("old", facility, "9")];
+    assert_eq!(patient(&[&old[..], &current].concat()), expected);
+    assert!(patient(&old).contains("[:::::::19830304:山田]"), "{}", patient(&old));
+    let hospitals = [id("old", hospital, "7"), id("usual", hospital, "8"), id("usual", hospital, "9")];
+    assert!(patient(&hospitals).contains("[8:::::::19830304:山田]"), "{}", patient(&hospitals));
 }
 
 #[test]

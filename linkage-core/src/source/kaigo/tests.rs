@@ -1,3 +1,4 @@
+use super::super::person::month_of;
 use super::*;
 
 const FIELDS: [&str; 7] =
@@ -37,7 +38,7 @@ fn read_joined(claims: Option<&str>, register: &str, layout: &KaigoLayout) -> Re
         for record in batch.records() {
             let values = (0..layout.person.fields.len()).map(|field| String::from_utf8_lossy(record.field(field)));
             let id = String::from_utf8_lossy(record.id().unwrap_or_default());
-            let month = record.newness() % 12;
+            let month = month_of(record.newness());
             rows.push(format!("{} {month} [{id}] {}", record.row(), values.collect::<Vec<_>>().join("|")));
         }
         if !more {
@@ -96,6 +97,38 @@ fn a_transmission_without_its_end_record_was_cut_off_and_its_last_row_is_no_pers
     // A file without an envelope has no end record to miss.
     let bare = ledger.strip_prefix("1,1,x\n").unwrap();
     assert_eq!(read_joined(None, bare, &layout(false)).unwrap().0.len(), 2);
+}
+
+#[test]
+fn a_short_row_is_counted_and_costs_no_other_row_whatever_it_begins_with() {
+    let row =
+        |first: &str, n: u32| format!("{first},{n},5311,01,20240401,1,1,x,131045,00000001{n:02},ｻﾄｳ ﾊﾅｺ,19350102,2,\n");
+    let check = |rows: &[&str], expected: usize, malformed: &[u64]| {
+        let found = read_joined(None, &rows.concat(), &layout(false)).unwrap();
+        assert_eq!((found.0.len(), found.1.as_slice()), (expected, malformed), "{rows:?}");
+    };
+    // Without an envelope, in any place; rows may be numbered in their first column.
+    let plain = [row("1", 1), row("2", 2), row("3", 3)];
+    for short in ["1,x\n", "3,x\n", "2,x\n", "1\n"] {
+        check(&[&plain[0], short, &plain[1], &plain[2]], 3, &[2]);
+        check(&[&plain[0], &plain[1], &plain[2], short], 3, &[4]);
+    }
+    check(&["3,x\n", &plain[0]], 1, &[1]);
+    check(&["1,x\n", &plain[0]], 1, &[1]);
+    // Within one, and between two of them.
+    let (open, data, close) = ("1,1,x\n", row("2", 7), "3,5\n");
+    check(&[open, &data, "1,x\n", &data, close], 2, &[3]);
+    check(&[open, &data, close, open, &data, close], 2, &[]);
+    check(&[open, close], 0, &[]);
+    check(&[open, &data, close, "3,x\n", &data], 2, &[4]);
+    let claims = |rows: &[&str]| read_joined(Some(&rows.concat()), LEDGER, &layout(false)).unwrap().1;
+    let (one, other) = (claim("131045", "0000000123"), claim("131045", "0000000124"));
+    assert_eq!(claims(&[open, &one, "1,x\n", &other, close]), [3, 9], "the last is the register's");
+    assert_eq!(claims(&[&one, "3,x\n", "2,x\n", &other]), [2, 3, 8]);
+    let long = "1,1,0,3,7131,131045,0,1,202404,0\n";
+    assert_eq!(claims(&[long, &one, close]), [7], "an envelope may be as long as a claim");
+    assert_eq!(claims(&[long, &one, &other]), [3, 7], "and be cut off");
+    assert_eq!(claims(&[open, &one, "2,9,7131,02\n", &other, close]), [9], "another record may be short");
 }
 
 #[test]

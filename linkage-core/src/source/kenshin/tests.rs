@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::super::person::month_of;
 use super::*;
 
 const FIELDS: [&str; 9] = [
@@ -32,7 +33,7 @@ fn read_with(file: &[u8], layout: &KenshinLayout) -> Result<(Vec<String>, Vec<u6
             rows.push(format!(
                 "{} {} {id} {}",
                 record.row(),
-                record.newness() % 12,
+                month_of(record.newness()),
                 values.collect::<Vec<_>>().join("|")
             ));
         }
@@ -70,6 +71,23 @@ fn many_documents_in_one_file_prefixes_and_names_in_parts_are_read() {
     assert_eq!((rows.len(), malformed.len()), (3, 0));
     assert_eq!(rows[0][2..], rows[2][2..]);
     assert!(rows[1].contains(" タナカ|ケンシンタロウ|") || rows[1].contains(" タナカ|ケンシン タロウ|"), "{}", rows[1]);
+}
+
+#[test]
+fn each_of_several_names_goes_where_its_script_belongs() {
+    let name = |names: &str| {
+        let start = GOLDEN.find("<name>ケンシン").unwrap();
+        let end = start + GOLDEN[start..].find("</name>").unwrap() + "</name>".len();
+        read(&[&GOLDEN[..start], names, &GOLDEN[end..]].concat()).0.remove(0)
+    };
+    for names in [
+        "<name>健診太郎</name><name>ケンシン　タロウ</name>",
+        "<name>ケンシン　タロウ</name><name>健診太郎</name><name/><name nullFlavor=\"UNK\"></name>",
+        "<name><family>ケンシン</family><given>タロウ</given></name><name>健診太郎</name><name>ベツ　ジン</name>",
+    ] {
+        let row = name(names);
+        assert!(row.ends_with(" ケンシン|タロウ|健診太郎|19500504|1|100-0001|06132013|１３１|４５６"), "{row}");
+    }
 }
 
 #[test]

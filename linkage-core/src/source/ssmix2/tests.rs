@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use super::super::NEWNESS_BITS;
+use super::super::person::month_of;
 use super::*;
 
 const FIELDS: [&str; 13] = [
@@ -33,7 +35,7 @@ fn read_with(file: &[u8], layout: &Ssmix2Layout) -> (Vec<String>, Vec<u64>) {
         for record in batch.records() {
             let values: Vec<_> = (0..FIELDS.len()).map(|field| String::from_utf8_lossy(record.field(field))).collect();
             let id = String::from_utf8_lossy(record.id().unwrap_or_default());
-            rows.push(format!("{} {} [{id}] {}", record.row(), record.newness() % 12, values.join("|")));
+            rows.push(format!("{} {} [{id}] {}", record.row(), month_of(record.newness()), values.join("|")));
         }
     }
     (rows, malformed)
@@ -69,9 +71,9 @@ fn names_by_type_and_representation_and_the_insurance_are_read() {
 }
 
 #[test]
-fn master_data_count_as_newer_than_later_orders_and_among_themselves_by_month() {
+fn master_data_count_as_newer_than_later_orders_and_among_themselves_by_minute() {
     let newness = |kind: &str, day: &str| {
-        let header = MSH.replace("ADT^A08^ADT_A01", kind).replace("20240301", day);
+        let header = MSH.replace("ADT^A08^ADT_A01", kind).replace("20240301120000", day);
         let file = format!("{header}\rPID|1||1||YAMADA^HANAKO||19830304|F");
         let mut source = Ssmix2Source::open(file.as_bytes(), &layout()).unwrap();
         let mut batch = RawBatch::new();
@@ -86,8 +88,11 @@ fn master_data_count_as_newer_than_later_orders_and_among_themselves_by_month() 
         newness(master, "xx"),
         newness(master, "20120401"),
         newness(master, "20240301"),
+        newness(master, "20240302"),
+        newness(master, "202403020001"),
     ];
     assert!(ascending.is_sorted_by(|a, b| a < b), "{ascending:?}");
+    assert!(ascending.iter().all(|newness| newness >> NEWNESS_BITS == 0), "a sorter has no room for more");
 }
 
 #[test]
