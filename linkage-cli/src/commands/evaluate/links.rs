@@ -158,7 +158,7 @@ pub(super) fn run(args: &LinksArgs) -> anyhow::Result<ExitCode> {
         report::line(&format!("{} links, {} true pairs", given.links.len(), labels.truth.len()))?;
         report::line("precision  recall    F1      F*")?;
         report::line(&cells(&quality))?;
-        spread.as_ref().map_or(Ok(()), |spread| report::line(&report::spread(spread)))?;
+        report::spread(args.bootstrap, spread.as_ref()).map_or(Ok(()), |spread| report::line(&spread))?;
     }
     Ok(ExitCode::SUCCESS)
 }

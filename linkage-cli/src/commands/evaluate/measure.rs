@@ -41,6 +41,8 @@ pub(super) struct Outcome {
     pub(super) quality: Quality,
     /// Links whose pair nobody has judged.
     pub(super) without_label: usize,
+    /// The draws that were wanted for intervals.
+    pub(super) draws: u32,
     pub(super) spread: Option<Spread>,
     /// Column, value and quality of the links.
     pub(super) groups: Vec<(String, String, GroupQuality)>,
@@ -111,6 +113,7 @@ impl Outcome {
             points,
             quality,
             without_label,
+            draws: study.bootstrap,
             spread,
             groups,
             links,

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use linkage_core::classify::{Decision, Estimate};
-use linkage_core::evaluate::{Candidates, GroupQuality, Interval, Quality, Spread};
+use linkage_core::evaluate::{Candidates, FEWEST_UNITS, GroupQuality, Interval, Quality, Spread};
 use serde_json::{Value, json};
 
 use super::labels::Labels;
@@ -84,16 +84,21 @@ pub(super) fn table(outcome: &Outcome) -> io::Result<()> {
     if let Some(learnt) = &outcome.learnt {
         estimates(learnt, &outcome.quality, &mut out)?;
     }
-    if let Some(spread) = &outcome.spread {
-        writeln!(out, "\n{}", self::spread(spread))?;
+    if let Some(spread) = spread(outcome.draws, outcome.spread.as_ref()) {
+        writeln!(out, "\n{spread}")?;
     }
     groups(outcome, &mut out)
 }
 
-/// The intervals of links.
-pub(super) fn spread(spread: &Spread) -> String {
-    let Spread { precision, recall, f1, .. } = spread;
-    format!("95 % of the links: precision {}, recall {}, F1 {}", range(precision), range(recall), range(f1))
+/// The intervals of links, or that there are none because too few people are in them; nothing where nobody wants any.
+pub(super) fn spread(draws: u32, spread: Option<&Spread>) -> Option<String> {
+    let text = match spread {
+        Some(Spread { precision, recall, f1, .. }) => {
+            format!("precision {}, recall {}, F1 {}", range(precision), range(recall), range(f1))
+        }
+        None => format!("too few people for intervals, there must be {FEWEST_UNITS}"),
+    };
+    (draws > 0).then(|| format!("95 % of the links: {text}"))
 }
 
 fn curve(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
@@ -170,7 +175,8 @@ pub(super) fn side_by_side(outcomes: &[Outcome]) -> io::Result<()> {
         "schema                      links by   precision  recall    F1      F*      F1, 95 %          best in hindsight"
     )?;
     for outcome in outcomes {
-        let interval = outcome.spread.as_ref().map_or(String::new(), |spread| range(&spread.f1));
+        let none = if outcome.draws > 0 { "too few" } else { "" };
+        let interval = outcome.spread.as_ref().map_or(none.to_owned(), |spread| range(&spread.f1));
         let (by, cells) = (outcome.threshold().map_or("learnt".to_owned(), trimmed), cells(&outcome.quality));
         let hindsight = outcome.best().map(|best| format!("{:.4} at {}", best.linked.f1(), trimmed(best.threshold)));
         let line = format!("{:<26}  {by:<9}  {cells}  {interval:<16}  ", outcome.schema.name());

@@ -60,6 +60,17 @@ fn value(measures: &[Value], of: &str, group: Option<&str>, measure: &str, thres
     found.map(|m| m["value"].as_f64().unwrap()).next().unwrap_or_else(|| panic!("{of} {group:?} {measure}"))
 }
 
+#[test]
+fn few_people_have_no_intervals_and_are_told_so() {
+    let folder = folder();
+    evaluate(folder.path(), "links @pairs.csv --truth @pairs.csv --results @r.json").unwrap();
+    let all = measures(folder.path().join("r.json"));
+    let recall = all.iter().find(|m| m["measure"] == "recall").unwrap();
+    assert_eq!((recall["value"].as_f64(), recall["low"].as_f64()), (Some(1.0), None));
+    assert_eq!(report::spread(200, None).unwrap(), "95 % of the links: too few people for intervals, there must be 10");
+    assert_eq!(report::spread(0, None), None);
+}
+
 /// Right links, wrong links, and true pairs that are missing.
 fn counts(results: &Path) -> [f64; 3] {
     let all = measures(results.to_owned());
