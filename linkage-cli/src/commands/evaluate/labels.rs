@@ -36,6 +36,10 @@ pub(super) struct Labels {
     pub(super) within: u64,
     /// Records of which the truth names no person: each is a person of its own.
     pub(super) nameless: u64,
+    /// Records of the files that a truth by person leaves out, where it is known which there are.
+    pub(super) unnamed: u64,
+    /// Records of the files that are in no pair of a truth by pair, where it is known which there are.
+    pub(super) unpaired: u64,
     pub(super) groups: Groups,
 }
 
@@ -121,31 +125,42 @@ impl Labels {
         clerical: Option<usize>,
         records: &mut dyn Records,
     ) -> anyhow::Result<Self> {
-        let (mut labels, mut pairs) = (Self::default(), Vec::new());
-        labels.judged = clerical.map(|_| HashSet::new());
+        let mut labels = Self::default();
+        let mut verdicts: HashMap<(u32, u32), (usize, bool)> = HashMap::new();
+        let mut named: HashSet<u32> = HashSet::new();
         for (row, record) in (2..).zip(rows.iter()) {
             let is_match = clerical
                 .map_or(Ok(true), |column| score(record, column, row, CLERICAL).map(|score| score >= MATCH_FROM))?;
-            let [left, right] = sides(record, ids, tables);
+            let [left, right] = sides(rows, (row, record), ids, tables)?;
+            let found = [records.row(left.0, left.1), records.row(right.0, right.1)];
+            named.extend(found.iter().flatten());
             if !records.one_table() && left.0 == right.0 {
                 labels.within += u64::from(is_match);
                 continue;
             }
-            match (records.row(left.0, left.1), records.row(right.0, right.1)) {
-                (Some(left), Some(right)) if left == right => bail!(
+            match found {
+                [Some(left), Some(right)] if left == right => bail!(
                     "row {row}: the pair of a record with itself\n\
                      hint: if the sides are two tables, call the columns left_id and right_id, or add source_dataset_l and \
                      source_dataset_r"
                 ),
-                (Some(left), Some(right)) => {
+                [Some(left), Some(right)] => {
                     let pair = (left.min(right), left.max(right));
-                    labels.judged.iter_mut().for_each(|judged| judged.extend([pair]));
-                    pairs.extend(is_match.then_some(pair));
+                    if let Some((earlier, other)) = verdicts.insert(pair, (row, is_match))
+                        && other != is_match
+                    {
+                        bail!(
+                            "rows {earlier} and {row}, column `{CLERICAL}`: one pair, once a match and once none\n\
+                             hint: decide which it is, and leave the other row out"
+                        );
+                    }
                 }
                 _ => labels.absent += 1,
             }
         }
-        labels.truth = pairs.into_iter().collect();
+        labels.unpaired = records.total().map_or(0, |total| total - named.len() as u64);
+        labels.judged = clerical.map(|_| verdicts.keys().copied().collect());
+        labels.truth = verdicts.iter().filter(|(_, (_, is_match))| *is_match).map(|(pair, _)| *pair).collect();
         Ok(labels)
     }
 
@@ -177,8 +192,9 @@ impl Labels {
             }
             Ok(())
         })?;
-        let Members { pairs, absent, nameless } = members;
-        Ok(Self { truth: pairs.into_iter().collect(), absent, nameless, groups, ..Self::default() })
+        let Members { pairs, absent, nameless, known } = members;
+        let unnamed = records.total().map_or(0, |total| total - known);
+        Ok(Self { truth: pairs.into_iter().collect(), absent, nameless, unnamed, groups, ..Self::default() })
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) struct LinksArgs {
     #[arg(long, value_name = "FILE")]
     truth: PathBuf,
     /// Links by pair below this match_probability are none
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", value_parser = chance)]
     from: Option<f64>,
     /// Judge the links of these tables only; repeatable [default: the tables that the links name]
     #[arg(long, value_name = "NAME")]
@@ -133,6 +133,7 @@ pub(super) fn run(args: &LinksArgs) -> anyhow::Result<ExitCode> {
     let form_of_truth = Labels::form(&truth).with_context(|| args.truth.display().to_string())?;
     let mut known = Known::of((&rows, form), (&truth, form_of_truth), &args.table)?;
     let labels = Labels::of(&truth, &mut known, &[]).with_context(|| args.truth.display().to_string())?;
+    let in_truth = known.rows.len() as u32;
     let given = Given::read(&rows, form, args.from, &mut known).with_context(|| source)?;
     let judged = || given.links.iter().copied().filter(|link| labels.judges(link.left, link.right));
     let without_label = given.links.len() - judged().count();
@@ -145,13 +146,21 @@ pub(super) fn run(args: &LinksArgs) -> anyhow::Result<ExitCode> {
             given.left_out
         ));
     }
+    let unknown: BTreeSet<u32> =
+        given.links.iter().flat_map(|link| [link.left, link.right]).filter(|row| *row >= in_truth).collect();
+    if !unknown.is_empty() {
+        report::talk(&format!(
+            "warning: {} records of the links are not in the truth\nhint: are ids written as they are there? 01 is not 1",
+            unknown.len()
+        ));
+    }
     if let Some(path) = &args.results {
         let about = About { study: "links", schema: "", decision: "given" };
         results::write(path, &about.quality("links", args.from, &quality, spread.as_ref()))?;
     }
     if args.json {
         let document = json!({ "links": given.links.len(), "links_left_out": given.left_out, "links_without_label": without_label,
-            "true_pairs": labels.truth.len(), "absent_truth_entries": labels.absent, "quality": measures(&quality),
+            "true_pairs": labels.truth.len(), "absent_truth_entries": labels.absent, "linked_records_not_in_truth": unknown.len(), "quality": measures(&quality),
             "intervals": spread.as_ref().map(intervals) });
         report::line(&format!("{document:#}"))?;
     } else {
@@ -161,6 +170,12 @@ pub(super) fn run(args: &LinksArgs) -> anyhow::Result<ExitCode> {
         report::spread(args.bootstrap, spread.as_ref()).map_or(Ok(()), |spread| report::line(&spread))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A chance, from 0 to 1.
+fn chance(text: &str) -> Result<f64, String> {
+    let chance = text.parse().ok().filter(|chance| (0.0..=1.0).contains(chance));
+    chance.ok_or_else(|| "write a chance from 0 to 1".to_owned())
 }
 
 /// The records of the crosswalks of several databases and their linkage keys, in the form of clusters.
@@ -173,8 +188,10 @@ fn of_crosswalks(files: &[NamedFile]) -> anyhow::Result<Rows> {
             rows.column(&["linkage_key"]).with_context(|| format!("{}: no linkage keys\n{hint}", path.display()))?;
         // The ids stand before it, under the name that the custodian's own table has for them.
         let id = usize::from(key == 0);
-        for record in rows.iter() {
-            all.push(vec![name.clone(), record.get(id).cloned().unwrap_or_default(), record[key].clone()]);
+        for (row, record) in (2..).zip(rows.iter()) {
+            let id = record.get(id).filter(|id| !id.is_empty());
+            let id = id.with_context(|| format!("{}: row {row}: no record id\n{hint}", path.display()))?;
+            all.push(vec![name.clone(), id.clone(), record[key].clone()]);
         }
     }
     Ok(all)
@@ -219,7 +236,7 @@ impl Given {
             {
                 continue;
             }
-            let [left, right] = sides(record, ids, tables);
+            let [left, right] = sides(rows, (row, record), ids, tables)?;
             if !known.one_table && left.0 == right.0 {
                 left_out += 1;
                 continue;

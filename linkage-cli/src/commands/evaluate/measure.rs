@@ -16,7 +16,7 @@ use super::results::{About, Measurement};
 use super::study::{Decide, Encoded, Study};
 
 /// More pairs than this do not help anybody, and would not fit into memory for long.
-const MOST_PAIRS: usize = 50_000_000;
+pub(super) const MOST_PAIRS: usize = 50_000_000;
 
 /// The quality at one threshold.
 pub(super) struct Point {

@@ -18,6 +18,8 @@ mod thresholds;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod truth_tests;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -34,10 +34,14 @@ pub(super) fn warn_of_truth(labels: &Labels, links_without_label: usize) {
         (labels.absent, "entries left out, they name a record that is not in the files"),
         (labels.within, "pairs left out, they are within one table"),
         (labels.nameless, "records belong to no person, each is taken for one of its own"),
+        (labels.unnamed, "records of the files are not in it, each is taken for a person of its own"),
         (links_without_label as u64, "links have no label, they are not judged"),
     ];
     for (count, what) in counts.iter().filter(|(count, _)| *count > 0) {
         talk(&format!("warning: truth: {count} {what}"));
+    }
+    if labels.unpaired > 0 {
+        talk(&format!("note: truth: {} records of the files are in no pair of it", labels.unpaired));
     }
     if labels.without_wrong_pairs() {
         talk(
@@ -223,6 +227,7 @@ pub(super) fn json(outcome: &Outcome) -> Value {
         "tables": tables,
         "true_pairs": outcome.labels.truth.len(),
         "absent_truth_entries": outcome.labels.absent,
+        "records_not_in_truth": outcome.labels.unnamed + outcome.labels.unpaired,
         "links_without_label": outcome.without_label,
         "candidates": outcome.candidates.kept,
         "exact_pairs": outcome.exact_pairs,

@@ -19,7 +19,7 @@ const BOB: &str = "robert,montgomery,7,hill road,,bay,3001,vic,19511231";
 const EVE: &str = "evelyn,papadopoulos,22,long lane,,port,4002,qld,20000229";
 
 /// A folder with two tables: Ann and Bob in both, Eve in the right one alone.
-fn folder() -> tempfile::TempDir {
+pub(super) fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let table = |rows: &[(&str, &str)]| {
         let rows: Vec<String> = rows.iter().map(|(id, row)| format!("{id},{row}")).collect();
@@ -38,19 +38,24 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
-fn evaluate(folder: &Path, line: &str) -> anyhow::Result<ExitCode> {
+pub(super) fn evaluate(folder: &Path, line: &str) -> anyhow::Result<ExitCode> {
+    run(parsed(folder, line).unwrap())
+}
+
+/// The arguments of a line in which `@` stands for the folder.
+pub(super) fn parsed(folder: &Path, line: &str) -> Result<EvaluateArgs, clap::Error> {
     let words = line.split_whitespace().map(|word| match word.split_once('@') {
         Some((before, name)) => format!("{before}{}", folder.join(name).display()),
         None => word.to_owned(),
     });
-    run(Line::try_parse_from(std::iter::once("linkage".to_owned()).chain(words)).unwrap().args)
+    Line::try_parse_from(std::iter::once("linkage".to_owned()).chain(words)).map(|line| line.args)
 }
 
-fn measures(path: PathBuf) -> Vec<Value> {
+pub(super) fn measures(path: PathBuf) -> Vec<Value> {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-fn value(measures: &[Value], of: &str, group: Option<&str>, measure: &str, threshold: Option<f64>) -> f64 {
+pub(super) fn value(measures: &[Value], of: &str, group: Option<&str>, measure: &str, threshold: Option<f64>) -> f64 {
     let found = measures.iter().filter(|m| {
         m["of"] == of
             && m["measure"] == measure
@@ -72,7 +77,7 @@ fn few_people_have_no_intervals_and_are_told_so() {
 }
 
 /// Right links, wrong links, and true pairs that are missing.
-fn counts(results: &Path) -> [f64; 3] {
+pub(super) fn counts(results: &Path) -> [f64; 3] {
     let all = measures(results.to_owned());
     ["true_positives", "false_positives", "false_negatives"].map(|name| value(&all, "links", None, name, None))
 }
@@ -149,7 +154,7 @@ fn links_that_nobody_labelled_are_not_judged() {
     }
     write("nan.csv", &format!("{labels},clerical_match_score\n1,a,y,b,1\n2,a,x,b,NaN\n"));
     let error = format!("{:#}", evaluate(folder.path(), "links @predictions.csv --truth @nan.csv").unwrap_err());
-    assert!(error.contains("row 3: its clerical_match_score is not a number"), "{error}");
+    assert!(error.contains("row 3, column `clerical_match_score`: not a number"), "{error}");
 }
 
 #[test]
