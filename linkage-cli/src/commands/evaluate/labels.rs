@@ -10,13 +10,8 @@ use anyhow::{Context as _, bail};
 use linkage_core::evaluate::Truth;
 
 use super::forms::{Form, MemberColumns, Members, Records, members, score, sides};
+use super::groups::Groups;
 use super::rows::Rows;
-
-/// Columns that make subgroups when nobody names others.
-const USUAL_GROUPS: [&str; 6] = ["age_band", "sex", "foreign", "changed_name", "twin", "errors"];
-
-/// More values than this are no subgroups.
-const MOST_GROUPS: usize = 200;
 
 /// The column of Splink's clerical judgements.
 const CLERICAL: &str = "clerical_match_score";
@@ -43,33 +38,6 @@ pub(super) struct Labels {
     pub(super) groups: Groups,
 }
 
-/// The subgroups of each row.
-#[derive(Debug, Default)]
-pub(super) struct Groups {
-    /// Column and value.
-    names: Vec<(String, String)>,
-    of_row: HashMap<u32, Vec<u16>>,
-}
-
-impl Groups {
-    pub(super) fn is_empty(&self) -> bool {
-        self.names.is_empty()
-    }
-
-    pub(super) fn name(&self, group: u16) -> &(String, String) {
-        &self.names[usize::from(group)]
-    }
-
-    /// The groups of either record of a pair, each once.
-    pub(super) fn of_pair(&self, left: u32, right: u32) -> Vec<u16> {
-        let of = |row| self.of_row.get(&row).into_iter().flatten().copied();
-        let mut groups: Vec<u16> = of(left).chain(of(right)).collect();
-        groups.sort_unstable();
-        groups.dedup();
-        groups
-    }
-}
-
 impl Labels {
     /// Complete truth.
     pub(super) fn complete(truth: Truth) -> Self {
@@ -85,10 +53,7 @@ impl Labels {
     pub(super) fn of(rows: &Rows, records: &mut dyn Records, groups: &[String]) -> anyhow::Result<Self> {
         let labels = match Self::form(rows)? {
             Form::Members(columns) => Self::persons(rows, columns, records, groups),
-            Form::Pairs { .. } if !groups.is_empty() => {
-                bail!("subgroups need truth by person: database, record_id, person and more columns")
-            }
-            Form::Pairs { ids, tables, score } => Self::pairs(rows, ids, tables, score, records),
+            Form::Pairs { ids, tables, score } => Self::pairs(rows, (ids, tables), score, records, groups),
         }?;
         if labels.truth.is_empty() {
             bail!(
@@ -120,12 +85,12 @@ impl Labels {
 
     fn pairs(
         rows: &Rows,
-        ids: [usize; 2],
-        tables: Option<[usize; 2]>,
+        (ids, tables): ([usize; 2], Option<[usize; 2]>),
         clerical: Option<usize>,
         records: &mut dyn Records,
+        wanted: &[String],
     ) -> anyhow::Result<Self> {
-        let mut labels = Self::default();
+        let mut labels = Self { groups: Groups::of(rows, wanted)?, ..Self::default() };
         let mut verdicts: HashMap<(u32, u32), (usize, bool)> = HashMap::new();
         let mut named: HashSet<u32> = HashSet::new();
         for (row, record) in (2..).zip(rows.iter()) {
@@ -154,6 +119,7 @@ impl Labels {
                              hint: decide which it is, and leave the other row out"
                         );
                     }
+                    labels.groups.add_pair(pair, record)?;
                 }
                 _ => labels.absent += 1,
             }
@@ -170,38 +136,10 @@ impl Labels {
         records: &mut dyn Records,
         wanted: &[String],
     ) -> anyhow::Result<Self> {
-        let grouped = group_columns(rows, wanted)?;
-        let (mut groups, mut numbers) = (Groups::default(), HashMap::new());
-        let members = members(rows, columns, records, &mut |row, record| {
-            for &column in &grouped {
-                // A record may have several errors.
-                let several = rows.header()[column] == "errors";
-                let values = record[column].split(|c| several && matches!(c, '+' | ';' | ' '));
-                for value in values.filter(|value| !value.is_empty()) {
-                    let name = (rows.header()[column].clone(), value.to_owned());
-                    let next = numbers.len();
-                    let number = *numbers.entry(name.clone()).or_insert(next);
-                    if number >= MOST_GROUPS {
-                        bail!("more than {MOST_GROUPS} subgroups\nhint: name columns with few values with --groups");
-                    }
-                    if number == groups.names.len() {
-                        groups.names.push(name);
-                    }
-                    groups.of_row.entry(row).or_default().push(number as u16);
-                }
-            }
-            Ok(())
-        })?;
+        let mut groups = Groups::of(rows, wanted)?;
+        let members = members(rows, columns, records, &mut |row, record| groups.add_row(row, record))?;
         let Members { pairs, absent, nameless, known } = members;
         let unnamed = records.total().map_or(0, |total| total - known);
         Ok(Self { truth: pairs.into_iter().collect(), absent, nameless, unnamed, groups, ..Self::default() })
     }
-}
-
-fn group_columns(rows: &Rows, wanted: &[String]) -> anyhow::Result<Vec<usize>> {
-    if wanted.is_empty() {
-        return Ok(USUAL_GROUPS.iter().filter_map(|name| rows.column(&[name])).collect());
-    }
-    let find = |name: &String| rows.column(&[name]).with_context(|| format!("no column `{name}` for --groups"));
-    wanted.iter().map(find).collect()
 }

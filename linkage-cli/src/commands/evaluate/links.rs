@@ -10,6 +10,7 @@ use linkage_core::evaluate::{LinkedPair, bootstrap, pair_quality, units};
 use serde_json::json;
 
 use super::forms::{Form, Members, Of, Records, members, refuse_two_sided, score, sides};
+use super::groups;
 use super::labels::Labels;
 use super::report::{self, cells, intervals, measures};
 use super::results::{self, About};
@@ -22,7 +23,7 @@ const PROBABILITY: &str = "match_probability";
 const EXAMPLES: &str = "\
 Examples:
   linkage evaluate links predictions.parquet --truth labels.csv --from 0.9
-  linkage evaluate links clusters.csv --truth truth.csv --json
+  linkage evaluate links clusters.csv --truth truth.csv --groups age_band,sex --json
   linkage evaluate links --crosswalk ndb=ndb/crosswalk.csv --crosswalk dpc=dpc/crosswalk.csv --truth study/truth.csv";
 
 /// The arguments of `linkage evaluate links`.
@@ -46,6 +47,9 @@ pub(super) struct LinksArgs {
     /// Judge the links of these tables only; repeatable [default: the tables that the links name]
     #[arg(long, value_name = "NAME")]
     table: Vec<String>,
+    /// Columns of the truth that make subgroups [default: age_band,sex,foreign,changed_name,twin,errors, where they are]
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
+    groups: Vec<String>,
     /// Draws for the 95 % intervals; 0 for none
     #[arg(long, value_name = "N", default_value_t = 200)]
     bootstrap: u32,
@@ -132,12 +136,13 @@ pub(super) fn run(args: &LinksArgs) -> anyhow::Result<ExitCode> {
     })?;
     let form_of_truth = Labels::form(&truth).with_context(|| args.truth.display().to_string())?;
     let mut known = Known::of((&rows, form), (&truth, form_of_truth), &args.table)?;
-    let labels = Labels::of(&truth, &mut known, &[]).with_context(|| args.truth.display().to_string())?;
+    let labels = Labels::of(&truth, &mut known, &args.groups).with_context(|| args.truth.display().to_string())?;
     let in_truth = known.rows.len() as u32;
     let given = Given::read(&rows, form, args.from, &mut known).with_context(|| source)?;
     let judged = || given.links.iter().copied().filter(|link| labels.judges(link.left, link.right));
     let without_label = given.links.len() - judged().count();
     let quality = pair_quality(judged(), &labels.truth);
+    let groups = labels.groups.measure(judged(), &labels.truth);
     let spread = bootstrap(&units(judged(), &labels.truth), args.bootstrap, 1);
     report::warn_of_truth(&labels, without_label);
     if given.left_out > 0 {
@@ -156,18 +161,21 @@ pub(super) fn run(args: &LinksArgs) -> anyhow::Result<ExitCode> {
     }
     if let Some(path) = &args.results {
         let about = About { study: "links", schema: "", decision: "given" };
-        results::write(path, &about.quality("links", args.from, &quality, spread.as_ref()))?;
+        let mut measurements = about.quality("links", args.from, &quality, spread.as_ref());
+        measurements.extend(groups::measurements(&groups, &about, args.from));
+        results::write(path, &measurements)?;
     }
     if args.json {
         let document = json!({ "links": given.links.len(), "links_left_out": given.left_out, "links_without_label": without_label,
             "true_pairs": labels.truth.len(), "absent_truth_entries": labels.absent, "linked_records_not_in_truth": unknown.len(), "quality": measures(&quality),
-            "intervals": spread.as_ref().map(intervals) });
+            "intervals": spread.as_ref().map(intervals), "groups": groups::json(&groups, &quality) });
         report::line(&format!("{document:#}"))?;
     } else {
         report::line(&format!("{} links, {} true pairs", given.links.len(), labels.truth.len()))?;
         report::line("precision  recall    F1      F*")?;
         report::line(&cells(&quality))?;
         report::spread(args.bootstrap, spread.as_ref()).map_or(Ok(()), |spread| report::line(&spread))?;
+        groups::table(&groups, &quality, &mut std::io::stdout().lock())?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,11 +5,11 @@ use linkage_core::classify::Decision;
 use linkage_core::cluster::{Cluster, Member, ScoredPair, cluster};
 use linkage_core::dice::{DiceThreshold, Kernel};
 use linkage_core::evaluate::{
-    Candidates, Comparison, GroupQuality, Interval, LinkedPair, Quality, Spread, bootstrap, by_group, pair_quality,
-    units,
+    Candidates, Comparison, Interval, LinkedPair, Quality, Spread, bootstrap, pair_quality, units,
 };
 use linkage_core::schema::LinkageSchema;
 
+use super::groups::{self, Subgroup};
 use super::labels::Labels;
 use super::learnt::{Learnt, learnt};
 use super::results::{About, Measurement};
@@ -44,8 +44,8 @@ pub(super) struct Outcome {
     /// The draws that were wanted for intervals.
     pub(super) draws: u32,
     pub(super) spread: Option<Spread>,
-    /// Column, value and quality of the links.
-    pub(super) groups: Vec<(String, String, GroupQuality)>,
+    /// The quality of the links by subgroup.
+    pub(super) groups: Vec<Subgroup>,
     pub(super) links: Vec<LinkedPair>,
     pub(super) clusters: Vec<Cluster>,
     /// What the tokens alone let expect.
@@ -91,16 +91,7 @@ impl Outcome {
         let without_label = links.len() - known().count();
         let quality = pair_quality(known(), &labels.truth);
         let spread = bootstrap(&units(known(), &labels.truth), study.bootstrap, study.seed);
-        let groups = match labels.groups.is_empty() {
-            true => Vec::new(),
-            false => by_group(known(), &labels.truth, |left, right| labels.groups.of_pair(left, right))
-                .into_iter()
-                .map(|(group, quality)| {
-                    let (column, value) = labels.groups.name(group).clone();
-                    (column, value, quality)
-                })
-                .collect(),
-        };
+        let groups = labels.groups.measure(known(), &labels.truth);
         let exact_pairs = pairs.iter().filter(|pair| pair.exact).count();
         with_scores(&mut links, &pairs);
         Ok(Self {
@@ -163,15 +154,7 @@ impl Outcome {
             let unknown = f64::from(u8::from(of.recall_unknown));
             all.push(about.measurement("estimate", None, "recall_unknown", unknown, None));
         }
-        for (column, value, quality) in &self.groups {
-            let group = format!("{column}={value}");
-            let measures = about.quality("group", self.threshold(), &quality.quality, None);
-            all.extend(measures.into_iter().map(|one| {
-                let recall = (one.measure == "recall").then_some(quality.recall);
-                let (low, high) = (recall.map(|recall| recall.low), recall.map(|recall| recall.high));
-                Measurement { group: Some(group.clone()), low, high, ..one }
-            }));
-        }
+        all.extend(groups::measurements(&self.groups, &about, self.threshold()));
         all
     }
 }

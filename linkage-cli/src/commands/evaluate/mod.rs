@@ -4,6 +4,7 @@
 //! is compared. So a methodologist learns what a linkage schema is worth before any custodian uses it.
 
 mod forms;
+mod groups;
 mod labels;
 mod learnt;
 mod links;

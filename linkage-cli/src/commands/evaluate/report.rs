@@ -3,14 +3,12 @@
 use std::io::{self, Write};
 
 use linkage_core::classify::{Decision, Estimate};
-use linkage_core::evaluate::{Candidates, FEWEST_UNITS, GroupQuality, Interval, Quality, Spread};
+use linkage_core::evaluate::{Candidates, FEWEST_UNITS, Interval, Quality, Spread};
 use serde_json::{Value, json};
 
+use super::groups;
 use super::labels::Labels;
 use super::measure::{Outcome, Point};
-
-/// Groups with fewer true pairs say nothing for sure.
-const FEW: u64 = 10;
 
 /// Says on stderr what was left out.
 pub(super) fn warn(outcome: &Outcome) {
@@ -91,7 +89,7 @@ pub(super) fn table(outcome: &Outcome) -> io::Result<()> {
     if let Some(spread) = spread(outcome.draws, outcome.spread.as_ref()) {
         writeln!(out, "\n{spread}")?;
     }
-    groups(outcome, &mut out)
+    groups::table(&outcome.groups, &outcome.quality, &mut out)
 }
 
 /// The intervals of links, or that there are none because too few people are in them; nothing where nobody wants any.
@@ -146,31 +144,6 @@ fn estimates(learnt: &Decision, quality: &Quality, out: &mut impl Write) -> io::
     Ok(())
 }
 
-fn groups(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
-    if outcome.groups.is_empty() {
-        return Ok(());
-    }
-    let overall = outcome.quality.recall();
-    writeln!(out)?;
-    writeln!(out, "subgroup                        true pairs  recall   95 %             gap      precision")?;
-    for (column, value, GroupQuality { quality, recall: interval }) in &outcome.groups {
-        let pairs = quality.true_positives + quality.false_negatives;
-        let name = format!("{column}={value}");
-        if pairs < FEW {
-            writeln!(out, "{name:<30}  {:>10}  too few", format!("<{FEW}"))?;
-            continue;
-        }
-        let recall = quality.recall();
-        let gap = recall - overall;
-        // Worse than all for sure, not by chance.
-        let mark = if interval.high < overall { "  ←" } else { "" };
-        let precision = quality.precision();
-        let range = range(interval);
-        writeln!(out, "{name:<30}  {pairs:>10}  {recall:.4}  {range:<16} {gap:>+8.4}  {precision:.4}{mark}")?;
-    }
-    Ok(())
-}
-
 /// Several schemas on the same data, side by side.
 pub(super) fn side_by_side(outcomes: &[Outcome]) -> io::Result<()> {
     let mut out = io::stdout().lock();
@@ -193,7 +166,7 @@ fn trimmed(threshold: f64) -> String {
     format!("{threshold:.6}").trim_end_matches('0').to_owned()
 }
 
-fn range(interval: &Interval) -> String {
+pub(super) fn range(interval: &Interval) -> String {
     format!("{:.4} to {:.4}", interval.low, interval.high)
 }
 
@@ -210,16 +183,6 @@ pub(super) fn json(outcome: &Outcome) -> Value {
         .iter()
         .zip(&outcome.encoded.tables)
         .map(|(name, table)| json!({ "name": name, "records": table.tokens.len(), "set_aside_rows": table.malformed_rows }))
-        .collect();
-    let groups: Vec<Value> = outcome
-        .groups
-        .iter()
-        .map(|(column, value, group)| {
-            let (quality, Interval { low, high }) = (&group.quality, group.recall);
-            let few = quality.true_positives + quality.false_negatives < FEW;
-            json!({ "column": column, "value": value, "quality": measures(quality), "recall_interval": [low, high],
-                "gap": quality.recall() - outcome.quality.recall(), "worse": !few && high < outcome.quality.recall(), "too_few": few })
-        })
         .collect();
     json!({
         "schema": outcome.schema.name(),
@@ -240,7 +203,7 @@ pub(super) fn json(outcome: &Outcome) -> Value {
         "links": measures(&outcome.quality),
         "estimates": outcome.learnt.as_ref().map(estimates_json),
         "intervals": outcome.spread.as_ref().map(intervals),
-        "groups": groups,
+        "groups": groups::json(&outcome.groups, &outcome.quality),
     })
 }
 

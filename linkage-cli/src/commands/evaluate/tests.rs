@@ -291,7 +291,10 @@ fn a_truth_that_does_not_fit_is_refused_with_a_hint() {
         (format!("{base} @turned.csv"), "do the tables have the names"),
         (format!("{base} @other.csv"), "columns are left_id"),
         (format!("{base} febrl"), "no id of the left file"),
-        (format!("{base} @pairs.csv --groups sex"), "truth by person"),
+        (
+            format!("{base} @pairs.csv --groups sex"),
+            "no column `sex` for --groups\nhint: its columns are left_id, right_id",
+        ),
         (
             "--table a=@a.csv --table a=@b.csv --schema person-en --truth @persons.csv".to_owned(),
             "two tables are called",

@@ -86,6 +86,29 @@ fn records_that_only_one_file_knows_are_counted() {
 }
 
 #[test]
+fn subgroups_of_a_truth_by_pair_and_of_links() {
+    let folder = folder();
+    // As `linkage generate corrupt` writes it; Eve is linked to Bob's copy, who so loses his own.
+    write(&folder, "truth.csv", "left_id,right_id,errors\n1,y,\n2,x,keyboard:2+keyboard:3+date:9\n3,z,date:9\n");
+    write(&folder, "links.csv", "left_id,right_id\n1,y\n3,x\n3,z\n");
+    evaluate(folder.path(), "links @links.csv --truth @truth.csv --results @r.json").unwrap();
+    let all = measures(folder.path().join("r.json"));
+    let names = ["true_positives", "false_positives", "false_negatives"];
+    let group = |name: &str| names.map(|measure| value(&all, "group", Some(name), measure, None));
+    assert_eq!(group("errors=keyboard"), [0.0, 1.0, 1.0]);
+    assert_eq!(group("errors=date"), [1.0, 1.0, 1.0]);
+    evaluate(folder.path(), &format!("{OWN} @truth.csv --groups errors --results @own.json")).unwrap();
+    let own = measures(folder.path().join("own.json"));
+    assert_eq!(value(&own, "group", Some("errors=keyboard"), "recall", None), 1.0);
+
+    // Subgroups of persons are those of somebody else's links too.
+    write(&folder, "ab.csv", "source_dataset_l,unique_id_l,source_dataset_r,unique_id_r\na,1,b,y\n");
+    evaluate(folder.path(), "links @ab.csv --truth @persons.csv --groups sex --results @sex.json").unwrap();
+    let sex = measures(folder.path().join("sex.json"));
+    assert_eq!(["sex=f", "sex=m"].map(|name| value(&sex, "group", Some(name), "recall", None)), [1.0, 0.0]);
+}
+
+#[test]
 fn what_cannot_be_measured_is_refused_with_a_hint() {
     let folder = folder();
     write(&folder, "long.csv", "left_id,right_id\n1,y\n2,x,7\n");
