@@ -15,6 +15,8 @@ use super::study::Encoded;
 /// What was learnt, and the candidates it was learnt from; rows count through all tables.
 pub(super) struct Learnt {
     pub(super) candidates: Vec<LinkedPair>,
+    /// The chance of each candidate that it is one person.
+    pub(super) chances: Vec<f64>,
     pub(super) decision: Decision,
 }
 
@@ -40,6 +42,8 @@ pub(super) fn learnt(encoded: &Encoded, schema: &LinkageSchema, seed: u64) -> an
     let run = Tables { tables: &cut, deduplicated: &deduplicated, links };
     let model = learn(&run, &frequencies, &Options { seed, ..Options::default() });
     let decision = decide(&run, &model);
+    let judged = (0..run.links.len()).flat_map(|number| model.judge(&run, number));
+    let chances = judged.map(|judged| judged.probability.into()).collect();
     let global = |left: usize, right: usize, c: &Candidate| LinkedPair {
         left: encoded.starts[left] + c.left,
         right: encoded.starts[right] + c.right,
@@ -47,5 +51,5 @@ pub(super) fn learnt(encoded: &Encoded, schema: &LinkageSchema, seed: u64) -> an
         exact: c.exact,
     };
     let candidates = found.iter().flat_map(|(left, right, all)| all.iter().map(|c| global(*left, *right, c))).collect();
-    Ok(Learnt { candidates, decision })
+    Ok(Learnt { candidates, chances, decision })
 }

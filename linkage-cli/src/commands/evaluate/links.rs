@@ -61,6 +61,9 @@ pub(super) struct LinksArgs {
     results: Option<PathBuf>,
 }
 
+/// The names that `linkage evaluate --left … --right …` gives its tables in links and clusters.
+const SIDES: [&str; 2] = ["left", "right"];
+
 /// Records by name of table and id, numbered as they come.
 struct Known {
     rows: HashMap<(String, String), u32>,
@@ -73,6 +76,9 @@ impl Known {
     /// What two files, or the caller, say of tables.
     fn of(links: (&Rows, Form), truth: (&Rows, Form), wanted: &[String]) -> anyhow::Result<Self> {
         let known = |tables, one_table| Self { rows: HashMap::new(), tables, one_table };
+        let has_sides = |tables: &BTreeSet<&str>, (rows, form): (&Rows, Form)| {
+            wanted.is_empty() && form.has_sides(rows) && tables.iter().all(|name| SIDES.contains(name))
+        };
         let named = [links, truth].map(|(rows, form)| form.tables(rows));
         Ok(match named {
             [Some(of_links), Some(of_truth)] => {
@@ -87,6 +93,9 @@ impl Known {
                 let one_table = tables.len() == 1;
                 known(Some(tables.into_iter().map(str::to_owned).collect()), one_table)
             }
+            // What has sides speaks of the tables that have their names.
+            [Some(tables), None] if has_sides(&tables, truth) => known(None, false),
+            [None, Some(tables)] if has_sides(&tables, links) => known(None, false),
             [Some(tables), None] | [None, Some(tables)] if tables.len() > 1 => bail!(
                 "one of the files names the tables of its records, and the other does not\n\
                  hint: add columns source_dataset_l and source_dataset_r to pairs, source_dataset to clusters"
@@ -112,7 +121,7 @@ impl Records for Known {
             Of::Table(name) if self.tables.as_ref().is_some_and(|tables| !tables.contains(name)) => return None,
             _ if self.one_table => "",
             Of::Table(name) => name,
-            Of::Side(side) => ["left", "right"][side.min(1)],
+            Of::Side(side) => SIDES[side.min(1)],
             Of::Unsaid => return None,
         };
         let next = self.rows.len() as u32;
@@ -150,6 +159,9 @@ pub(super) fn run(args: &LinksArgs) -> anyhow::Result<ExitCode> {
             "warning: {} links left out, within one table or of tables that are not judged",
             given.left_out
         ));
+    }
+    if given.without_chance > 0 {
+        report::talk(&format!("warning: {} links have no {PROBABILITY}, --from leaves them out", given.without_chance));
     }
     let unknown: BTreeSet<u32> =
         given.links.iter().flat_map(|link| [link.left, link.right]).filter(|row| *row >= in_truth).collect();
@@ -210,22 +222,24 @@ struct Given {
     links: Vec<LinkedPair>,
     /// Links within one table of several, or of tables that the caller did not name.
     left_out: u64,
+    /// Links without a probability, which --from leaves out.
+    without_chance: u64,
 }
 
 impl Given {
     fn read(rows: &Rows, form: Form, from: Option<f64>, known: &mut Known) -> anyhow::Result<Self> {
-        let (mut pairs, left_out) = match form {
+        let (mut pairs, left_out, without_chance) = match form {
             Form::Pairs { ids, tables, score } => Self::pairs(rows, (ids, tables), (from, score), known)?,
             Form::Members(_) if from.is_some() => bail!("clusters have no match_probability\nhint: leave out --from"),
             Form::Members(columns) => {
                 let Members { pairs, absent, .. } = members(rows, columns, known, &mut |_, _| Ok(()))?;
-                (pairs, absent)
+                (pairs, absent, 0)
             }
         };
         pairs.sort_unstable();
         pairs.dedup();
         let link = |(left, right)| LinkedPair { left, right, score: 1.0, exact: false };
-        Ok(Self { links: pairs.into_iter().map(link).collect(), left_out })
+        Ok(Self { links: pairs.into_iter().map(link).collect(), left_out, without_chance })
     }
 
     fn pairs(
@@ -233,16 +247,21 @@ impl Given {
         (ids, tables): ([usize; 2], Option<[usize; 2]>),
         (from, probability): (Option<f64>, Option<usize>),
         known: &mut Known,
-    ) -> anyhow::Result<(Vec<(u32, u32)>, u64)> {
+    ) -> anyhow::Result<(Vec<(u32, u32)>, u64, u64)> {
         if from.is_some() && probability.is_none() {
             bail!("no column `{PROBABILITY}`\nhint: leave out --from, then every row is a link");
         }
-        let (mut pairs, mut left_out) = (Vec::new(), 0);
+        let (mut pairs, mut left_out, mut without_chance) = (Vec::new(), 0, 0);
         for (row, record) in (2..).zip(rows.iter()) {
-            if let (Some(from), Some(column)) = (from, probability)
-                && score(record, column, row, PROBABILITY)? < from
-            {
-                continue;
+            if let (Some(from), Some(column)) = (from, probability) {
+                // A link that only its cluster makes has no chance of its own.
+                if record[column].is_empty() {
+                    without_chance += 1;
+                    continue;
+                }
+                if score(record, column, row, PROBABILITY)? < from {
+                    continue;
+                }
             }
             let [left, right] = sides(rows, (row, record), ids, tables)?;
             if !known.one_table && left.0 == right.0 {
@@ -254,6 +273,6 @@ impl Given {
                 _ => left_out += 1,
             }
         }
-        Ok((pairs, left_out))
+        Ok((pairs, left_out, without_chance))
     }
 }

@@ -1,5 +1,7 @@
 //! The links that one schema proposes, and how good they are.
 
+use std::collections::HashMap;
+
 use anyhow::bail;
 use linkage_core::classify::Decision;
 use linkage_core::cluster::{Cluster, Member, ScoredPair, cluster};
@@ -47,6 +49,8 @@ pub(super) struct Outcome {
     /// The quality of the links by subgroup.
     pub(super) groups: Vec<Subgroup>,
     pub(super) links: Vec<LinkedPair>,
+    /// The chance of each link, where it is learnt; a link that only its cluster makes has none of its own.
+    pub(super) chances: Vec<Option<f64>>,
     pub(super) clusters: Vec<Cluster>,
     /// What the tokens alone let expect.
     pub(super) learnt: Option<Decision>,
@@ -58,12 +62,13 @@ impl Outcome {
         let labels = study.labels(&mut encoded)?;
         let own = schema.threshold();
         let judged = |pair: &LinkedPair| labels.judges(pair.left, pair.right);
-        let (mut points, mut clusters, mut decision) = (Vec::new(), Vec::new(), None);
+        let (mut points, mut clusters, mut decision, mut chances) = (Vec::new(), Vec::new(), None, Vec::new());
         let pairs = match decide {
             Decide::Learnt => {
-                let Learnt { candidates, decision: learnt } = learnt(&encoded, &schema, study.seed)?;
+                let Learnt { candidates, chances: of_candidates, decision: learnt } =
+                    learnt(&encoded, &schema, study.seed)?;
                 clusters.clone_from(&learnt.clusters);
-                decision = Some(learnt);
+                (decision, chances) = (Some(learnt), of_candidates);
                 candidates
             }
             Decide::Threshold => {
@@ -93,7 +98,7 @@ impl Outcome {
         let spread = bootstrap(&units(known(), &labels.truth), study.bootstrap, study.seed);
         let groups = labels.groups.measure(known(), &labels.truth);
         let exact_pairs = pairs.iter().filter(|pair| pair.exact).count();
-        with_scores(&mut links, &pairs);
+        let chances = with_scores(&mut links, &pairs, &chances);
         Ok(Self {
             schema,
             decide,
@@ -108,6 +113,7 @@ impl Outcome {
             spread,
             groups,
             links,
+            chances,
             clusters,
             learnt: decision,
         })
@@ -226,13 +232,14 @@ fn links_of(encoded: &Encoded, clusters: &[Cluster]) -> Vec<LinkedPair> {
     links
 }
 
-/// Gives links the scores of the candidates; a link that only its cluster makes keeps none.
-fn with_scores(links: &mut [LinkedPair], candidates: &[LinkedPair]) {
-    let known: std::collections::HashMap<(u32, u32), &LinkedPair> =
-        candidates.iter().map(|pair| ((pair.left, pair.right), pair)).collect();
-    for link in links {
-        if let Some(candidate) = known.get(&(link.left, link.right)) {
-            (link.score, link.exact) = (candidate.score, candidate.exact);
-        }
-    }
+/// Gives links the scores of the candidates, and returns their chances; a link that only its cluster makes has neither.
+fn with_scores(links: &mut [LinkedPair], candidates: &[LinkedPair], chances: &[f64]) -> Vec<Option<f64>> {
+    let known: HashMap<(u32, u32), usize> =
+        (0..).zip(candidates).map(|(at, pair)| ((pair.left, pair.right), at)).collect();
+    let of_candidate = |link: &mut LinkedPair| {
+        let at = *known.get(&(link.left, link.right))?;
+        (link.score, link.exact) = (candidates[at].score, candidates[at].exact);
+        chances.get(at).copied()
+    };
+    links.iter_mut().map(of_candidate).collect()
 }
