@@ -1,7 +1,9 @@
 //! What is learnt without truth: chances out, and in again.
 
+use serde_json::Value;
+
 use super::rows::Rows;
-use super::tests::{counts, evaluate};
+use super::tests::{counts, evaluate, measures, value};
 
 /// A word that differs from number to number.
 fn word(number: usize, salt: usize) -> String {
@@ -72,4 +74,21 @@ fn links_and_clusters_of_our_own_come_back_in_with_their_chances() {
     records.sort();
     records.dedup();
     assert_eq!((rows.iter().count(), records.len()), (300, 300));
+}
+
+#[test]
+fn curves_over_the_chance_are_those_of_the_chances_written() {
+    let folder = folder();
+    evaluate(folder.path(), &format!("{LEARN} --thresholds 0.5,0.99 --results @own.json -o @links.csv")).unwrap();
+    let own = measures(folder.path().join("own.json"));
+    let line = "links @links.csv --truth @t.csv --thresholds 0.5,0.99 --results @given.json";
+    evaluate(folder.path(), line).unwrap();
+    let given = measures(folder.path().join("given.json"));
+    let found = |of: &str, all: &[Value], at: f64| value(all, of, None, "true_positives", Some(at));
+    for at in [0.5, 0.99] {
+        // Above a half no two pairs of a record can both be: what is accepted is what is linked.
+        assert_eq!(found("pairs", &own, at), found("pairs", &given, at), "{at}");
+        assert_eq!(found("links", &own, at), found("pairs", &own, at), "{at}");
+    }
+    assert!(found("pairs", &own, 0.99) <= found("pairs", &own, 0.5) && found("pairs", &own, 0.5) > 90.0);
 }

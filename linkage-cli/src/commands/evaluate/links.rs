@@ -6,16 +6,17 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use linkage_core::evaluate::{LinkedPair, bootstrap, pair_quality, units};
+use linkage_core::evaluate::{LinkedPair, Quality, bootstrap, pair_quality, units};
 use serde_json::json;
 
 use super::forms::{Form, Members, Of, Records, members, refuse_two_sided, score, sides};
 use super::groups;
 use super::labels::Labels;
-use super::report::{self, cells, intervals, measures};
+use super::report::{self, cells, intervals, measures, trimmed};
 use super::results::{self, About};
 use super::rows::Rows;
-use super::study::NamedFile;
+use super::study::{NamedFile, THRESHOLDS};
+use super::thresholds::Thresholds;
 
 /// The column of Splink's probabilities.
 const PROBABILITY: &str = "match_probability";
@@ -47,6 +48,9 @@ pub(super) struct LinksArgs {
     /// Judge the links of these tables only; repeatable [default: the tables that the links name]
     #[arg(long, value_name = "NAME")]
     table: Vec<String>,
+    /// The chances to measure at, where links have a match_probability: from..to:step, or a list with commas
+    #[arg(long, value_name = "LIST", default_value = THRESHOLDS)]
+    thresholds: Thresholds,
     /// Columns of the truth that make subgroups [default: age_band,sex,foreign,changed_name,twin,errors, where they are]
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
     groups: Vec<String>,
@@ -151,6 +155,7 @@ pub(super) fn run(args: &LinksArgs) -> anyhow::Result<ExitCode> {
     let judged = || given.links.iter().copied().filter(|link| labels.judges(link.left, link.right));
     let without_label = given.links.len() - judged().count();
     let quality = pair_quality(judged(), &labels.truth);
+    let curve = given.curve(&args.thresholds, &labels);
     let groups = labels.groups.measure(judged(), &labels.truth);
     let spread = bootstrap(&units(judged(), &labels.truth), args.bootstrap, 1);
     report::warn_of_truth(&labels, without_label);
@@ -174,12 +179,16 @@ pub(super) fn run(args: &LinksArgs) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.results {
         let about = About { study: "links", schema: "", decision: "given" };
         let mut measurements = about.quality("links", args.from, &quality, spread.as_ref());
+        for (threshold, quality) in &curve {
+            measurements.extend(about.quality("pairs", Some(*threshold), quality, None));
+        }
         measurements.extend(groups::measurements(&groups, &about, args.from));
         results::write(path, &measurements)?;
     }
     if args.json {
         let document = json!({ "links": given.links.len(), "links_left_out": given.left_out, "links_without_label": without_label,
             "true_pairs": labels.truth.len(), "absent_truth_entries": labels.absent, "linked_records_not_in_truth": unknown.len(), "quality": measures(&quality),
+            "curve": curve.iter().map(|(from, quality)| json!({ "threshold": from, "raw": measures(quality) })).collect::<Vec<_>>(),
             "intervals": spread.as_ref().map(intervals), "groups": groups::json(&groups, &quality) });
         report::line(&format!("{document:#}"))?;
     } else {
@@ -187,6 +196,12 @@ pub(super) fn run(args: &LinksArgs) -> anyhow::Result<ExitCode> {
         report::line("precision  recall    F1      F*")?;
         report::line(&cells(&quality))?;
         report::spread(args.bootstrap, spread.as_ref()).map_or(Ok(()), |spread| report::line(&spread))?;
+        if !curve.is_empty() {
+            report::line("\nchance     precision  recall    F1      F*")?;
+        }
+        for (threshold, quality) in &curve {
+            report::line(&format!("{:<9}  {}", trimmed(*threshold), cells(quality)))?;
+        }
         groups::table(&groups, &quality, &mut std::io::stdout().lock())?;
     }
     Ok(ExitCode::SUCCESS)
@@ -217,62 +232,83 @@ fn of_crosswalks(files: &[NamedFile]) -> anyhow::Result<Rows> {
     Ok(all)
 }
 
-/// The links of a file, each once.
+/// The links of a file, each once, with their probability as their score, or none.
 struct Given {
     links: Vec<LinkedPair>,
+    /// All pairs of the file, whatever --from says, where they have probabilities.
+    rated: Vec<LinkedPair>,
     /// Links within one table of several, or of tables that the caller did not name.
     left_out: u64,
     /// Links without a probability, which --from leaves out.
-    without_chance: u64,
+    without_chance: usize,
 }
 
 impl Given {
     fn read(rows: &Rows, form: Form, from: Option<f64>, known: &mut Known) -> anyhow::Result<Self> {
-        let (mut pairs, left_out, without_chance) = match form {
-            Form::Pairs { ids, tables, score } => Self::pairs(rows, (ids, tables), (from, score), known)?,
+        let has_chances = matches!(form, Form::Pairs { score: Some(_), .. });
+        let (mut pairs, left_out) = match form {
+            Form::Pairs { ids, tables, score } => {
+                if from.is_some() && score.is_none() {
+                    bail!("no column `{PROBABILITY}`\nhint: leave out --from, then every row is a link");
+                }
+                Self::pairs(rows, (ids, tables), score, known)?
+            }
             Form::Members(_) if from.is_some() => bail!("clusters have no match_probability\nhint: leave out --from"),
             Form::Members(columns) => {
                 let Members { pairs, absent, .. } = members(rows, columns, known, &mut |_, _| Ok(()))?;
-                (pairs, absent, 0)
+                let link = |(left, right)| LinkedPair { left, right, score: f64::NAN, exact: false };
+                (pairs.into_iter().map(link).collect(), absent)
             }
         };
-        pairs.sort_unstable();
-        pairs.dedup();
-        let link = |(left, right)| LinkedPair { left, right, score: 1.0, exact: false };
-        Ok(Self { links: pairs.into_iter().map(link).collect(), left_out, without_chance })
+        // Of a pair that is there twice the higher probability counts.
+        let rank = |link: &LinkedPair| if link.score.is_nan() { -1.0 } else { link.score };
+        pairs.sort_unstable_by(|a, b| {
+            (a.left, a.right).cmp(&(b.left, b.right)).then_with(|| rank(b).total_cmp(&rank(a)))
+        });
+        pairs.dedup_by_key(|link| (link.left, link.right));
+        let links: Vec<LinkedPair> =
+            pairs.iter().filter(|link| from.is_none_or(|from| link.score >= from)).copied().collect();
+        let without_chance = if from.is_some() { pairs.iter().filter(|link| link.score.is_nan()).count() } else { 0 };
+        Ok(Self { links, rated: if has_chances { pairs } else { Vec::new() }, left_out, without_chance })
     }
 
     fn pairs(
         rows: &Rows,
         (ids, tables): ([usize; 2], Option<[usize; 2]>),
-        (from, probability): (Option<f64>, Option<usize>),
+        probability: Option<usize>,
         known: &mut Known,
-    ) -> anyhow::Result<(Vec<(u32, u32)>, u64, u64)> {
-        if from.is_some() && probability.is_none() {
-            bail!("no column `{PROBABILITY}`\nhint: leave out --from, then every row is a link");
-        }
-        let (mut pairs, mut left_out, mut without_chance) = (Vec::new(), 0, 0);
+    ) -> anyhow::Result<(Vec<LinkedPair>, u64)> {
+        let (mut pairs, mut left_out) = (Vec::new(), 0);
         for (row, record) in (2..).zip(rows.iter()) {
-            if let (Some(from), Some(column)) = (from, probability) {
+            let probability = match probability {
                 // A link that only its cluster makes has no chance of its own.
-                if record[column].is_empty() {
-                    without_chance += 1;
-                    continue;
-                }
-                if score(record, column, row, PROBABILITY)? < from {
-                    continue;
-                }
-            }
+                Some(column) if !record[column].is_empty() => score(record, column, row, PROBABILITY)?,
+                _ => f64::NAN,
+            };
             let [left, right] = sides(rows, (row, record), ids, tables)?;
             if !known.one_table && left.0 == right.0 {
                 left_out += 1;
                 continue;
             }
             match (known.row(left.0, left.1), known.row(right.0, right.1)) {
-                (Some(left), Some(right)) if left != right => pairs.push((left.min(right), left.max(right))),
+                (Some(a), Some(b)) if a != b => {
+                    pairs.push(LinkedPair { left: a.min(b), right: a.max(b), score: probability, exact: false });
+                }
                 _ => left_out += 1,
             }
         }
-        Ok((pairs, left_out, without_chance))
+        Ok((pairs, left_out))
+    }
+
+    /// The quality of the links from each of some chances on; none where links have no chance.
+    fn curve(&self, thresholds: &Thresholds, labels: &Labels) -> Vec<(f64, Quality)> {
+        if self.rated.is_empty() {
+            return Vec::new();
+        }
+        let at = |from: f64| {
+            let links = self.rated.iter().filter(|link| link.score >= from && labels.judges(link.left, link.right));
+            (from, pair_quality(links.copied(), &labels.truth))
+        };
+        thresholds.values().map(at).collect()
     }
 }

@@ -13,7 +13,7 @@ use linkage_core::schema::LinkageSchema;
 
 use super::groups::{self, Subgroup};
 use super::labels::Labels;
-use super::learnt::{Learnt, learnt};
+use super::learnt::{Chance, Learnt, learnt};
 use super::results::{About, Measurement};
 use super::study::{Decide, Encoded, Study};
 
@@ -29,6 +29,17 @@ pub(super) struct Point {
     pub(super) linked: Quality,
 }
 
+impl Point {
+    /// The quality of the pairs that a threshold accepts, and of the clusters that are made of them, which come with it.
+    fn measure(threshold: f64, accepted: Vec<LinkedPair>, encoded: &Encoded, labels: &Labels) -> (Self, Vec<Cluster>) {
+        let judged = |pair: &LinkedPair| labels.judges(pair.left, pair.right);
+        let found = cluster(accepted.iter().map(|pair| scored(encoded, *pair)).collect(), &[]);
+        let raw = pair_quality(accepted.into_iter().filter(judged), &labels.truth);
+        let linked = pair_quality(links_of(encoded, &found).into_iter().filter(judged), &labels.truth);
+        (Self { threshold, raw, linked }, found)
+    }
+}
+
 /// What one schema is worth on one study.
 pub(super) struct Outcome {
     pub(super) schema: LinkageSchema,
@@ -37,7 +48,7 @@ pub(super) struct Outcome {
     pub(super) labels: Labels,
     pub(super) exact_pairs: usize,
     pub(super) candidates: Candidates,
-    /// By threshold, where links are chosen by one.
+    /// By threshold of similarity; where links are learnt, by that of the chance, and before clusters are repaired.
     pub(super) points: Vec<Point>,
     /// The quality of the links.
     pub(super) quality: Quality,
@@ -68,6 +79,12 @@ impl Outcome {
                 let Learnt { candidates, chances: of_candidates, decision: learnt } =
                     learnt(&encoded, &schema, study.seed)?;
                 clusters.clone_from(&learnt.clusters);
+                for threshold in study.thresholds.values() {
+                    let known = candidates.iter().zip(&of_candidates);
+                    let accepted = known.filter(|(pair, chance)| pair.exact || chance.probability >= threshold);
+                    let accepted = accepted.map(|(pair, chance)| LinkedPair { score: chance.log_odds, ..*pair });
+                    points.push(Point::measure(threshold, accepted.collect(), &encoded, &labels).0);
+                }
                 (decision, chances) = (Some(learnt), of_candidates);
                 candidates
             }
@@ -76,13 +93,9 @@ impl Outcome {
                 let lowest = thresholds.first().copied().unwrap_or(own);
                 let pairs = pairs(&encoded, schema.layout().segments(), lowest)?;
                 for threshold in thresholds {
-                    let accepted = || pairs.iter().filter(|pair| pair.accepted(threshold.as_f64())).copied();
-                    let found = cluster(accepted().map(|pair| scored(&encoded, pair)).collect(), &[]);
-                    points.push(Point {
-                        threshold: threshold.as_f64(),
-                        raw: pair_quality(accepted().filter(judged), &labels.truth),
-                        linked: pair_quality(links_of(&encoded, &found).into_iter().filter(judged), &labels.truth),
-                    });
+                    let accepted = pairs.iter().filter(|pair| pair.accepted(threshold.as_f64())).copied();
+                    let (point, found) = Point::measure(threshold.as_f64(), accepted.collect(), &encoded, &labels);
+                    points.push(point);
                     if threshold == own {
                         clusters = found;
                     }
@@ -233,13 +246,13 @@ fn links_of(encoded: &Encoded, clusters: &[Cluster]) -> Vec<LinkedPair> {
 }
 
 /// Gives links the scores of the candidates, and returns their chances; a link that only its cluster makes has neither.
-fn with_scores(links: &mut [LinkedPair], candidates: &[LinkedPair], chances: &[f64]) -> Vec<Option<f64>> {
+fn with_scores(links: &mut [LinkedPair], candidates: &[LinkedPair], chances: &[Chance]) -> Vec<Option<f64>> {
     let known: HashMap<(u32, u32), usize> =
         (0..).zip(candidates).map(|(at, pair)| ((pair.left, pair.right), at)).collect();
     let of_candidate = |link: &mut LinkedPair| {
         let at = *known.get(&(link.left, link.right))?;
         (link.score, link.exact) = (candidates[at].score, candidates[at].exact);
-        chances.get(at).copied()
+        chances.get(at).map(|chance| chance.probability)
     };
     links.iter_mut().map(of_candidate).collect()
 }

@@ -84,6 +84,7 @@ pub(super) fn table(outcome: &Outcome) -> io::Result<()> {
         curve(outcome, &mut out)?;
     }
     if let Some(learnt) = &outcome.learnt {
+        writeln!(out)?;
         estimates(learnt, &outcome.quality, &mut out)?;
     }
     if let Some(spread) = spread(outcome.draws, outcome.spread.as_ref()) {
@@ -106,7 +107,8 @@ pub(super) fn spread(draws: u32, spread: Option<&Spread>) -> Option<String> {
 fn curve(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
     let linked = if outcome.encoded.tables.len() == 2 { "one-to-one" } else { "clusters" };
     writeln!(out, "           all pairs above                       {linked}")?;
-    writeln!(out, "threshold  precision  recall    F1      F*       precision  recall    F1      F*")?;
+    let over = if outcome.learnt.is_some() { "chance" } else { "threshold" };
+    writeln!(out, "{over:<9}  precision  recall    F1      F*       precision  recall    F1      F*")?;
     let best = outcome.best().map(|point| point.threshold);
     for point in &outcome.points {
         let marks = [(best, "best"), (outcome.threshold(), "schema")];
@@ -162,7 +164,7 @@ pub(super) fn side_by_side(outcomes: &[Outcome]) -> io::Result<()> {
     Ok(())
 }
 
-fn trimmed(threshold: f64) -> String {
+pub(super) fn trimmed(threshold: f64) -> String {
     format!("{threshold:.6}").trim_end_matches('0').to_owned()
 }
 
@@ -196,6 +198,7 @@ pub(super) fn json(outcome: &Outcome) -> Value {
         "exact_pairs": outcome.exact_pairs,
         "reduction_ratio": outcome.candidates.reduction_ratio(),
         "pair_completeness": outcome.candidates.pair_completeness(),
+        "curve_over": if outcome.learnt.is_some() { "chance" } else { "similarity" },
         "curve": outcome.points.iter().map(point).collect::<Vec<_>>(),
         "best": outcome.best().map(point),
         "decision": outcome.decide.name(),

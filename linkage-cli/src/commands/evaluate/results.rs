@@ -23,7 +23,7 @@ pub(super) struct Measurement {
     pub(super) decision: String,
     /// What is measured: `candidates`, `pairs`, `links` (after one-to-one or clustering) or `group`.
     pub(super) of: &'static str,
-    /// The lowest score that is a link.
+    /// The lowest score that is a link: similarity, or the chance where links are learnt or given.
     pub(super) threshold: Option<f64>,
     /// The subgroup, as `column=value`.
     pub(super) group: Option<String>,

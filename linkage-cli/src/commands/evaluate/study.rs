@@ -70,7 +70,7 @@ pub(super) struct Study {
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[serde(default = "one")]
     pub(super) seed: u64,
-    /// The thresholds to measure at: from..to:step, or a list with commas
+    /// The thresholds to measure at, of similarity or, where it is learnt, of the chance: from..to:step, or a list with commas
     #[arg(long, value_name = "LIST", default_value = THRESHOLDS)]
     #[serde(default = "thresholds")]
     pub(super) thresholds: Thresholds,
@@ -104,7 +104,7 @@ fn by_threshold() -> Vec<Decide> {
 }
 
 /// The usual thresholds to measure at.
-const THRESHOLDS: &str = "0.50..0.95:0.05";
+pub(super) const THRESHOLDS: &str = "0.50..0.95:0.05";
 
 fn thresholds() -> Thresholds {
     THRESHOLDS.parse().unwrap_or_default()

@@ -132,7 +132,13 @@ fn links_and_labels_in_splinks_columns() {
     for (from, expected) in [("0.5", [2.0, 1.0, 0.0]), ("0.9", [1.0, 0.0, 1.0])] {
         let line = format!("links @predictions.csv --truth @labels.csv --from {from} --results @r{from}.json");
         evaluate(folder.path(), &line).unwrap();
-        assert_eq!(counts(&folder.path().join(format!("r{from}.json"))), expected);
+        let results = folder.path().join(format!("r{from}.json"));
+        assert_eq!(counts(&results), expected);
+        // The curve is over all rows, whatever --from says.
+        let curve = measures(results);
+        let wrong = [0.65, 0.7, 0.9].map(|at| value(&curve, "pairs", None, "false_positives", Some(at)));
+        let right = [0.65, 0.7, 0.9].map(|at| value(&curve, "pairs", None, "true_positives", Some(at)));
+        assert_eq!((right, wrong), ([2.0, 2.0, 1.0], [0.0; 3]));
     }
 }
 
