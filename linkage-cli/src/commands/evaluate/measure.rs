@@ -52,6 +52,8 @@ pub(super) struct Outcome {
     pub(super) points: Vec<Point>,
     /// The quality of the links.
     pub(super) quality: Quality,
+    /// That of the links which a run by the schema's blocking keys would find, where it has some.
+    pub(super) keyed: Option<Quality>,
     /// Links whose pair nobody has judged.
     pub(super) without_label: usize,
     /// The draws that were wanted for intervals.
@@ -103,6 +105,12 @@ impl Outcome {
                 pairs
             }
         };
+        let keyed = (decide == Decide::Threshold && !schema.blocking_keys().is_empty()).then(|| {
+            // Exact tokens are joined before candidates are looked for.
+            let wanted = |pair: &&LinkedPair| pair.accepted(own.as_f64()) && (pair.exact || agree(&encoded, pair));
+            let accepted = pairs.iter().filter(wanted).copied().collect();
+            Point::measure(own.as_f64(), accepted, &encoded, &labels).0.linked
+        });
         let candidates = candidates(&encoded, &schema, &labels, decide, &pairs);
         let mut links = links_of(&encoded, &clusters);
         let known = || links.iter().copied().filter(judged);
@@ -121,6 +129,7 @@ impl Outcome {
             candidates,
             points,
             quality,
+            keyed,
             without_label,
             draws: study.bootstrap,
             spread,
@@ -154,6 +163,9 @@ impl Outcome {
             about.measurement("candidates", None, "reduction_ratio", self.candidates.reduction_ratio(), None),
             about.measurement("candidates", None, "pair_completeness", self.candidates.pair_completeness(), None),
         ];
+        if let Some(keyed) = &self.keyed {
+            all.extend(about.quality("candidates", self.threshold(), keyed, None));
+        }
         for point in &self.points {
             all.extend(about.quality("pairs", Some(point.threshold), &point.raw, None));
             // The links' own threshold comes below, with its intervals.
@@ -205,6 +217,15 @@ fn candidates(
             keyed
         }
     }
+}
+
+/// Whether the records of a pair agree on a blocking key, in one pass or another.
+fn agree(encoded: &Encoded, pair: &LinkedPair) -> bool {
+    let [left, right] = [pair.left, pair.right].map(|row| {
+        let (table, row) = encoded.locate(row);
+        &encoded.tables[table].tokens[row as usize].blocking
+    });
+    left.iter().zip(right).any(|(left, right)| left.is_some() && left == right)
 }
 
 /// Every pair of two tables that a run would propose at this threshold; rows count through all tables.

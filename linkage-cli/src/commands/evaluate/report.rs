@@ -79,6 +79,13 @@ pub(super) fn table(outcome: &Outcome) -> io::Result<()> {
             "candidates: {kept} of {possible} pairs, reduction ratio {ratio:.6}, pair completeness {complete:.4}"
         )?,
     }
+    if let Some(keyed) = &outcome.keyed {
+        let (precision, recall, f1) = (keyed.precision(), keyed.recall(), keyed.f1());
+        writeln!(
+            out,
+            "links among the candidates: precision {precision:.4}, recall {recall:.4}, F1 {f1:.4}; what follows is of all pairs"
+        )?;
+    }
     writeln!(out)?;
     if !outcome.points.is_empty() {
         curve(outcome, &mut out)?;
@@ -204,6 +211,7 @@ pub(super) fn json(outcome: &Outcome) -> Value {
         "decision": outcome.decide.name(),
         "threshold": outcome.threshold(),
         "links": measures(&outcome.quality),
+        "links_among_candidates": outcome.keyed.as_ref().map(measures),
         "estimates": outcome.learnt.as_ref().map(estimates_json),
         "intervals": outcome.spread.as_ref().map(intervals),
         "groups": groups::json(&outcome.groups, &outcome.quality),

@@ -232,6 +232,13 @@ fn candidates_are_those_of_the_blocking_keys() {
     let all = measures(folder.path().join("r.json"));
     assert_eq!(value(&all, "candidates", None, "reduction_ratio", None), 1.0 - 1.0 / 6.0);
     assert_eq!(value(&all, "candidates", None, "pair_completeness", None), 0.5);
+    // A birth year that differs keeps two records of one person apart: no key, though they are alike.
+    write("l.csv", &[row("1", "サトウ", "1950-01-02"), row("2", "スズキ", "1960-03-04")]);
+    write("r.csv", &[row("3", "サトウ", "1950-01-02"), row("4", "スズキ", "1961-03-04")]);
+    std::fs::remove_file(folder.path().join("r.json")).unwrap();
+    evaluate(folder.path(), &format!("{line} person-ja-blocked")).unwrap();
+    let all = measures(folder.path().join("r.json"));
+    assert_eq!(["candidates", "links"].map(|of| value(&all, of, None, "recall", Some(0.78))), [0.5, 1.0]);
     std::fs::remove_file(folder.path().join("r.json")).unwrap();
     evaluate(folder.path(), &format!("{line} person-ja")).unwrap();
     let all = measures(folder.path().join("r.json"));
