@@ -62,13 +62,18 @@ impl Interval {
     }
 }
 
+/// Fewer units than this say nothing of other people: one more or less would move everything.
+pub const FEWEST_UNITS: usize = 10;
+
 /// 95 % percentile intervals from `replicates` draws of the units with Poisson weights (Chamandy et al. 2012), which
 /// differ from draws with replacement by the size of the draw alone. The same seed gives the same intervals.
 ///
-/// `None` without replicates or units.
+/// A draw in which nothing is linked or true has no precision or recall, and is passed over.
+///
+/// `None` without replicates, and for fewer than [`FEWEST_UNITS`].
 #[must_use]
 pub fn bootstrap(units: &[Quality], replicates: u32, seed: u64) -> Option<Spread> {
-    if replicates == 0 || units.is_empty() {
+    if replicates == 0 || units.len() < FEWEST_UNITS {
         return None;
     }
     let mut measures: [Vec<f64>; 4] = Default::default();
@@ -81,19 +86,22 @@ pub fn bootstrap(units: &[Quality], replicates: u32, seed: u64) -> Option<Spread
             sum.false_positives += weight * unit.false_positives;
             sum.false_negatives += weight * unit.false_negatives;
         }
+        if sum == Quality::default() {
+            continue;
+        }
         let drawn = [sum.precision(), sum.recall(), sum.f1(), sum.f_star()];
         measures.iter_mut().zip(drawn).for_each(|(all, one)| all.push(one));
     }
     let [precision, recall, f1, f_star] = measures.map(middle);
-    Some(Spread { precision, recall, f1, f_star })
+    Some(Spread { precision: precision?, recall: recall?, f1: f1?, f_star: f_star? })
 }
 
 /// The middle 95 % of some values.
-fn middle(mut values: Vec<f64>) -> Interval {
+fn middle(mut values: Vec<f64>) -> Option<Interval> {
     values.sort_unstable_by(f64::total_cmp);
-    let last = values.len() - 1;
+    let last = values.len().checked_sub(1)?;
     let at = |share: f64| values[((last as f64) * share).round() as usize];
-    Interval { low: at(0.025), high: at(0.975) }
+    Some(Interval { low: at(0.025), high: at(0.975) })
 }
 
 /// A Poisson number of mean 1 from 64 random bits.

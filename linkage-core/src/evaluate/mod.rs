@@ -18,7 +18,7 @@ mod units;
 mod tests;
 
 pub use assign::one_to_one;
-pub use bootstrap::{Interval, Spread, bootstrap};
+pub use bootstrap::{FEWEST_UNITS, Interval, Spread, bootstrap};
 pub use candidates::Candidates;
 pub use clusters::cluster_quality;
 pub use compare::Comparison;

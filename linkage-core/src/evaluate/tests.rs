@@ -92,7 +92,17 @@ fn a_bootstrap_covers_the_truth_as_often_as_it_says() {
     let covered = covered.count();
     assert!((180..=199).contains(&covered), "{covered} of 200");
     assert_eq!(bootstrap(&[], 100, 1), None);
-    assert_eq!(bootstrap(&[quality(1, 0, 0)], 0, 1), None);
+    assert_eq!(bootstrap(&[quality(1, 0, 0); 10], 0, 1), None);
+}
+
+#[test]
+fn a_few_people_have_no_interval_and_an_empty_draw_is_no_perfect_one() {
+    assert_eq!(bootstrap(&[quality(0, 0, 1); 9], 200, 1), None);
+    // Of 200,000 single draws of ten people, of whom nobody was found, about nine are empty.
+    let drawn: Vec<_> = (0..200_000).map(|seed| bootstrap(&[quality(0, 1, 1); 10], 1, seed)).collect();
+    let empty = drawn.iter().filter(|spread| spread.is_none()).count();
+    assert!((1..30).contains(&empty), "{empty}");
+    assert!(drawn.iter().flatten().all(|spread| spread.f1.high == 0.0));
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! The forms in which truth and links are written: a pair or a record per row.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::{Context as _, bail};
 
+use super::measure::MOST_PAIRS;
 use super::rows::Rows;
+
+/// More records than this are no person: their pairs grow with the square of their number.
+pub(super) const MOST_RECORDS: usize = 1000;
 
 /// Which table a record is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +25,11 @@ pub(super) enum Of<'a> {
 pub(super) trait Records {
     /// The row of a record, when it is there.
     fn row(&mut self, of: Of<'_>, id: &str) -> Option<u32>;
+
+    /// How many records there are, where that is known beforehand.
+    fn total(&self) -> Option<u64> {
+        None
+    }
 
     /// Whether there is one table only, so that pairs are within it.
     fn one_table(&self) -> bool {
@@ -78,12 +87,29 @@ impl Form {
     }
 }
 
-/// The two records of a pair, as table and id.
-pub(super) fn sides<'a>(record: &'a [String], ids: [usize; 2], tables: Option<[usize; 2]>) -> [(Of<'a>, &'a str); 2] {
-    [0, 1].map(|side| {
+/// The two records of a pair, as table and id; the header is row 1.
+pub(super) fn sides<'a>(
+    rows: &Rows,
+    (row, record): (usize, &'a [String]),
+    ids: [usize; 2],
+    tables: Option<[usize; 2]>,
+) -> anyhow::Result<[(Of<'a>, &'a str); 2]> {
+    let side = |side: usize| -> anyhow::Result<(Of<'a>, &'a str)> {
         let of = tables.map_or(Of::Side(side), |columns| Of::Table(record[columns[side]].as_str()));
-        (of, record[ids[side]].as_str())
-    })
+        Ok((of, id(rows, row, record, ids[side])?))
+    };
+    Ok([side(0)?, side(1)?])
+}
+
+/// An id, which must not be empty.
+fn id<'a>(rows: &Rows, row: usize, record: &'a [String], column: usize) -> anyhow::Result<&'a str> {
+    if record[column].is_empty() {
+        let name = &rows.header()[column];
+        bail!(
+            "row {row}, column `{name}`: the id is empty\nhint: every row is about records that have one; leave out the others"
+        );
+    }
+    Ok(&record[column])
 }
 
 /// What the records of a file make of persons or clusters.
@@ -95,9 +121,11 @@ pub(super) struct Members {
     pub(super) absent: u64,
     /// Records that belong to nothing.
     pub(super) nameless: u64,
+    /// Records that are there.
+    pub(super) known: u64,
 }
 
-/// Reads records and what they belong to; `each` sees every record that is there.
+/// Reads records and what they belong to; `each` sees every record that is there, once.
 pub(super) fn members(
     rows: &Rows,
     columns: MemberColumns,
@@ -106,24 +134,48 @@ pub(super) fn members(
 ) -> anyhow::Result<Members> {
     let mut members = Members::default();
     let mut groups: BTreeMap<&str, Vec<(Of<'_>, u32)>> = BTreeMap::new();
-    for record in rows.iter() {
+    let mut seen: HashMap<u32, (usize, &str)> = HashMap::new();
+    for (number, record) in (2..).zip(rows.iter()) {
         let of = columns.table.map_or(Of::Unsaid, |column| Of::Table(record[column].as_str()));
-        let Some(row) = records.row(of, &record[columns.id]) else {
+        let Some(row) = records.row(of, id(rows, number, record, columns.id)?) else {
             members.absent += 1;
             continue;
         };
-        each(row, record)?;
-        match record[columns.of].as_str() {
+        let group = record[columns.of].as_str();
+        match seen.insert(row, (number, group)) {
+            Some((earlier, other)) if other != group => bail!(
+                "rows {earlier} and {number}, column `{}`: one record, and not one value\n\
+                 hint: a record belongs to one person or cluster; where tables have the same ids, name the table of each \
+                 (database or source_dataset)",
+                rows.header()[columns.of]
+            ),
+            Some(_) => continue,
+            None => each(row, record)?,
+        }
+        match group {
             "" => members.nameless += 1,
             group => groups.entry(group).or_default().push((of, row)),
         }
     }
+    members.known = seen.len() as u64;
     let one_table = records.one_table();
     for group in groups.values() {
+        if group.len() > MOST_RECORDS {
+            bail!(
+                "column `{0}`: more than {MOST_RECORDS} records have one value\n\
+                 hint: is `{0}` the person or cluster of each record? leave it empty where nobody knows",
+                rows.header()[columns.of]
+            );
+        }
         for (index, (table, row)) in group.iter().enumerate() {
             let others =
                 group[index + 1..].iter().filter(|(other, at)| if one_table { at != row } else { other != table });
             members.pairs.extend(others.map(|(_, other)| (*row.min(other), *row.max(other))));
+        }
+        if members.pairs.len() > MOST_PAIRS {
+            bail!(
+                "more than {MOST_PAIRS} pairs of one person or cluster\nhint: judge fewer tables at once, or a sample"
+            );
         }
     }
     Ok(members)
@@ -132,7 +184,7 @@ pub(super) fn members(
 /// A score; the header is row 1.
 pub(super) fn score(record: &[String], column: usize, row: usize, name: &str) -> anyhow::Result<f64> {
     let score: Option<f64> = record[column].parse().ok().filter(|score: &f64| score.is_finite());
-    score.with_context(|| format!("row {row}: its {name} is not a number"))
+    score.with_context(|| format!("row {row}, column `{name}`: not a number"))
 }
 
 /// Refuses ids that stand on both sides of pairs, where nobody says that the sides are two tables.

@@ -10,13 +10,8 @@ use anyhow::{Context as _, bail};
 use linkage_core::evaluate::Truth;
 
 use super::forms::{Form, MemberColumns, Members, Records, members, score, sides};
+use super::groups::Groups;
 use super::rows::Rows;
-
-/// Columns that make subgroups when nobody names others.
-const USUAL_GROUPS: [&str; 6] = ["age_band", "sex", "foreign", "changed_name", "twin", "errors"];
-
-/// More values than this are no subgroups.
-const MOST_GROUPS: usize = 200;
 
 /// The column of Splink's clerical judgements.
 const CLERICAL: &str = "clerical_match_score";
@@ -36,34 +31,11 @@ pub(super) struct Labels {
     pub(super) within: u64,
     /// Records of which the truth names no person: each is a person of its own.
     pub(super) nameless: u64,
+    /// Records of the files that a truth by person leaves out, where it is known which there are.
+    pub(super) unnamed: u64,
+    /// Records of the files that are in no pair of a truth by pair, where it is known which there are.
+    pub(super) unpaired: u64,
     pub(super) groups: Groups,
-}
-
-/// The subgroups of each row.
-#[derive(Debug, Default)]
-pub(super) struct Groups {
-    /// Column and value.
-    names: Vec<(String, String)>,
-    of_row: HashMap<u32, Vec<u16>>,
-}
-
-impl Groups {
-    pub(super) fn is_empty(&self) -> bool {
-        self.names.is_empty()
-    }
-
-    pub(super) fn name(&self, group: u16) -> &(String, String) {
-        &self.names[usize::from(group)]
-    }
-
-    /// The groups of either record of a pair, each once.
-    pub(super) fn of_pair(&self, left: u32, right: u32) -> Vec<u16> {
-        let of = |row| self.of_row.get(&row).into_iter().flatten().copied();
-        let mut groups: Vec<u16> = of(left).chain(of(right)).collect();
-        groups.sort_unstable();
-        groups.dedup();
-        groups
-    }
 }
 
 impl Labels {
@@ -81,10 +53,7 @@ impl Labels {
     pub(super) fn of(rows: &Rows, records: &mut dyn Records, groups: &[String]) -> anyhow::Result<Self> {
         let labels = match Self::form(rows)? {
             Form::Members(columns) => Self::persons(rows, columns, records, groups),
-            Form::Pairs { .. } if !groups.is_empty() => {
-                bail!("subgroups need truth by person: database, record_id, person and more columns")
-            }
-            Form::Pairs { ids, tables, score } => Self::pairs(rows, ids, tables, score, records),
+            Form::Pairs { ids, tables, score } => Self::pairs(rows, (ids, tables), score, records, groups),
         }?;
         if labels.truth.is_empty() {
             bail!(
@@ -116,36 +85,48 @@ impl Labels {
 
     fn pairs(
         rows: &Rows,
-        ids: [usize; 2],
-        tables: Option<[usize; 2]>,
+        (ids, tables): ([usize; 2], Option<[usize; 2]>),
         clerical: Option<usize>,
         records: &mut dyn Records,
+        wanted: &[String],
     ) -> anyhow::Result<Self> {
-        let (mut labels, mut pairs) = (Self::default(), Vec::new());
-        labels.judged = clerical.map(|_| HashSet::new());
+        let mut labels = Self { groups: Groups::of(rows, wanted)?, ..Self::default() };
+        let mut verdicts: HashMap<(u32, u32), (usize, bool)> = HashMap::new();
+        let mut named: HashSet<u32> = HashSet::new();
         for (row, record) in (2..).zip(rows.iter()) {
             let is_match = clerical
                 .map_or(Ok(true), |column| score(record, column, row, CLERICAL).map(|score| score >= MATCH_FROM))?;
-            let [left, right] = sides(record, ids, tables);
+            let [left, right] = sides(rows, (row, record), ids, tables)?;
+            let found = [records.row(left.0, left.1), records.row(right.0, right.1)];
+            named.extend(found.iter().flatten());
             if !records.one_table() && left.0 == right.0 {
                 labels.within += u64::from(is_match);
                 continue;
             }
-            match (records.row(left.0, left.1), records.row(right.0, right.1)) {
-                (Some(left), Some(right)) if left == right => bail!(
+            match found {
+                [Some(left), Some(right)] if left == right => bail!(
                     "row {row}: the pair of a record with itself\n\
                      hint: if the sides are two tables, call the columns left_id and right_id, or add source_dataset_l and \
                      source_dataset_r"
                 ),
-                (Some(left), Some(right)) => {
+                [Some(left), Some(right)] => {
                     let pair = (left.min(right), left.max(right));
-                    labels.judged.iter_mut().for_each(|judged| judged.extend([pair]));
-                    pairs.extend(is_match.then_some(pair));
+                    if let Some((earlier, other)) = verdicts.insert(pair, (row, is_match))
+                        && other != is_match
+                    {
+                        bail!(
+                            "rows {earlier} and {row}, column `{CLERICAL}`: one pair, once a match and once none\n\
+                             hint: decide which it is, and leave the other row out"
+                        );
+                    }
+                    labels.groups.add_pair(pair, record)?;
                 }
                 _ => labels.absent += 1,
             }
         }
-        labels.truth = pairs.into_iter().collect();
+        labels.unpaired = records.total().map_or(0, |total| total - named.len() as u64);
+        labels.judged = clerical.map(|_| verdicts.keys().copied().collect());
+        labels.truth = verdicts.iter().filter(|(_, (_, is_match))| *is_match).map(|(pair, _)| *pair).collect();
         Ok(labels)
     }
 
@@ -155,37 +136,10 @@ impl Labels {
         records: &mut dyn Records,
         wanted: &[String],
     ) -> anyhow::Result<Self> {
-        let grouped = group_columns(rows, wanted)?;
-        let (mut groups, mut numbers) = (Groups::default(), HashMap::new());
-        let members = members(rows, columns, records, &mut |row, record| {
-            for &column in &grouped {
-                // A record may have several errors.
-                let several = rows.header()[column] == "errors";
-                let values = record[column].split(|c| several && matches!(c, '+' | ';' | ' '));
-                for value in values.filter(|value| !value.is_empty()) {
-                    let name = (rows.header()[column].clone(), value.to_owned());
-                    let next = numbers.len();
-                    let number = *numbers.entry(name.clone()).or_insert(next);
-                    if number >= MOST_GROUPS {
-                        bail!("more than {MOST_GROUPS} subgroups\nhint: name columns with few values with --groups");
-                    }
-                    if number == groups.names.len() {
-                        groups.names.push(name);
-                    }
-                    groups.of_row.entry(row).or_default().push(number as u16);
-                }
-            }
-            Ok(())
-        })?;
-        let Members { pairs, absent, nameless } = members;
-        Ok(Self { truth: pairs.into_iter().collect(), absent, nameless, groups, ..Self::default() })
+        let mut groups = Groups::of(rows, wanted)?;
+        let members = members(rows, columns, records, &mut |row, record| groups.add_row(row, record))?;
+        let Members { pairs, absent, nameless, known } = members;
+        let unnamed = records.total().map_or(0, |total| total - known);
+        Ok(Self { truth: pairs.into_iter().collect(), absent, nameless, unnamed, groups, ..Self::default() })
     }
-}
-
-fn group_columns(rows: &Rows, wanted: &[String]) -> anyhow::Result<Vec<usize>> {
-    if wanted.is_empty() {
-        return Ok(USUAL_GROUPS.iter().filter_map(|name| rows.column(&[name])).collect());
-    }
-    let find = |name: &String| rows.column(&[name]).with_context(|| format!("no column `{name}` for --groups"));
-    wanted.iter().map(find).collect()
 }

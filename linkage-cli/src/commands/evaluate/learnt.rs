@@ -15,7 +15,18 @@ use super::study::Encoded;
 /// What was learnt, and the candidates it was learnt from; rows count through all tables.
 pub(super) struct Learnt {
     pub(super) candidates: Vec<LinkedPair>,
+    /// What is known of each candidate.
+    pub(super) chances: Vec<Chance>,
     pub(super) decision: Decision,
+}
+
+/// How sure it is that a candidate is one person.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chance {
+    /// The chance, which candidates of one record share.
+    pub(super) probability: f64,
+    /// The log of the odds before rivals are looked at, by which clusters are made.
+    pub(super) log_odds: f64,
 }
 
 /// Learns from all tables together and decides.
@@ -40,6 +51,14 @@ pub(super) fn learnt(encoded: &Encoded, schema: &LinkageSchema, seed: u64) -> an
     let run = Tables { tables: &cut, deduplicated: &deduplicated, links };
     let model = learn(&run, &frequencies, &Options { seed, ..Options::default() });
     let decision = decide(&run, &model);
+    let mut chances = Vec::new();
+    for (number, link) in run.links.iter().enumerate() {
+        let judged = model.judge(&run, number);
+        chances.extend(link.candidates.iter().zip(judged).map(|(candidate, judged)| Chance {
+            probability: judged.probability.into(),
+            log_odds: model.log_odds(&run, number, candidate),
+        }));
+    }
     let global = |left: usize, right: usize, c: &Candidate| LinkedPair {
         left: encoded.starts[left] + c.left,
         right: encoded.starts[right] + c.right,
@@ -47,5 +66,5 @@ pub(super) fn learnt(encoded: &Encoded, schema: &LinkageSchema, seed: u64) -> an
         exact: c.exact,
     };
     let candidates = found.iter().flat_map(|(left, right, all)| all.iter().map(|c| global(*left, *right, c))).collect();
-    Ok(Learnt { candidates, decision })
+    Ok(Learnt { candidates, chances, decision })
 }

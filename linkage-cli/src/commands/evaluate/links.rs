@@ -6,15 +6,17 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use linkage_core::evaluate::{LinkedPair, bootstrap, pair_quality, units};
+use linkage_core::evaluate::{LinkedPair, Quality, bootstrap, pair_quality, units};
 use serde_json::json;
 
 use super::forms::{Form, Members, Of, Records, members, refuse_two_sided, score, sides};
+use super::groups;
 use super::labels::Labels;
-use super::report::{self, cells, intervals, measures};
+use super::report::{self, cells, intervals, measures, trimmed};
 use super::results::{self, About};
 use super::rows::Rows;
-use super::study::NamedFile;
+use super::study::{NamedFile, THRESHOLDS};
+use super::thresholds::Thresholds;
 
 /// The column of Splink's probabilities.
 const PROBABILITY: &str = "match_probability";
@@ -22,7 +24,7 @@ const PROBABILITY: &str = "match_probability";
 const EXAMPLES: &str = "\
 Examples:
   linkage evaluate links predictions.parquet --truth labels.csv --from 0.9
-  linkage evaluate links clusters.csv --truth truth.csv --json
+  linkage evaluate links clusters.csv --truth truth.csv --groups age_band,sex --json
   linkage evaluate links --crosswalk ndb=ndb/crosswalk.csv --crosswalk dpc=dpc/crosswalk.csv --truth study/truth.csv";
 
 /// The arguments of `linkage evaluate links`.
@@ -41,11 +43,17 @@ pub(super) struct LinksArgs {
     #[arg(long, value_name = "FILE")]
     truth: PathBuf,
     /// Links by pair below this match_probability are none
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", value_parser = chance)]
     from: Option<f64>,
     /// Judge the links of these tables only; repeatable [default: the tables that the links name]
     #[arg(long, value_name = "NAME")]
     table: Vec<String>,
+    /// The chances to measure at, where links have a match_probability: from..to:step, or a list with commas
+    #[arg(long, value_name = "LIST", default_value = THRESHOLDS)]
+    thresholds: Thresholds,
+    /// Columns of the truth that make subgroups [default: age_band,sex,foreign,changed_name,twin,errors, where they are]
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
+    groups: Vec<String>,
     /// Draws for the 95 % intervals; 0 for none
     #[arg(long, value_name = "N", default_value_t = 200)]
     bootstrap: u32,
@@ -56,6 +64,9 @@ pub(super) struct LinksArgs {
     #[arg(long, value_name = "FILE")]
     results: Option<PathBuf>,
 }
+
+/// The names that `linkage evaluate --left … --right …` gives its tables in links and clusters.
+const SIDES: [&str; 2] = ["left", "right"];
 
 /// Records by name of table and id, numbered as they come.
 struct Known {
@@ -69,6 +80,9 @@ impl Known {
     /// What two files, or the caller, say of tables.
     fn of(links: (&Rows, Form), truth: (&Rows, Form), wanted: &[String]) -> anyhow::Result<Self> {
         let known = |tables, one_table| Self { rows: HashMap::new(), tables, one_table };
+        let has_sides = |tables: &BTreeSet<&str>, (rows, form): (&Rows, Form)| {
+            wanted.is_empty() && form.has_sides(rows) && tables.iter().all(|name| SIDES.contains(name))
+        };
         let named = [links, truth].map(|(rows, form)| form.tables(rows));
         Ok(match named {
             [Some(of_links), Some(of_truth)] => {
@@ -83,6 +97,9 @@ impl Known {
                 let one_table = tables.len() == 1;
                 known(Some(tables.into_iter().map(str::to_owned).collect()), one_table)
             }
+            // What has sides speaks of the tables that have their names.
+            [Some(tables), None] if has_sides(&tables, truth) => known(None, false),
+            [None, Some(tables)] if has_sides(&tables, links) => known(None, false),
             [Some(tables), None] | [None, Some(tables)] if tables.len() > 1 => bail!(
                 "one of the files names the tables of its records, and the other does not\n\
                  hint: add columns source_dataset_l and source_dataset_r to pairs, source_dataset to clusters"
@@ -108,7 +125,7 @@ impl Records for Known {
             Of::Table(name) if self.tables.as_ref().is_some_and(|tables| !tables.contains(name)) => return None,
             _ if self.one_table => "",
             Of::Table(name) => name,
-            Of::Side(side) => ["left", "right"][side.min(1)],
+            Of::Side(side) => SIDES[side.min(1)],
             Of::Unsaid => return None,
         };
         let next = self.rows.len() as u32;
@@ -132,11 +149,14 @@ pub(super) fn run(args: &LinksArgs) -> anyhow::Result<ExitCode> {
     })?;
     let form_of_truth = Labels::form(&truth).with_context(|| args.truth.display().to_string())?;
     let mut known = Known::of((&rows, form), (&truth, form_of_truth), &args.table)?;
-    let labels = Labels::of(&truth, &mut known, &[]).with_context(|| args.truth.display().to_string())?;
+    let labels = Labels::of(&truth, &mut known, &args.groups).with_context(|| args.truth.display().to_string())?;
+    let in_truth = known.rows.len() as u32;
     let given = Given::read(&rows, form, args.from, &mut known).with_context(|| source)?;
     let judged = || given.links.iter().copied().filter(|link| labels.judges(link.left, link.right));
     let without_label = given.links.len() - judged().count();
     let quality = pair_quality(judged(), &labels.truth);
+    let curve = given.curve(&args.thresholds, &labels);
+    let groups = labels.groups.measure(judged(), &labels.truth);
     let spread = bootstrap(&units(judged(), &labels.truth), args.bootstrap, 1);
     report::warn_of_truth(&labels, without_label);
     if given.left_out > 0 {
@@ -145,22 +165,52 @@ pub(super) fn run(args: &LinksArgs) -> anyhow::Result<ExitCode> {
             given.left_out
         ));
     }
+    if given.without_chance > 0 {
+        report::talk(&format!("warning: {} links have no {PROBABILITY}, --from leaves them out", given.without_chance));
+    }
+    let unknown: BTreeSet<u32> =
+        given.links.iter().flat_map(|link| [link.left, link.right]).filter(|row| *row >= in_truth).collect();
+    if !unknown.is_empty() {
+        report::talk(&format!(
+            "warning: {} records of the links are not in the truth\nhint: are ids written as they are there? 01 is not 1",
+            unknown.len()
+        ));
+    }
     if let Some(path) = &args.results {
         let about = About { study: "links", schema: "", decision: "given" };
-        results::write(path, &about.quality("links", args.from, &quality, spread.as_ref()))?;
+        let mut measurements = about.quality("links", args.from, &quality, spread.as_ref());
+        for (threshold, quality) in &curve {
+            measurements.extend(about.quality("pairs", Some(*threshold), quality, None));
+        }
+        measurements.extend(groups::measurements(&groups, &about, args.from));
+        results::write(path, &measurements)?;
     }
     if args.json {
         let document = json!({ "links": given.links.len(), "links_left_out": given.left_out, "links_without_label": without_label,
-            "true_pairs": labels.truth.len(), "absent_truth_entries": labels.absent, "quality": measures(&quality),
-            "intervals": spread.as_ref().map(intervals) });
+            "true_pairs": labels.truth.len(), "absent_truth_entries": labels.absent, "linked_records_not_in_truth": unknown.len(), "quality": measures(&quality),
+            "curve": curve.iter().map(|(from, quality)| json!({ "threshold": from, "raw": measures(quality) })).collect::<Vec<_>>(),
+            "intervals": spread.as_ref().map(intervals), "groups": groups::json(&groups, &quality) });
         report::line(&format!("{document:#}"))?;
     } else {
         report::line(&format!("{} links, {} true pairs", given.links.len(), labels.truth.len()))?;
         report::line("precision  recall    F1      F*")?;
         report::line(&cells(&quality))?;
-        spread.as_ref().map_or(Ok(()), |spread| report::line(&report::spread(spread)))?;
+        report::spread(args.bootstrap, spread.as_ref()).map_or(Ok(()), |spread| report::line(&spread))?;
+        if !curve.is_empty() {
+            report::line("\nchance     precision  recall    F1      F*")?;
+        }
+        for (threshold, quality) in &curve {
+            report::line(&format!("{:<9}  {}", trimmed(*threshold), cells(quality)))?;
+        }
+        groups::table(&groups, &quality, &mut std::io::stdout().lock())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A chance, from 0 to 1.
+fn chance(text: &str) -> Result<f64, String> {
+    let chance = text.parse().ok().filter(|chance| (0.0..=1.0).contains(chance));
+    chance.ok_or_else(|| "write a chance from 0 to 1".to_owned())
 }
 
 /// The records of the crosswalks of several databases and their linkage keys, in the form of clusters.
@@ -173,62 +223,92 @@ fn of_crosswalks(files: &[NamedFile]) -> anyhow::Result<Rows> {
             rows.column(&["linkage_key"]).with_context(|| format!("{}: no linkage keys\n{hint}", path.display()))?;
         // The ids stand before it, under the name that the custodian's own table has for them.
         let id = usize::from(key == 0);
-        for record in rows.iter() {
-            all.push(vec![name.clone(), record.get(id).cloned().unwrap_or_default(), record[key].clone()]);
+        for (row, record) in (2..).zip(rows.iter()) {
+            let id = record.get(id).filter(|id| !id.is_empty());
+            let id = id.with_context(|| format!("{}: row {row}: no record id\n{hint}", path.display()))?;
+            all.push(vec![name.clone(), id.clone(), record[key].clone()]);
         }
     }
     Ok(all)
 }
 
-/// The links of a file, each once.
+/// The links of a file, each once, with their probability as their score, or none.
 struct Given {
     links: Vec<LinkedPair>,
+    /// All pairs of the file, whatever --from says, where they have probabilities.
+    rated: Vec<LinkedPair>,
     /// Links within one table of several, or of tables that the caller did not name.
     left_out: u64,
+    /// Links without a probability, which --from leaves out.
+    without_chance: usize,
 }
 
 impl Given {
     fn read(rows: &Rows, form: Form, from: Option<f64>, known: &mut Known) -> anyhow::Result<Self> {
+        let has_chances = matches!(form, Form::Pairs { score: Some(_), .. });
         let (mut pairs, left_out) = match form {
-            Form::Pairs { ids, tables, score } => Self::pairs(rows, (ids, tables), (from, score), known)?,
+            Form::Pairs { ids, tables, score } => {
+                if from.is_some() && score.is_none() {
+                    bail!("no column `{PROBABILITY}`\nhint: leave out --from, then every row is a link");
+                }
+                Self::pairs(rows, (ids, tables), score, known)?
+            }
             Form::Members(_) if from.is_some() => bail!("clusters have no match_probability\nhint: leave out --from"),
             Form::Members(columns) => {
                 let Members { pairs, absent, .. } = members(rows, columns, known, &mut |_, _| Ok(()))?;
-                (pairs, absent)
+                let link = |(left, right)| LinkedPair { left, right, score: f64::NAN, exact: false };
+                (pairs.into_iter().map(link).collect(), absent)
             }
         };
-        pairs.sort_unstable();
-        pairs.dedup();
-        let link = |(left, right)| LinkedPair { left, right, score: 1.0, exact: false };
-        Ok(Self { links: pairs.into_iter().map(link).collect(), left_out })
+        // Of a pair that is there twice the higher probability counts.
+        let rank = |link: &LinkedPair| if link.score.is_nan() { -1.0 } else { link.score };
+        pairs.sort_unstable_by(|a, b| {
+            (a.left, a.right).cmp(&(b.left, b.right)).then_with(|| rank(b).total_cmp(&rank(a)))
+        });
+        pairs.dedup_by_key(|link| (link.left, link.right));
+        let links: Vec<LinkedPair> =
+            pairs.iter().filter(|link| from.is_none_or(|from| link.score >= from)).copied().collect();
+        let without_chance = if from.is_some() { pairs.iter().filter(|link| link.score.is_nan()).count() } else { 0 };
+        Ok(Self { links, rated: if has_chances { pairs } else { Vec::new() }, left_out, without_chance })
     }
 
     fn pairs(
         rows: &Rows,
         (ids, tables): ([usize; 2], Option<[usize; 2]>),
-        (from, probability): (Option<f64>, Option<usize>),
+        probability: Option<usize>,
         known: &mut Known,
-    ) -> anyhow::Result<(Vec<(u32, u32)>, u64)> {
-        if from.is_some() && probability.is_none() {
-            bail!("no column `{PROBABILITY}`\nhint: leave out --from, then every row is a link");
-        }
+    ) -> anyhow::Result<(Vec<LinkedPair>, u64)> {
         let (mut pairs, mut left_out) = (Vec::new(), 0);
         for (row, record) in (2..).zip(rows.iter()) {
-            if let (Some(from), Some(column)) = (from, probability)
-                && score(record, column, row, PROBABILITY)? < from
-            {
-                continue;
-            }
-            let [left, right] = sides(record, ids, tables);
+            let probability = match probability {
+                // A link that only its cluster makes has no chance of its own.
+                Some(column) if !record[column].is_empty() => score(record, column, row, PROBABILITY)?,
+                _ => f64::NAN,
+            };
+            let [left, right] = sides(rows, (row, record), ids, tables)?;
             if !known.one_table && left.0 == right.0 {
                 left_out += 1;
                 continue;
             }
             match (known.row(left.0, left.1), known.row(right.0, right.1)) {
-                (Some(left), Some(right)) if left != right => pairs.push((left.min(right), left.max(right))),
+                (Some(a), Some(b)) if a != b => {
+                    pairs.push(LinkedPair { left: a.min(b), right: a.max(b), score: probability, exact: false });
+                }
                 _ => left_out += 1,
             }
         }
         Ok((pairs, left_out))
+    }
+
+    /// The quality of the links from each of some chances on; none where links have no chance.
+    fn curve(&self, thresholds: &Thresholds, labels: &Labels) -> Vec<(f64, Quality)> {
+        if self.rated.is_empty() {
+            return Vec::new();
+        }
+        let at = |from: f64| {
+            let links = self.rated.iter().filter(|link| link.score >= from && labels.judges(link.left, link.right));
+            (from, pair_quality(links.copied(), &labels.truth))
+        };
+        thresholds.values().map(at).collect()
     }
 }

@@ -1,22 +1,24 @@
 //! The links that one schema proposes, and how good they are.
 
+use std::collections::HashMap;
+
 use anyhow::bail;
 use linkage_core::classify::Decision;
 use linkage_core::cluster::{Cluster, Member, ScoredPair, cluster};
 use linkage_core::dice::{DiceThreshold, Kernel};
 use linkage_core::evaluate::{
-    Candidates, Comparison, GroupQuality, Interval, LinkedPair, Quality, Spread, bootstrap, by_group, pair_quality,
-    units,
+    Candidates, Comparison, Interval, LinkedPair, Quality, Spread, bootstrap, pair_quality, units,
 };
 use linkage_core::schema::LinkageSchema;
 
+use super::groups::{self, Subgroup};
 use super::labels::Labels;
-use super::learnt::{Learnt, learnt};
+use super::learnt::{Chance, Learnt, learnt};
 use super::results::{About, Measurement};
 use super::study::{Decide, Encoded, Study};
 
 /// More pairs than this do not help anybody, and would not fit into memory for long.
-const MOST_PAIRS: usize = 50_000_000;
+pub(super) const MOST_PAIRS: usize = 50_000_000;
 
 /// The quality at one threshold.
 pub(super) struct Point {
@@ -27,6 +29,17 @@ pub(super) struct Point {
     pub(super) linked: Quality,
 }
 
+impl Point {
+    /// The quality of the pairs that a threshold accepts, and of the clusters that are made of them, which come with it.
+    fn measure(threshold: f64, accepted: Vec<LinkedPair>, encoded: &Encoded, labels: &Labels) -> (Self, Vec<Cluster>) {
+        let judged = |pair: &LinkedPair| labels.judges(pair.left, pair.right);
+        let found = cluster(accepted.iter().map(|pair| scored(encoded, *pair)).collect(), &[]);
+        let raw = pair_quality(accepted.into_iter().filter(judged), &labels.truth);
+        let linked = pair_quality(links_of(encoded, &found).into_iter().filter(judged), &labels.truth);
+        (Self { threshold, raw, linked }, found)
+    }
+}
+
 /// What one schema is worth on one study.
 pub(super) struct Outcome {
     pub(super) schema: LinkageSchema,
@@ -35,16 +48,22 @@ pub(super) struct Outcome {
     pub(super) labels: Labels,
     pub(super) exact_pairs: usize,
     pub(super) candidates: Candidates,
-    /// By threshold, where links are chosen by one.
+    /// By threshold of similarity; where links are learnt, by that of the chance, and before clusters are repaired.
     pub(super) points: Vec<Point>,
     /// The quality of the links.
     pub(super) quality: Quality,
+    /// That of the links which a run by the schema's blocking keys would find, where it has some.
+    pub(super) keyed: Option<Quality>,
     /// Links whose pair nobody has judged.
     pub(super) without_label: usize,
+    /// The draws that were wanted for intervals.
+    pub(super) draws: u32,
     pub(super) spread: Option<Spread>,
-    /// Column, value and quality of the links.
-    pub(super) groups: Vec<(String, String, GroupQuality)>,
+    /// The quality of the links by subgroup.
+    pub(super) groups: Vec<Subgroup>,
     pub(super) links: Vec<LinkedPair>,
+    /// The chance of each link, where it is learnt; a link that only its cluster makes has none of its own.
+    pub(super) chances: Vec<Option<f64>>,
     pub(super) clusters: Vec<Cluster>,
     /// What the tokens alone let expect.
     pub(super) learnt: Option<Decision>,
@@ -56,12 +75,19 @@ impl Outcome {
         let labels = study.labels(&mut encoded)?;
         let own = schema.threshold();
         let judged = |pair: &LinkedPair| labels.judges(pair.left, pair.right);
-        let (mut points, mut clusters, mut decision) = (Vec::new(), Vec::new(), None);
+        let (mut points, mut clusters, mut decision, mut chances) = (Vec::new(), Vec::new(), None, Vec::new());
         let pairs = match decide {
             Decide::Learnt => {
-                let Learnt { candidates, decision: learnt } = learnt(&encoded, &schema, study.seed)?;
+                let Learnt { candidates, chances: of_candidates, decision: learnt } =
+                    learnt(&encoded, &schema, study.seed)?;
                 clusters.clone_from(&learnt.clusters);
-                decision = Some(learnt);
+                for threshold in study.thresholds.values() {
+                    let known = candidates.iter().zip(&of_candidates);
+                    let accepted = known.filter(|(pair, chance)| pair.exact || chance.probability >= threshold);
+                    let accepted = accepted.map(|(pair, chance)| LinkedPair { score: chance.log_odds, ..*pair });
+                    points.push(Point::measure(threshold, accepted.collect(), &encoded, &labels).0);
+                }
+                (decision, chances) = (Some(learnt), of_candidates);
                 candidates
             }
             Decide::Threshold => {
@@ -69,13 +95,9 @@ impl Outcome {
                 let lowest = thresholds.first().copied().unwrap_or(own);
                 let pairs = pairs(&encoded, schema.layout().segments(), lowest)?;
                 for threshold in thresholds {
-                    let accepted = || pairs.iter().filter(|pair| pair.accepted(threshold.as_f64())).copied();
-                    let found = cluster(accepted().map(|pair| scored(&encoded, pair)).collect(), &[]);
-                    points.push(Point {
-                        threshold: threshold.as_f64(),
-                        raw: pair_quality(accepted().filter(judged), &labels.truth),
-                        linked: pair_quality(links_of(&encoded, &found).into_iter().filter(judged), &labels.truth),
-                    });
+                    let accepted = pairs.iter().filter(|pair| pair.accepted(threshold.as_f64())).copied();
+                    let (point, found) = Point::measure(threshold.as_f64(), accepted.collect(), &encoded, &labels);
+                    points.push(point);
                     if threshold == own {
                         clusters = found;
                     }
@@ -83,24 +105,21 @@ impl Outcome {
                 pairs
             }
         };
+        let keyed = (decide == Decide::Threshold && !schema.blocking_keys().is_empty()).then(|| {
+            // Exact tokens are joined before candidates are looked for.
+            let wanted = |pair: &&LinkedPair| pair.accepted(own.as_f64()) && (pair.exact || agree(&encoded, pair));
+            let accepted = pairs.iter().filter(wanted).copied().collect();
+            Point::measure(own.as_f64(), accepted, &encoded, &labels).0.linked
+        });
         let candidates = candidates(&encoded, &schema, &labels, decide, &pairs);
         let mut links = links_of(&encoded, &clusters);
         let known = || links.iter().copied().filter(judged);
         let without_label = links.len() - known().count();
         let quality = pair_quality(known(), &labels.truth);
         let spread = bootstrap(&units(known(), &labels.truth), study.bootstrap, study.seed);
-        let groups = match labels.groups.is_empty() {
-            true => Vec::new(),
-            false => by_group(known(), &labels.truth, |left, right| labels.groups.of_pair(left, right))
-                .into_iter()
-                .map(|(group, quality)| {
-                    let (column, value) = labels.groups.name(group).clone();
-                    (column, value, quality)
-                })
-                .collect(),
-        };
+        let groups = labels.groups.measure(known(), &labels.truth);
         let exact_pairs = pairs.iter().filter(|pair| pair.exact).count();
-        with_scores(&mut links, &pairs);
+        let chances = with_scores(&mut links, &pairs, &chances);
         Ok(Self {
             schema,
             decide,
@@ -110,10 +129,13 @@ impl Outcome {
             candidates,
             points,
             quality,
+            keyed,
             without_label,
+            draws: study.bootstrap,
             spread,
             groups,
             links,
+            chances,
             clusters,
             learnt: decision,
         })
@@ -141,6 +163,9 @@ impl Outcome {
             about.measurement("candidates", None, "reduction_ratio", self.candidates.reduction_ratio(), None),
             about.measurement("candidates", None, "pair_completeness", self.candidates.pair_completeness(), None),
         ];
+        if let Some(keyed) = &self.keyed {
+            all.extend(about.quality("candidates", self.threshold(), keyed, None));
+        }
         for point in &self.points {
             all.extend(about.quality("pairs", Some(point.threshold), &point.raw, None));
             // The links' own threshold comes below, with its intervals.
@@ -160,15 +185,7 @@ impl Outcome {
             let unknown = f64::from(u8::from(of.recall_unknown));
             all.push(about.measurement("estimate", None, "recall_unknown", unknown, None));
         }
-        for (column, value, quality) in &self.groups {
-            let group = format!("{column}={value}");
-            let measures = about.quality("group", self.threshold(), &quality.quality, None);
-            all.extend(measures.into_iter().map(|one| {
-                let recall = (one.measure == "recall").then_some(quality.recall);
-                let (low, high) = (recall.map(|recall| recall.low), recall.map(|recall| recall.high));
-                Measurement { group: Some(group.clone()), low, high, ..one }
-            }));
-        }
+        all.extend(groups::measurements(&self.groups, &about, self.threshold()));
         all
     }
 }
@@ -200,6 +217,15 @@ fn candidates(
             keyed
         }
     }
+}
+
+/// Whether the records of a pair agree on a blocking key, in one pass or another.
+fn agree(encoded: &Encoded, pair: &LinkedPair) -> bool {
+    let [left, right] = [pair.left, pair.right].map(|row| {
+        let (table, row) = encoded.locate(row);
+        &encoded.tables[table].tokens[row as usize].blocking
+    });
+    left.iter().zip(right).any(|(left, right)| left.is_some() && left == right)
 }
 
 /// Every pair of two tables that a run would propose at this threshold; rows count through all tables.
@@ -240,13 +266,14 @@ fn links_of(encoded: &Encoded, clusters: &[Cluster]) -> Vec<LinkedPair> {
     links
 }
 
-/// Gives links the scores of the candidates; a link that only its cluster makes keeps none.
-fn with_scores(links: &mut [LinkedPair], candidates: &[LinkedPair]) {
-    let known: std::collections::HashMap<(u32, u32), &LinkedPair> =
-        candidates.iter().map(|pair| ((pair.left, pair.right), pair)).collect();
-    for link in links {
-        if let Some(candidate) = known.get(&(link.left, link.right)) {
-            (link.score, link.exact) = (candidate.score, candidate.exact);
-        }
-    }
+/// Gives links the scores of the candidates, and returns their chances; a link that only its cluster makes has neither.
+fn with_scores(links: &mut [LinkedPair], candidates: &[LinkedPair], chances: &[Chance]) -> Vec<Option<f64>> {
+    let known: HashMap<(u32, u32), usize> =
+        (0..).zip(candidates).map(|(at, pair)| ((pair.left, pair.right), at)).collect();
+    let of_candidate = |link: &mut LinkedPair| {
+        let at = *known.get(&(link.left, link.right))?;
+        (link.score, link.exact) = (candidates[at].score, candidates[at].exact);
+        chances.get(at).map(|chance| chance.probability)
+    };
+    links.iter_mut().map(of_candidate).collect()
 }

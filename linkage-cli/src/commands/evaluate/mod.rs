@@ -4,6 +4,7 @@
 //! is compared. So a methodologist learns what a linkage schema is worth before any custodian uses it.
 
 mod forms;
+mod groups;
 mod labels;
 mod learnt;
 mod links;
@@ -17,8 +18,13 @@ mod suite;
 mod thresholds;
 
 #[cfg(test)]
+mod learnt_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod truth_tests;
 
+use std::collections::HashSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,6 +33,7 @@ use std::sync::Arc;
 use anyhow::bail;
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, StringArray, UInt64Array};
 use clap::{Args, Subcommand};
+use linkage_core::cluster::Member;
 use measure::Outcome;
 use study::Study;
 
@@ -135,6 +142,9 @@ fn run_own(args: &OwnArgs) -> anyhow::Result<ExitCode> {
     Ok(if outcomes.iter().any(Outcome::set_rows_aside) { ExitCode::from(3) } else { ExitCode::SUCCESS })
 }
 
+/// Chances have seven digits, so none is nearer to 1 than this.
+const SUREST: f64 = 1.0 - 1.0 / 16_777_216.0;
+
 /// One row per linked pair. It holds record ids: treat it as you treat the extracts.
 fn write_links(path: &Path, outcome: &Outcome) -> anyhow::Result<()> {
     let encoded = &outcome.encoded;
@@ -149,27 +159,44 @@ fn write_links(path: &Path, outcome: &Outcome) -> anyhow::Result<()> {
     let links = &outcome.links;
     let scores: Float64Array = links.iter().map(|link| (!link.score.is_nan()).then_some(link.score)).collect();
     let exact: BooleanArray = links.iter().map(|link| Some(link.exact)).collect();
-    let columns = vec![
+    let mut columns = Vec::new();
+    if outcome.learnt.is_some() {
+        // As in Splink a weight includes the prior: p = 2^w / (1 + 2^w).
+        let weight = |chance: f64| (chance.min(SUREST) / (1.0 - chance.min(SUREST))).log2();
+        let weights: Float64Array = outcome.chances.iter().map(|chance| chance.map(weight)).collect();
+        let chances: Float64Array = outcome.chances.iter().copied().collect();
+        columns.push(("match_weight", Arc::new(weights) as ArrayRef));
+        columns.push(("match_probability", Arc::new(chances) as ArrayRef));
+    }
+    columns.extend([
         ("source_dataset_l", text(&|index| table(links[index].left).to_owned())),
         ("unique_id_l", text(&|index| id(links[index].left).to_owned())),
         ("source_dataset_r", text(&|index| table(links[index].right).to_owned())),
         ("unique_id_r", text(&|index| id(links[index].right).to_owned())),
         ("dice", Arc::new(scores) as ArrayRef),
         ("exact", Arc::new(exact) as ArrayRef),
-    ];
+    ]);
     results::write_columns(path, columns)
 }
 
-/// One row per record of a cluster.
+/// One row per record; a record that is linked to nothing is a cluster of its own, as in Splink.
 fn write_clusters(path: &Path, outcome: &Outcome) -> anyhow::Result<()> {
-    let members = || {
-        let numbered = outcome.clusters.iter().enumerate();
-        numbered.flat_map(|(number, cluster)| cluster.members.iter().map(move |member| (number, member)))
-    };
     let encoded = &outcome.encoded;
-    let numbers: UInt64Array = members().map(|(number, _)| Some(number as u64)).collect();
-    let tables: StringArray = members().map(|(_, m)| Some(encoded.names[usize::from(m.database)].as_str())).collect();
-    let ids: StringArray = members().map(|(_, m)| Some(encoded.tables[usize::from(m.database)].id(m.record))).collect();
+    let mut members: Vec<(u64, Member)> = Vec::new();
+    for (number, cluster) in (0..).zip(&outcome.clusters) {
+        members.extend(cluster.members.iter().map(|member| (number, *member)));
+    }
+    let linked: HashSet<Member> = members.iter().map(|(_, member)| *member).collect();
+    let all = (0u16..)
+        .zip(&encoded.tables)
+        .flat_map(|(database, table)| (0..table.tokens.len() as u32).map(move |record| Member { database, record }));
+    let alone = all.filter(|member| !linked.contains(member));
+    members.extend((outcome.clusters.len() as u64..).zip(alone));
+    let numbers: UInt64Array = members.iter().map(|(number, _)| Some(*number)).collect();
+    let table = |member: &Member| encoded.names[usize::from(member.database)].as_str();
+    let id = |member: &Member| encoded.tables[usize::from(member.database)].id(member.record);
+    let tables: StringArray = members.iter().map(|(_, member)| Some(table(member))).collect();
+    let ids: StringArray = members.iter().map(|(_, member)| Some(id(member))).collect();
     let columns = vec![
         ("cluster_id", Arc::new(numbers) as ArrayRef),
         ("source_dataset", Arc::new(tables) as ArrayRef),

@@ -3,14 +3,12 @@
 use std::io::{self, Write};
 
 use linkage_core::classify::{Decision, Estimate};
-use linkage_core::evaluate::{Candidates, GroupQuality, Interval, Quality, Spread};
+use linkage_core::evaluate::{Candidates, FEWEST_UNITS, Interval, Quality, Spread};
 use serde_json::{Value, json};
 
+use super::groups;
 use super::labels::Labels;
 use super::measure::{Outcome, Point};
-
-/// Groups with fewer true pairs say nothing for sure.
-const FEW: u64 = 10;
 
 /// Says on stderr what was left out.
 pub(super) fn warn(outcome: &Outcome) {
@@ -34,10 +32,14 @@ pub(super) fn warn_of_truth(labels: &Labels, links_without_label: usize) {
         (labels.absent, "entries left out, they name a record that is not in the files"),
         (labels.within, "pairs left out, they are within one table"),
         (labels.nameless, "records belong to no person, each is taken for one of its own"),
+        (labels.unnamed, "records of the files are not in it, each is taken for a person of its own"),
         (links_without_label as u64, "links have no label, they are not judged"),
     ];
     for (count, what) in counts.iter().filter(|(count, _)| *count > 0) {
         talk(&format!("warning: truth: {count} {what}"));
+    }
+    if labels.unpaired > 0 {
+        talk(&format!("note: truth: {} records of the files are in no pair of it", labels.unpaired));
     }
     if labels.without_wrong_pairs() {
         talk(
@@ -77,29 +79,43 @@ pub(super) fn table(outcome: &Outcome) -> io::Result<()> {
             "candidates: {kept} of {possible} pairs, reduction ratio {ratio:.6}, pair completeness {complete:.4}"
         )?,
     }
+    if let Some(keyed) = &outcome.keyed {
+        let (precision, recall, f1) = (keyed.precision(), keyed.recall(), keyed.f1());
+        writeln!(
+            out,
+            "links among the candidates: precision {precision:.4}, recall {recall:.4}, F1 {f1:.4}; what follows is of all pairs"
+        )?;
+    }
     writeln!(out)?;
     if !outcome.points.is_empty() {
         curve(outcome, &mut out)?;
     }
     if let Some(learnt) = &outcome.learnt {
+        writeln!(out)?;
         estimates(learnt, &outcome.quality, &mut out)?;
     }
-    if let Some(spread) = &outcome.spread {
-        writeln!(out, "\n{}", self::spread(spread))?;
+    if let Some(spread) = spread(outcome.draws, outcome.spread.as_ref()) {
+        writeln!(out, "\n{spread}")?;
     }
-    groups(outcome, &mut out)
+    groups::table(&outcome.groups, &outcome.quality, &mut out)
 }
 
-/// The intervals of links.
-pub(super) fn spread(spread: &Spread) -> String {
-    let Spread { precision, recall, f1, .. } = spread;
-    format!("95 % of the links: precision {}, recall {}, F1 {}", range(precision), range(recall), range(f1))
+/// The intervals of links, or that there are none because too few people are in them; nothing where nobody wants any.
+pub(super) fn spread(draws: u32, spread: Option<&Spread>) -> Option<String> {
+    let text = match spread {
+        Some(Spread { precision, recall, f1, .. }) => {
+            format!("precision {}, recall {}, F1 {}", range(precision), range(recall), range(f1))
+        }
+        None => format!("too few people for intervals, there must be {FEWEST_UNITS}"),
+    };
+    (draws > 0).then(|| format!("95 % of the links: {text}"))
 }
 
 fn curve(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
     let linked = if outcome.encoded.tables.len() == 2 { "one-to-one" } else { "clusters" };
     writeln!(out, "           all pairs above                       {linked}")?;
-    writeln!(out, "threshold  precision  recall    F1      F*       precision  recall    F1      F*")?;
+    let over = if outcome.learnt.is_some() { "chance" } else { "threshold" };
+    writeln!(out, "{over:<9}  precision  recall    F1      F*       precision  recall    F1      F*")?;
     let best = outcome.best().map(|point| point.threshold);
     for point in &outcome.points {
         let marks = [(best, "best"), (outcome.threshold(), "schema")];
@@ -137,31 +153,6 @@ fn estimates(learnt: &Decision, quality: &Quality, out: &mut impl Write) -> io::
     Ok(())
 }
 
-fn groups(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
-    if outcome.groups.is_empty() {
-        return Ok(());
-    }
-    let overall = outcome.quality.recall();
-    writeln!(out)?;
-    writeln!(out, "subgroup                        true pairs  recall   95 %             gap      precision")?;
-    for (column, value, GroupQuality { quality, recall: interval }) in &outcome.groups {
-        let pairs = quality.true_positives + quality.false_negatives;
-        let name = format!("{column}={value}");
-        if pairs < FEW {
-            writeln!(out, "{name:<30}  {:>10}  too few", format!("<{FEW}"))?;
-            continue;
-        }
-        let recall = quality.recall();
-        let gap = recall - overall;
-        // Worse than all for sure, not by chance.
-        let mark = if interval.high < overall { "  ←" } else { "" };
-        let precision = quality.precision();
-        let range = range(interval);
-        writeln!(out, "{name:<30}  {pairs:>10}  {recall:.4}  {range:<16} {gap:>+8.4}  {precision:.4}{mark}")?;
-    }
-    Ok(())
-}
-
 /// Several schemas on the same data, side by side.
 pub(super) fn side_by_side(outcomes: &[Outcome]) -> io::Result<()> {
     let mut out = io::stdout().lock();
@@ -170,7 +161,8 @@ pub(super) fn side_by_side(outcomes: &[Outcome]) -> io::Result<()> {
         "schema                      links by   precision  recall    F1      F*      F1, 95 %          best in hindsight"
     )?;
     for outcome in outcomes {
-        let interval = outcome.spread.as_ref().map_or(String::new(), |spread| range(&spread.f1));
+        let none = if outcome.draws > 0 { "too few" } else { "" };
+        let interval = outcome.spread.as_ref().map_or(none.to_owned(), |spread| range(&spread.f1));
         let (by, cells) = (outcome.threshold().map_or("learnt".to_owned(), trimmed), cells(&outcome.quality));
         let hindsight = outcome.best().map(|best| format!("{:.4} at {}", best.linked.f1(), trimmed(best.threshold)));
         let line = format!("{:<26}  {by:<9}  {cells}  {interval:<16}  ", outcome.schema.name());
@@ -179,11 +171,11 @@ pub(super) fn side_by_side(outcomes: &[Outcome]) -> io::Result<()> {
     Ok(())
 }
 
-fn trimmed(threshold: f64) -> String {
+pub(super) fn trimmed(threshold: f64) -> String {
     format!("{threshold:.6}").trim_end_matches('0').to_owned()
 }
 
-fn range(interval: &Interval) -> String {
+pub(super) fn range(interval: &Interval) -> String {
     format!("{:.4} to {:.4}", interval.low, interval.high)
 }
 
@@ -201,35 +193,28 @@ pub(super) fn json(outcome: &Outcome) -> Value {
         .zip(&outcome.encoded.tables)
         .map(|(name, table)| json!({ "name": name, "records": table.tokens.len(), "set_aside_rows": table.malformed_rows }))
         .collect();
-    let groups: Vec<Value> = outcome
-        .groups
-        .iter()
-        .map(|(column, value, group)| {
-            let (quality, Interval { low, high }) = (&group.quality, group.recall);
-            let few = quality.true_positives + quality.false_negatives < FEW;
-            json!({ "column": column, "value": value, "quality": measures(quality), "recall_interval": [low, high],
-                "gap": quality.recall() - outcome.quality.recall(), "worse": !few && high < outcome.quality.recall(), "too_few": few })
-        })
-        .collect();
     json!({
         "schema": outcome.schema.name(),
         "schema_digest": outcome.schema.digest(),
         "tables": tables,
         "true_pairs": outcome.labels.truth.len(),
         "absent_truth_entries": outcome.labels.absent,
+        "records_not_in_truth": outcome.labels.unnamed + outcome.labels.unpaired,
         "links_without_label": outcome.without_label,
         "candidates": outcome.candidates.kept,
         "exact_pairs": outcome.exact_pairs,
         "reduction_ratio": outcome.candidates.reduction_ratio(),
         "pair_completeness": outcome.candidates.pair_completeness(),
+        "curve_over": if outcome.learnt.is_some() { "chance" } else { "similarity" },
         "curve": outcome.points.iter().map(point).collect::<Vec<_>>(),
         "best": outcome.best().map(point),
         "decision": outcome.decide.name(),
         "threshold": outcome.threshold(),
         "links": measures(&outcome.quality),
+        "links_among_candidates": outcome.keyed.as_ref().map(measures),
         "estimates": outcome.learnt.as_ref().map(estimates_json),
         "intervals": outcome.spread.as_ref().map(intervals),
-        "groups": groups,
+        "groups": groups::json(&outcome.groups, &outcome.quality),
     })
 }
 

@@ -21,9 +21,9 @@ pub(super) struct Measurement {
     pub(super) schema: String,
     /// How links were chosen: `threshold` or `learnt`.
     pub(super) decision: String,
-    /// What is measured: `candidates`, `pairs`, `links` (after one-to-one or clustering) or `group`.
+    /// What is measured: `candidates` (and the links among those of blocking keys), `pairs`, `links` (after one-to-one or clustering) or `group`.
     pub(super) of: &'static str,
-    /// The lowest score that is a link.
+    /// The lowest score that is a link: similarity, or the chance where links are learnt or given.
     pub(super) threshold: Option<f64>,
     /// The subgroup, as `column=value`.
     pub(super) group: Option<String>,

@@ -1,9 +1,10 @@
 //! Small tables of text: truth, labels and links, as CSV or Parquet.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use arrow::util::display::array_value_to_string;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -27,23 +28,29 @@ impl Rows {
 
     /// Reads a file: Parquet when its name ends so, otherwise CSV with a header.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
-        let rows = if is_parquet(path) { Self::parquet(path) } else { Self::csv(path) };
+        let file = File::open(path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => anyhow!("no such file\nhint: is the path right? Those of a suite lie beside it"),
+            _ => error.into(),
+        });
+        let rows = file.and_then(|file| if is_parquet(path) { Self::parquet(file) } else { Self::csv(file) });
         rows.with_context(|| format!("{}", path.display()))
     }
 
-    fn csv(path: &Path) -> anyhow::Result<Self> {
-        let mut reader = csv::Reader::from_path(path)?;
-        let header = reader.headers()?.iter().map(|name| name.trim_start_matches('\u{FEFF}').trim().to_owned());
-        let header = header.collect();
+    fn csv(file: File) -> anyhow::Result<Self> {
+        let mut reader = csv::Reader::from_reader(file);
+        let header = reader.headers().map_err(|error| in_house_style(error, &[]))?;
+        let header = header.iter().map(|name| name.trim_start_matches('\u{FEFF}').trim().to_owned());
+        let header: Vec<String> = header.collect();
         let mut records = Vec::new();
         for record in reader.records() {
-            records.push(record?.iter().map(|value| value.trim().to_owned()).collect());
+            let record = record.map_err(|error| in_house_style(error, &header))?;
+            records.push(record.iter().map(|value| value.trim().to_owned()).collect());
         }
         Ok(Self { header, records })
     }
 
-    fn parquet(path: &Path) -> anyhow::Result<Self> {
-        let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
+    fn parquet(file: File) -> anyhow::Result<Self> {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
         let header = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
         let mut rows = Self { header, records: Vec::new() };
         for batch in builder.build()? {
@@ -67,6 +74,21 @@ impl Rows {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &[String]> {
         self.records.iter().map(Vec::as_slice)
+    }
+}
+
+/// What is wrong, by row and column; the header is row 1.
+fn in_house_style(error: csv::Error, header: &[String]) -> anyhow::Error {
+    let row = error.position().map_or(1, |position| position.record() + 1);
+    match error.kind() {
+        csv::ErrorKind::UnequalLengths { len, expected_len, .. } => anyhow!(
+            "row {row}: {len} values where the header names {expected_len} columns\nhint: does a value hold a comma and have no quotes?"
+        ),
+        csv::ErrorKind::Utf8 { err, .. } => {
+            let column = header.get(err.field()).map_or(String::new(), |name| format!(", column `{name}`"));
+            anyhow!("row {row}{column}: not UTF-8\nhint: save the file as UTF-8")
+        }
+        _ => error.into(),
     }
 }
 

@@ -12,7 +12,7 @@ use linkage_core::secret::LinkageSecret;
 use linkage_core::source::Encoding;
 use serde::Deserialize;
 
-use super::forms::{Of, Records};
+use super::forms::{MOST_RECORDS, Of, Records};
 use super::labels::Labels;
 use super::read::{Columns, Table};
 use super::thresholds::Thresholds;
@@ -70,7 +70,7 @@ pub(super) struct Study {
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[serde(default = "one")]
     pub(super) seed: u64,
-    /// The thresholds to measure at: from..to:step, or a list with commas
+    /// The thresholds to measure at, of similarity or, where it is learnt, of the chance: from..to:step, or a list with commas
     #[arg(long, value_name = "LIST", default_value = THRESHOLDS)]
     #[serde(default = "thresholds")]
     pub(super) thresholds: Thresholds,
@@ -104,7 +104,7 @@ fn by_threshold() -> Vec<Decide> {
 }
 
 /// The usual thresholds to measure at.
-const THRESHOLDS: &str = "0.50..0.95:0.05";
+pub(super) const THRESHOLDS: &str = "0.50..0.95:0.05";
 
 fn thresholds() -> Thresholds {
     THRESHOLDS.parse().unwrap_or_default()
@@ -205,6 +205,16 @@ impl Study {
         self
     }
 
+    /// Refuses a study of which nothing would come out.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        for (key, is_empty) in [("schema", self.schema.is_empty()), ("decide", self.decide.is_empty())] {
+            if is_empty {
+                bail!("`{key}` is empty, so nothing would be measured\nhint: name one at least");
+            }
+        }
+        Ok(())
+    }
+
     /// Reads and encodes all tables by a schema, under the throw-away secret.
     pub(super) fn encode(&self, schema: &LinkageSchema) -> anyhow::Result<Encoded> {
         let context = "linkage evaluate throw-away secret v1";
@@ -264,7 +274,7 @@ impl Study {
             if !self.groups.is_empty() {
                 bail!("FEBRL's ids tell of no subgroups\nhint: leave out --groups, or give a truth by person");
             }
-            let truth = encoded.febrl();
+            let truth = encoded.febrl()?;
             if truth.is_empty() {
                 bail!(
                     "no id of the left file is one of FEBRL's that the right file has too, like rec-7-org and rec-7-dup-0"
@@ -297,7 +307,7 @@ impl Encoded {
     }
 
     /// rec-7-org and rec-7-dup-0 are one person: 7.
-    fn febrl(&self) -> Truth {
+    fn febrl(&self) -> anyhow::Result<Truth> {
         let person = |id: &str| id.strip_prefix("rec-").and_then(|rest| rest.split('-').next().map(str::to_owned));
         let mut people: std::collections::HashMap<String, Vec<(usize, u32)>> = Default::default();
         let mut pairs = Vec::new();
@@ -307,9 +317,14 @@ impl Encoded {
                 let known = people.entry(person).or_default();
                 pairs.extend(known.iter().filter(|(other, _)| *other != table).map(|(_, other)| (*other, row)));
                 known.push((table, row));
+                if known.len() > MOST_RECORDS {
+                    bail!(
+                        "more than {MOST_RECORDS} ids have one number\nhint: are they FEBRL's, like rec-7-org and rec-7-dup-0?"
+                    );
+                }
             }
         }
-        pairs.into_iter().collect()
+        Ok(pairs.into_iter().collect())
     }
 }
 
@@ -322,5 +337,9 @@ impl Records for Encoded {
             Of::Unsaid => return None,
         };
         Some(self.starts[table] + self.tables[table].row(id)?)
+    }
+
+    fn total(&self) -> Option<u64> {
+        Some(self.tables.iter().map(|table| table.tokens.len() as u64).sum())
     }
 }

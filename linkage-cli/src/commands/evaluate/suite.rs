@@ -53,6 +53,17 @@ pub(super) fn run(args: &SuiteArgs) -> anyhow::Result<ExitCode> {
         bail!("{}: there is no [[study]] in it", args.suite.display());
     }
     let folder = args.suite.parent().unwrap_or(Path::new(""));
+    for (index, study) in suite.study.iter().enumerate() {
+        let context = || format!("{}: study {}", args.suite.display(), index + 1);
+        study.check().with_context(context)?;
+        if let Some(first) = suite.study[..index].iter().position(|other| other.name == study.name) {
+            bail!(
+                "{}: it has the name of study {}\nhint: rows of the results are told apart by it",
+                context(),
+                first + 1
+            );
+        }
+    }
     let (mut measurements, mut set_aside) = (Vec::new(), false);
     for (number, study) in suite.study.into_iter().enumerate() {
         let study = study.within(folder);

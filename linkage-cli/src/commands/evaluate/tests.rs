@@ -19,7 +19,7 @@ const BOB: &str = "robert,montgomery,7,hill road,,bay,3001,vic,19511231";
 const EVE: &str = "evelyn,papadopoulos,22,long lane,,port,4002,qld,20000229";
 
 /// A folder with two tables: Ann and Bob in both, Eve in the right one alone.
-fn folder() -> tempfile::TempDir {
+pub(super) fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let table = |rows: &[(&str, &str)]| {
         let rows: Vec<String> = rows.iter().map(|(id, row)| format!("{id},{row}")).collect();
@@ -38,19 +38,24 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
-fn evaluate(folder: &Path, line: &str) -> anyhow::Result<ExitCode> {
+pub(super) fn evaluate(folder: &Path, line: &str) -> anyhow::Result<ExitCode> {
+    run(parsed(folder, line).unwrap())
+}
+
+/// The arguments of a line in which `@` stands for the folder.
+pub(super) fn parsed(folder: &Path, line: &str) -> Result<EvaluateArgs, clap::Error> {
     let words = line.split_whitespace().map(|word| match word.split_once('@') {
         Some((before, name)) => format!("{before}{}", folder.join(name).display()),
         None => word.to_owned(),
     });
-    run(Line::try_parse_from(std::iter::once("linkage".to_owned()).chain(words)).unwrap().args)
+    Line::try_parse_from(std::iter::once("linkage".to_owned()).chain(words)).map(|line| line.args)
 }
 
-fn measures(path: PathBuf) -> Vec<Value> {
+pub(super) fn measures(path: PathBuf) -> Vec<Value> {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-fn value(measures: &[Value], of: &str, group: Option<&str>, measure: &str, threshold: Option<f64>) -> f64 {
+pub(super) fn value(measures: &[Value], of: &str, group: Option<&str>, measure: &str, threshold: Option<f64>) -> f64 {
     let found = measures.iter().filter(|m| {
         m["of"] == of
             && m["measure"] == measure
@@ -60,8 +65,19 @@ fn value(measures: &[Value], of: &str, group: Option<&str>, measure: &str, thres
     found.map(|m| m["value"].as_f64().unwrap()).next().unwrap_or_else(|| panic!("{of} {group:?} {measure}"))
 }
 
+#[test]
+fn few_people_have_no_intervals_and_are_told_so() {
+    let folder = folder();
+    evaluate(folder.path(), "links @pairs.csv --truth @pairs.csv --results @r.json").unwrap();
+    let all = measures(folder.path().join("r.json"));
+    let recall = all.iter().find(|m| m["measure"] == "recall").unwrap();
+    assert_eq!((recall["value"].as_f64(), recall["low"].as_f64()), (Some(1.0), None));
+    assert_eq!(report::spread(200, None).unwrap(), "95 % of the links: too few people for intervals, there must be 10");
+    assert_eq!(report::spread(0, None), None);
+}
+
 /// Right links, wrong links, and true pairs that are missing.
-fn counts(results: &Path) -> [f64; 3] {
+pub(super) fn counts(results: &Path) -> [f64; 3] {
     let all = measures(results.to_owned());
     ["true_positives", "false_positives", "false_negatives"].map(|name| value(&all, "links", None, name, None))
 }
@@ -116,7 +132,13 @@ fn links_and_labels_in_splinks_columns() {
     for (from, expected) in [("0.5", [2.0, 1.0, 0.0]), ("0.9", [1.0, 0.0, 1.0])] {
         let line = format!("links @predictions.csv --truth @labels.csv --from {from} --results @r{from}.json");
         evaluate(folder.path(), &line).unwrap();
-        assert_eq!(counts(&folder.path().join(format!("r{from}.json"))), expected);
+        let results = folder.path().join(format!("r{from}.json"));
+        assert_eq!(counts(&results), expected);
+        // The curve is over all rows, whatever --from says.
+        let curve = measures(results);
+        let wrong = [0.65, 0.7, 0.9].map(|at| value(&curve, "pairs", None, "false_positives", Some(at)));
+        let right = [0.65, 0.7, 0.9].map(|at| value(&curve, "pairs", None, "true_positives", Some(at)));
+        assert_eq!((right, wrong), ([2.0, 2.0, 1.0], [0.0; 3]));
     }
 }
 
@@ -138,7 +160,7 @@ fn links_that_nobody_labelled_are_not_judged() {
     }
     write("nan.csv", &format!("{labels},clerical_match_score\n1,a,y,b,1\n2,a,x,b,NaN\n"));
     let error = format!("{:#}", evaluate(folder.path(), "links @predictions.csv --truth @nan.csv").unwrap_err());
-    assert!(error.contains("row 3: its clerical_match_score is not a number"), "{error}");
+    assert!(error.contains("row 3, column `clerical_match_score`: not a number"), "{error}");
 }
 
 #[test]
@@ -210,6 +232,13 @@ fn candidates_are_those_of_the_blocking_keys() {
     let all = measures(folder.path().join("r.json"));
     assert_eq!(value(&all, "candidates", None, "reduction_ratio", None), 1.0 - 1.0 / 6.0);
     assert_eq!(value(&all, "candidates", None, "pair_completeness", None), 0.5);
+    // A birth year that differs keeps two records of one person apart: no key, though they are alike.
+    write("l.csv", &[row("1", "サトウ", "1950-01-02"), row("2", "スズキ", "1960-03-04")]);
+    write("r.csv", &[row("3", "サトウ", "1950-01-02"), row("4", "スズキ", "1961-03-04")]);
+    std::fs::remove_file(folder.path().join("r.json")).unwrap();
+    evaluate(folder.path(), &format!("{line} person-ja-blocked")).unwrap();
+    let all = measures(folder.path().join("r.json"));
+    assert_eq!(["candidates", "links"].map(|of| value(&all, of, None, "recall", Some(0.78))), [0.5, 1.0]);
     std::fs::remove_file(folder.path().join("r.json")).unwrap();
     evaluate(folder.path(), &format!("{line} person-ja")).unwrap();
     let all = measures(folder.path().join("r.json"));
@@ -275,7 +304,10 @@ fn a_truth_that_does_not_fit_is_refused_with_a_hint() {
         (format!("{base} @turned.csv"), "do the tables have the names"),
         (format!("{base} @other.csv"), "columns are left_id"),
         (format!("{base} febrl"), "no id of the left file"),
-        (format!("{base} @pairs.csv --groups sex"), "truth by person"),
+        (
+            format!("{base} @pairs.csv --groups sex"),
+            "no column `sex` for --groups\nhint: its columns are left_id, right_id",
+        ),
         (
             "--table a=@a.csv --table a=@b.csv --schema person-en --truth @persons.csv".to_owned(),
             "two tables are called",

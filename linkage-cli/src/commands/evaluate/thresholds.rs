@@ -19,6 +19,11 @@ impl TryFrom<String> for Thresholds {
 }
 
 impl Thresholds {
+    /// As numbers.
+    pub(super) fn values(&self) -> impl Iterator<Item = f64> {
+        self.0.iter().map(|threshold| threshold.as_f64())
+    }
+
     /// These and one more.
     pub(super) fn with(&self, own: DiceThreshold) -> Vec<DiceThreshold> {
         let mut all = self.0.clone();
