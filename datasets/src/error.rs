@@ -88,6 +88,31 @@ pub enum DatasetError {
         /// All kinds.
         kinds: String,
     },
+    /// The column of the id was to be damaged.
+    #[error(
+        "column `{column}`: the truth names rows by it, so it is not damaged\nhint: leave it out of the columns and swaps, or \
+         name another id column"
+    )]
+    IdColumn {
+        /// Which column.
+        column: String,
+    },
+    /// A row has no id.
+    #[error("row {row}: no id\nhint: the truth names rows by their ids; number the rows in a column of their own")]
+    EmptyId {
+        /// The row's number after the header, from 1.
+        row: u64,
+    },
+    /// Two rows have one id.
+    #[error(
+        "row {row}: the id of row {first} again\nhint: the truth names rows by their ids; number the rows in a column of their own"
+    )]
+    RepeatedId {
+        /// The row's number after the header, from 1.
+        row: u64,
+        /// The earlier row.
+        first: u64,
+    },
     /// A row of a table cannot be read.
     #[error("row {row}: {rule}\nhint: every row needs as many cells as the header, in the declared encoding")]
     Row {

@@ -107,7 +107,7 @@ struct CorruptArgs {
     /// The truth: left_id (of the input), right_id (of the copy), errors
     #[arg(long, value_name = "CSV")]
     truth: PathBuf,
-    /// The column that identifies a row
+    /// The column that identifies a row: not empty, never twice, and never damaged
     #[arg(long, value_name = "COLUMN", default_value = "record_id")]
     id_column: String,
     /// What a column holds: latin, kana, kanji, date, digits or sex; repeatable. Other columns stay as they are
