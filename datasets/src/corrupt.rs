@@ -15,7 +15,7 @@ use crate::error::DatasetError;
 use crate::mistakes::{misread, mistyped};
 use crate::output::{StagedFile, failed};
 use crate::random::Random;
-use crate::rates::{CorruptModel, ErrorModel};
+use crate::rates::CorruptModel;
 
 /// What a column holds, and so what can happen to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +100,7 @@ pub fn corrupt_csv(
     progress: &mut dyn FnMut(u64),
 ) -> Result<CorruptReport, DatasetError> {
     options.model.check()?;
-    let unreadable = |source| DatasetError::Read { path: input.to_owned(), source };
+    let unreadable = |cause| DatasetError::Read { path: input.to_owned(), cause };
     let mut bytes = std::fs::File::open(input).map_err(unreadable)?;
     let mut rows = Rows::open(&mut bytes, options.cp932)?;
     let (mut out, mut truth) = (Csv::create(output)?, Csv::create(truth)?);
@@ -173,7 +173,7 @@ impl Plan {
             for &(name, rate, edit) in kind.edits(model).iter() {
                 let (hit, random) = (random.chance(rate), &mut random.fork());
                 if hit && !cells[at].is_empty() {
-                    let damaged = edit(random, &cells[at]);
+                    let damaged = edit(random, &cells[at], model);
                     if damaged != cells[at] {
                         errors.push(format!("{name}:{}", at + 1));
                         cells[at] = damaged;
@@ -209,24 +209,25 @@ impl Ids {
     }
 }
 
-type Edit = fn(&mut Random, &str) -> String;
+type Edit = fn(&mut Random, &str, &CorruptModel) -> String;
 
 impl ColumnKind {
     /// What can happen to such a column: name, rate and deed.
     fn edits(self, model: &CorruptModel) -> Vec<(&'static str, f64, Edit)> {
-        let keyboard = ("keyboard", model.keyboard, edits::keyboard as Edit);
-        let ocr = ("ocr", model.ocr, edits::ocr as Edit);
-        let phonetic = ("phonetic", model.phonetic, edits::phonetic as Edit);
-        let kana: Edit = |random, text| misread(random, text, &ErrorModel::default());
+        let keyboard: (_, _, Edit) = ("keyboard", model.keyboard, |random, text, _| edits::keyboard(random, text));
+        let digits: (_, _, Edit) = ("keyboard", model.keyboard, |random, text, _| mistyped(random, text));
+        let ocr: (_, _, Edit) = ("ocr", model.ocr, |random, text, _| edits::ocr(random, text));
+        let phonetic: (_, _, Edit) = ("phonetic", model.phonetic, |random, text, _| edits::phonetic(random, text));
+        let kana: Edit = |random, text, model| misread(random, text, model.typos());
         let mut edits = match self {
             Self::Latin => vec![keyboard, ocr, phonetic],
             Self::Kana => vec![("kana", model.kana, kana), ocr, phonetic],
             Self::Kanji => vec![ocr],
             Self::Date => vec![("date", model.date, edits::date as Edit)],
-            Self::Digits => vec![("keyboard", model.keyboard, mistyped as Edit), ocr],
-            Self::Sex => vec![("sex", model.sex, edits::sex as Edit)],
+            Self::Digits => vec![digits, ocr],
+            Self::Sex => vec![("sex", model.sex, (|_, text, _| edits::sex(text)) as Edit)],
         };
-        edits.push(("missing", model.missing, |_, _| String::new()));
+        edits.push(("missing", model.missing, |_, _, _| String::new()));
         edits
     }
 }

@@ -72,7 +72,7 @@ fn every_rate_hits_what_it_names() {
         ("missing", "missing:2"),
         ("swap", "swap:2"),
     ] {
-        let mut model = CorruptModel::none();
+        let mut model = CorruptModel { typo_character: 1.0, date_day: 1.0, ..CorruptModel::none() };
         assert!(model.set(name, 0.5));
         let (_, _, truth) = run(input(1000).as_bytes(), &options(model)).unwrap();
         let hits = truth.iter().filter(|row| row[2].split('+').any(|error| error == wanted)).count();
@@ -124,7 +124,8 @@ fn the_id_is_never_damaged_and_every_row_has_one_of_its_own() {
 
 #[test]
 fn the_first_dates_of_the_calendar_can_be_damaged_too() {
-    let options = options(CorruptModel { date: 1.0, ..CorruptModel::none() });
+    let options =
+        options(CorruptModel { date: 1.0, date_swap: 0.15, date_day: 0.5, date_year: 0.5, ..CorruptModel::none() });
     for first in ["0000-02-29", "0000-01-01", "00000101"] {
         let rows: String = (0..200).map(|row| format!("r{row},a,ヤマダ,{first},1,M,\n")).collect();
         let (report, out, _) = run(format!("id,name,kana,born,card,sex,note\n{rows}").as_bytes(), &options).unwrap();
