@@ -1,10 +1,11 @@
 //! Errors done to a table of the user's own: a second file of the same people, and the truth between the two.
 //!
 //! Each row draws from a stream of numbers of its own, so the same seed gives the same file, and a rate moves its own errors
-//! only. Memory: one row.
+//! only. Memory: the ids, some 100 bytes a row, for one that two rows share would make the truth wrong.
 
 mod edits;
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::path::Path;
 
@@ -14,7 +15,7 @@ use crate::error::DatasetError;
 use crate::mistakes::{misread, mistyped};
 use crate::output::{StagedFile, failed};
 use crate::random::Random;
-use crate::rates::{CorruptModel, ErrorModel};
+use crate::rates::CorruptModel;
 
 /// What a column holds, and so what can happen to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +65,7 @@ pub struct CorruptOptions {
     pub columns: Vec<(String, ColumnKind)>,
     /// Pairs of columns whose values may be swapped, such as family and given name.
     pub swaps: Vec<(String, String)>,
-    /// The column of the row's id. The damaged rows get ids of their own.
+    /// The column of the row's id, which every row needs for itself. The damaged rows get ids of their own.
     pub id_column: String,
     /// Whether the input is CP932; else it is UTF-8. The output is UTF-8.
     pub cp932: bool,
@@ -89,7 +90,8 @@ pub struct CorruptReport {
 /// their names only when all is written. `progress` is told how many rows are done.
 ///
 /// # Errors
-/// [`DatasetError`] when a rate is none, the input cannot be read or lacks a column, or an output cannot be written.
+/// [`DatasetError`] when a rate is none, the input cannot be read or lacks a column, the column of the id is to be damaged,
+/// a row has no id or that of an earlier one, or an output cannot be written.
 pub fn corrupt_csv(
     input: &Path,
     output: &Path,
@@ -98,7 +100,7 @@ pub fn corrupt_csv(
     progress: &mut dyn FnMut(u64),
 ) -> Result<CorruptReport, DatasetError> {
     options.model.check()?;
-    let unreadable = |source| DatasetError::Read { path: input.to_owned(), source };
+    let unreadable = |cause| DatasetError::Read { path: input.to_owned(), cause };
     let mut bytes = std::fs::File::open(input).map_err(unreadable)?;
     let mut rows = Rows::open(&mut bytes, options.cp932)?;
     let (mut out, mut truth) = (Csv::create(output)?, Csv::create(truth)?);
@@ -106,10 +108,12 @@ pub fn corrupt_csv(
     out.row(&rows.header)?;
     truth.row(&["left_id", "right_id", "errors"])?;
     let mut report = CorruptReport { rows: 0, written_rows: 0, damaged_rows: 0 };
+    let mut ids = Ids::default();
     while let Some(mut cells) = rows.next(report.rows + 1)? {
         let random = &mut Random::new(options.seed, "corrupt", report.rows);
         let number = report.rows;
         report.rows += 1;
+        ids.take(&cells[plan.id], report.rows)?;
         if report.rows.is_multiple_of(10_000) {
             progress(report.rows);
         }
@@ -147,11 +151,17 @@ impl Plan {
         };
         let columns = options.columns.iter().map(|(column, kind)| Ok((find(column)?, *kind)));
         let swaps = options.swaps.iter().map(|(a, b)| Ok((find(a)?, find(b)?)));
-        Ok(Self {
+        let plan = Self {
             id: find(&options.id_column)?,
             columns: columns.collect::<Result<_, DatasetError>>()?,
             swaps: swaps.collect::<Result<_, DatasetError>>()?,
-        })
+        };
+        let mut damaged = plan.columns.iter().map(|(at, _)| *at).chain(plan.swaps.iter().flat_map(|&(a, b)| [a, b]));
+        // The truth names the rows of the input by it, so it must stay what it is.
+        match damaged.any(|at| at == plan.id) {
+            true => Err(DatasetError::IdColumn { column: options.id_column.clone() }),
+            false => Ok(plan),
+        }
     }
 
     /// The errors that were done, as `kind:column number`, columns counted from 1.
@@ -163,7 +173,7 @@ impl Plan {
             for &(name, rate, edit) in kind.edits(model).iter() {
                 let (hit, random) = (random.chance(rate), &mut random.fork());
                 if hit && !cells[at].is_empty() {
-                    let damaged = edit(random, &cells[at]);
+                    let damaged = edit(random, &cells[at], model);
                     if damaged != cells[at] {
                         errors.push(format!("{name}:{}", at + 1));
                         cells[at] = damaged;
@@ -181,24 +191,43 @@ impl Plan {
     }
 }
 
-type Edit = fn(&mut Random, &str) -> String;
+/// The ids so far, and the rows that have them.
+#[derive(Default)]
+struct Ids(HashMap<Box<str>, u64>);
+
+impl Ids {
+    /// Spaces around an id do not make it another one, for readers drop them.
+    fn take(&mut self, id: &str, row: u64) -> Result<(), DatasetError> {
+        let id = id.trim();
+        if id.is_empty() {
+            return Err(DatasetError::EmptyId { row });
+        }
+        match self.0.insert(id.into(), row) {
+            Some(first) => Err(DatasetError::RepeatedId { row, first }),
+            None => Ok(()),
+        }
+    }
+}
+
+type Edit = fn(&mut Random, &str, &CorruptModel) -> String;
 
 impl ColumnKind {
     /// What can happen to such a column: name, rate and deed.
     fn edits(self, model: &CorruptModel) -> Vec<(&'static str, f64, Edit)> {
-        let keyboard = ("keyboard", model.keyboard, edits::keyboard as Edit);
-        let ocr = ("ocr", model.ocr, edits::ocr as Edit);
-        let phonetic = ("phonetic", model.phonetic, edits::phonetic as Edit);
-        let kana: Edit = |random, text| misread(random, text, &ErrorModel::default());
+        let keyboard: (_, _, Edit) = ("keyboard", model.keyboard, |random, text, _| edits::keyboard(random, text));
+        let digits: (_, _, Edit) = ("keyboard", model.keyboard, |random, text, _| mistyped(random, text));
+        let ocr: (_, _, Edit) = ("ocr", model.ocr, |random, text, _| edits::ocr(random, text));
+        let phonetic: (_, _, Edit) = ("phonetic", model.phonetic, |random, text, _| edits::phonetic(random, text));
+        let kana: Edit = |random, text, model| misread(random, text, model.typos());
         let mut edits = match self {
             Self::Latin => vec![keyboard, ocr, phonetic],
             Self::Kana => vec![("kana", model.kana, kana), ocr, phonetic],
             Self::Kanji => vec![ocr],
             Self::Date => vec![("date", model.date, edits::date as Edit)],
-            Self::Digits => vec![("keyboard", model.keyboard, mistyped as Edit), ocr],
-            Self::Sex => vec![("sex", model.sex, edits::sex as Edit)],
+            Self::Digits => vec![digits, ocr],
+            Self::Sex => vec![("sex", model.sex, (|_, text, _| edits::sex(text)) as Edit)],
         };
-        edits.push(("missing", model.missing, |_, _| String::new()));
+        edits.push(("missing", model.missing, |_, _, _| String::new()));
         edits
     }
 }

@@ -11,6 +11,14 @@ pub struct Date {
     pub day: u8,
 }
 
+impl std::fmt::Display for Date {
+    /// `YYYY-MM-DD`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { year, month, day } = self;
+        write!(f, "{year:04}-{month:02}-{day:02}")
+    }
+}
+
 impl Date {
     /// A date; the caller answers for its being one.
     pub(crate) const fn new(year: u16, month: u8, day: u8) -> Self {

@@ -52,7 +52,8 @@ pub struct DemoDatabase {
 /// that equal row numbers of two extracts mean nothing. Memory is bounded but for the distinct names.
 ///
 /// # Errors
-/// [`DatasetError::Rate`] when a rate of the model is not one, [`DatasetError::Write`] when a file cannot be written.
+/// [`DatasetError::Rate`] or [`DatasetError::Weights`] when the model is not usable, [`DatasetError::Write`] when a file
+/// cannot be written.
 pub fn write_demo(dir: &Path, people: u64, seed: u64, errors: &ErrorModel) -> Result<DemoManifest, DatasetError> {
     errors.check()?;
     let mut truth = Table::create(dir.join("truth.csv"), Encoding::Utf8, &["database", "record_id", "person"])?;
@@ -83,7 +84,7 @@ pub fn write_demo(dir: &Path, people: u64, seed: u64, errors: &ErrorModel) -> Re
                 let days_old = random.unit() * database.years_old * errors.staleness * 365.25;
                 let day = REFERENCE_DATE.days_before(days_old as u32);
                 let mut seen = database.view(errors).observe(random, person, another, day);
-                let row = database.habits.write(random, &mut seen);
+                let row = database.habits.write(random, database.insured, &mut seen);
                 for name in row[..4].iter().chain([&seen.family.kana, &seen.given.kana]) {
                     remember(&mut names, name);
                 }

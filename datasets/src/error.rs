@@ -2,25 +2,27 @@
 
 use std::path::PathBuf;
 
+use crate::population::DAYS;
+
 /// Why data could not be made or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DatasetError {
     /// A file cannot be made or written.
-    #[error("cannot write {}: {source}\nhint: is the folder there, writable, and not full?", path.display())]
+    #[error("cannot write {}: {cause}\nhint: is the folder there, writable, and not full?", path.display())]
     Write {
         /// Which file.
         path: PathBuf,
-        /// Why.
-        source: std::io::Error,
+        /// Why. Not called a source, because who prints a chain of sources would say it twice.
+        cause: std::io::Error,
     },
     /// A file cannot be read.
-    #[error("cannot read {}: {source}\nhint: is the path right, and the file readable?", path.display())]
+    #[error("cannot read {}: {cause}\nhint: is the path right, and the file readable?", path.display())]
     Read {
         /// Which file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A manifest of extracts is none.
     #[error("{}, line {line}: not the manifest of extracts\nhint: `linkage generate extracts -o DIR` writes one", path.display())]
@@ -42,8 +44,21 @@ pub enum DatasetError {
         /// Which rate.
         name: String,
     },
+    /// A rate is divided by weights, and all of them are 0.
+    #[error(
+        "error model: `{rate}` is above 0, and all of its weights are 0\nhint: set one of {weights} above 0, or `{rate}` to 0"
+    )]
+    Weights {
+        /// Which rate.
+        rate: String,
+        /// Its weights.
+        weights: String,
+    },
     /// The model has no such rate.
-    #[error("error model: no rate is called `{name}`\nhint: `linkage generate model` prints all of them")]
+    #[error(
+        "error model: no rate is called `{name}`\nhint: `linkage generate model` prints all of them; `insured` is a rate of \
+         databases.jisedai, databases.nanbyo and databases.shoman alone"
+    )]
     UnknownRate {
         /// What was asked for.
         name: String,
@@ -62,16 +77,18 @@ pub enum DatasetError {
         /// What the parser says; a model holds no person's value.
         reason: String,
     },
-    /// A date of the model is none, or lies after the population's.
+    /// A date of the model is none, or not one of the days on which the population can be looked at.
     #[error(
-        "error model, database `{database}`: `as_of` is not a usable date\nhint: write YYYY-MM-DD, not after {latest}"
+        "error model, database `{database}`: `as_of` is not a usable date\nhint: write YYYY-MM-DD, from {} to {}",
+        DAYS.start(), DAYS.end()
     )]
     AsOf {
         /// Whose date.
         database: String,
-        /// The last day of the population.
-        latest: String,
     },
+    /// The population cannot be looked at on this day.
+    #[error("the population is not known on this day\nhint: give a date from {} to {}", DAYS.start(), DAYS.end())]
+    Day,
     /// A table to be damaged does not have this column.
     #[error("no column is called `{column}`\nhint: the header has {header}")]
     UnknownColumn {
@@ -87,6 +104,31 @@ pub enum DatasetError {
         text: String,
         /// All kinds.
         kinds: String,
+    },
+    /// The column of the id was to be damaged.
+    #[error(
+        "column `{column}`: the truth names rows by it, so it is not damaged\nhint: leave it out of the columns and swaps, or \
+         name another id column"
+    )]
+    IdColumn {
+        /// Which column.
+        column: String,
+    },
+    /// A row has no id.
+    #[error("row {row}: no id\nhint: the truth names rows by their ids; number the rows in a column of their own")]
+    EmptyId {
+        /// The row's number after the header, from 1.
+        row: u64,
+    },
+    /// Two rows have one id.
+    #[error(
+        "row {row}: the id of row {first} again\nhint: the truth names rows by their ids; number the rows in a column of their own"
+    )]
+    RepeatedId {
+        /// The row's number after the header, from 1.
+        row: u64,
+        /// The earlier row.
+        first: u64,
     },
     /// A row of a table cannot be read.
     #[error("row {row}: {rule}\nhint: every row needs as many cells as the header, in the declared encoding")]

@@ -28,7 +28,7 @@ use crate::output::{Encoding, StagedFolder, failed};
 use crate::parallel::in_order;
 use crate::population::{Person, Population};
 use crate::random::Random;
-use crate::rates::ErrorModel;
+use crate::rates::{ErrorModel, HabitModel};
 
 pub(crate) use databases::band;
 use databases::{DATABASES, Facility};
@@ -72,7 +72,7 @@ impl ExtractManifest {
     /// [`DatasetError::Read`] when there is none, [`DatasetError::Manifest`] when it is not one.
     pub fn read(dir: &Path) -> Result<Self, DatasetError> {
         let path = dir.join(MANIFEST);
-        let bytes = std::fs::read(&path).map_err(|source| DatasetError::Read { path: path.clone(), source })?;
+        let bytes = std::fs::read(&path).map_err(|cause| DatasetError::Read { path: path.clone(), cause })?;
         serde_json::from_slice(&bytes).map_err(|error| DatasetError::Manifest { path, line: error.line() })
     }
 }
@@ -89,7 +89,8 @@ pub struct ExtractedDatabase {
     pub files: Vec<String>,
     /// The options with which `custodian tokenise` reads them.
     pub read_with: String,
-    /// Number of records, which is also the number of people: each database holds a person once.
+    /// Number of records that the truth has, which is also the number of people: each database holds a person once. The
+    /// files may hold more, of which no reader can say whose they are (a checkup without a birth date).
     pub records: u64,
 }
 
@@ -108,6 +109,11 @@ pub(crate) fn known(name: &str) -> Result<(), DatasetError> {
     }
 }
 
+/// Whether a database has insurance numbers of a share of its records only.
+pub(crate) fn has_insured_share(name: &str) -> bool {
+    DATABASES.iter().any(|database| database.name == name && database.insured.is_some())
+}
+
 /// A database: whom it holds, how it looks at them, and how it writes them down.
 struct Database {
     name: &'static str,
@@ -124,6 +130,8 @@ struct Database {
     limited_characters: bool,
     /// Whether facilities write small kana large.
     large_kana: bool,
+    /// Share of records with insurance at all, where not everybody is asked for it.
+    insured: Option<f64>,
     /// Faults of values that the format has no place for, or takes from elsewhere.
     lacks: &'static [&'static [Faults]],
     /// What stands before the first and after the last record of each file.
@@ -135,12 +143,16 @@ struct Database {
 enum Write {
     /// Into the files that the database has.
     Files(fn(records: &mut [Record<'_>], out: &mut [String])),
+    /// The same of files whose lines are numbered in their second column. It is left empty here, for nobody knows yet how
+    /// many lines the blocks before have.
+    Numbered(fn(records: &mut [Record<'_>], out: &mut [String])),
     /// As files of their own: their paths below the database's folder, and what is in them.
     Tree(fn(records: &mut [Record<'_>], out: &mut Vec<(String, String)>)),
 }
 
 /// One person in one database.
 struct Record<'a> {
+    plan: &'a Plan,
     person: &'a Person,
     seen: Observation,
     facility: Facility,
@@ -158,6 +170,8 @@ struct Record<'a> {
 struct Plan {
     database: &'static Database,
     errors: ErrorModel,
+    habits: HabitModel,
+    insured: f64,
     as_of: Date,
     coverage: [f64; 5],
     record_years: f64,
@@ -231,6 +245,8 @@ fn plans(options: &ExtractOptions) -> Result<Vec<Plan>, DatasetError> {
         Ok(Plan {
             database,
             errors: options.model.errors_of(name)?,
+            habits: options.model.habits.clone(),
+            insured: model.and_then(|model| model.insured).or(database.insured).unwrap_or(1.0),
             as_of: options.model.as_of(name)?,
             coverage: model.and_then(|model| model.coverage).unwrap_or(database.coverage),
             record_years: model.and_then(|model| model.record_years).unwrap_or(database.record_years),
@@ -263,16 +279,17 @@ fn part(population: &Population, plans: &[Plan], seed: u64, overlap: f64, block:
         let mut records = plan.records(&people, seed, overlap);
         shuffle(&mut Random::new(seed, database.form_of, block), &mut records);
         let written = Written::of(database, &mut records);
+        let mut known = 0;
         for record in &records {
-            truth::write(database, record, plan.as_of, &mut part.truth);
+            known += u64::from(truth::write(database, record, plan.as_of, &mut part.truth));
         }
-        part.databases.push((written, records.len() as u64));
+        part.databases.push((written, known));
     }
     part
 }
 
 impl Plan {
-    fn records<'a>(&self, people: &'a [Person], seed: u64, overlap: f64) -> Vec<Record<'a>> {
+    fn records<'a>(&'a self, people: &'a [Person], seed: u64, overlap: f64) -> Vec<Record<'a>> {
         let mut records = Vec::new();
         for (at, person) in people.iter().enumerate() {
             if person.birth > self.as_of {
@@ -291,6 +308,7 @@ impl Plan {
             let facility = Facility::of(person.on(day).place, random, name);
             let view = facility.view(self.database, &self.errors, seed);
             records.push(Record {
+                plan: self,
                 person,
                 seen: view.observe(random, person, another, day),
                 facility,

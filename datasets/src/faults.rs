@@ -61,6 +61,11 @@ impl Faults {
         self.0 |= fault.0;
     }
 
+    /// Adds a fault that a second one of its kind takes back.
+    pub(crate) fn toggle(&mut self, fault: Self) {
+        self.0 ^= fault.0;
+    }
+
     /// What can be wrong with a reading that is there.
     pub(crate) const OF_KANA: [Self; 4] =
         [Self::KANA_TYPO, Self::KANA_OF_ANOTHER, Self::FOREIGN_KANA, Self::SMALL_KANA];

@@ -18,8 +18,6 @@ pub(crate) struct Habits {
     pub(crate) postal_code: fn(&str, &str) -> String,
     /// Of insurance: insurer, symbol, number and branch.
     pub(crate) digits: fn(&str) -> String,
-    /// Share of records with insurance at all.
-    pub(crate) insured: f64,
 }
 
 /// The certified operator (次世代医療基盤法), which has what vendors export: stray spaces and all.
@@ -30,14 +28,13 @@ pub(crate) const CERTIFIED_OPERATOR: Habits = Habits {
     sex: ["男性", "女性"],
     postal_code: |area, town| format!("〒{area}-{town}"),
     digits: full_width,
-    insured: 0.7,
 };
 
 impl Habits {
     /// Names in kana and in kanji, birth date, sex, postal code and insurance; a value that is not known is empty. What is
-    /// left out for good is no longer seen.
-    pub(crate) fn write(&self, random: &mut Random, seen: &mut Observation) -> [String; 11] {
-        if seen.insurance.is_some() && !random.chance(self.insured) {
+    /// left out for good is no longer seen: insurance, but for this share of the records that have any.
+    pub(crate) fn write(&self, random: &mut Random, insured: f64, seen: &mut Observation) -> [String; 11] {
+        if seen.insurance.is_some() && !random.chance(insured) {
             seen.lose_insurance();
         }
         let written = |text: &str, write: fn(&str) -> String| match text {

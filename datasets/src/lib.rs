@@ -17,7 +17,7 @@
 //! Sources: Meiji Yasuda Life 2018 and the personal-name dataset of shuheilocale (MIT) for family names; published yearly
 //! rankings for given names; the census, the vital statistics and the resident statistics for ages, marriages, moves and
 //! foreign residents; MHLW working-group material for the share of insurance numbers that change. What no source was found
-//! for is marked as a design value in [`ErrorModel`].
+//! for is marked as a design value in [`ErrorModel`] and [`HabitModel`].
 //!
 //! This crate knows nothing of the encoder, nor of any other crate of the workspace.
 
@@ -55,6 +55,6 @@ pub use model::{DatabaseModel, Model};
 pub use names::Name;
 pub use place::Place;
 pub use population::{
-    BLOCK_PEOPLE, Change, Former, HISTORY_YEARS, People, Person, Population, REFERENCE_DATE, Sex, State,
+    BLOCK_PEOPLE, Change, DAYS, Former, HISTORY_YEARS, People, Person, Population, REFERENCE_DATE, Sex, State,
 };
-pub use rates::{CorruptModel, ErrorModel, PopulationModel};
+pub use rates::{CorruptModel, ErrorModel, HabitModel, PopulationModel};

@@ -3,8 +3,6 @@
 use crate::date::Date;
 use crate::population::REFERENCE_DATE;
 use crate::random::{Random, Weighted};
-use crate::rates::ErrorModel;
-
 const VOICED: [(char, char); 20] = [
     ('カ', 'ガ'),
     ('キ', 'ギ'),
@@ -28,14 +26,14 @@ const VOICED: [(char, char); 20] = [
     ('ホ', 'ボ'),
 ];
 
-/// A reading with one typing error; as it was where the error does not apply to it.
-pub(crate) fn misread(random: &mut Random, kana: &str, errors: &ErrorModel) -> String {
+/// A reading with one typing error of a kind drawn by weight: voicing, character, long vowel, order. As it was where the
+/// error does not apply to it.
+pub(crate) fn misread(random: &mut Random, kana: &str, kinds: [f64; 4]) -> String {
     let mut text: Vec<char> = kana.chars().collect();
     if text.is_empty() {
         return String::new();
     }
     let position = random.below(text.len() as u64) as usize;
-    let kinds = [errors.typo_voicing, errors.typo_character, errors.typo_long_vowel, errors.typo_swap];
     match Weighted::new(kinds).draw(random) {
         0 => {
             if let Some((at, c)) = text.iter().enumerate().find_map(|(at, &c)| Some((at, other_voicing(c)?))) {
@@ -65,10 +63,13 @@ pub(crate) fn other_voicing(c: char) -> Option<char> {
     })
 }
 
-/// A wrong birth date, which is a date nevertheless.
-pub(crate) fn misdated(random: &mut Random, birth: Date, errors: &ErrorModel) -> Date {
-    let kinds = [errors.date_day, errors.date_month, errors.date_year, errors.date_era, errors.date_first_of_january];
+/// A wrong birth date, which is a date nevertheless, by the weights of day, month, year, era and first of January. As it was
+/// where no kind has a weight.
+pub(crate) fn misdated(random: &mut Random, birth: Date, kinds: [f64; 5]) -> Date {
     let kinds = Weighted::new(kinds);
+    if kinds.total() == 0.0 {
+        return birth;
+    }
     // Some errors cannot happen to some dates, for example a day to a day; a model may leave no others.
     for _ in 0..64 {
         let mut date = birth;
@@ -139,12 +140,13 @@ pub(crate) fn respelled(random: &mut Random, kana: &str) -> String {
 mod tests {
     use super::*;
     use crate::population::Population;
+    use crate::rates::ErrorModel;
 
     #[test]
     fn wrong_dates_are_still_dates() {
         let random = &mut Random::new(1, "test", 0);
         for person in &Population::new(1, 5000) {
-            let wrong = misdated(random, person.birth, &ErrorModel::default());
+            let wrong = misdated(random, person.birth, ErrorModel::default().dates());
             assert!(wrong.is_valid() && wrong != person.birth);
         }
     }
@@ -153,7 +155,9 @@ mod tests {
     fn a_model_of_impossible_errors_leaves_the_date_as_it_is() {
         let errors = ErrorModel { date_first_of_january: 1.0, ..ErrorModel::none() };
         let birth = Date::new(1990, 1, 1);
-        assert_eq!(misdated(&mut Random::new(1, "test", 0), birth, &errors), birth);
+        for errors in [errors, ErrorModel::none()] {
+            assert_eq!(misdated(&mut Random::new(1, "test", 0), birth, errors.dates()), birth);
+        }
     }
 
     #[test]

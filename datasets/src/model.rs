@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::date::Date;
 use crate::error::DatasetError;
 use crate::extract;
-use crate::population::REFERENCE_DATE;
-use crate::rates::{CorruptModel, ErrorModel, PopulationModel};
+use crate::population::{DAYS, REFERENCE_DATE};
+use crate::rates::{CorruptModel, ErrorModel, HabitModel, PopulationModel};
 
 /// A model, as TOML or JSON. What a document leaves out has its default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ pub struct Model {
     pub population: PopulationModel,
     /// Rates of errors in every database.
     pub errors: ErrorModel,
+    /// How often facilities write in which way.
+    pub habits: HabitModel,
     /// Share of decisions to be in a database that go with the person and not with chance: 0 makes databases independent
     /// of each other, at 1 they overlap as much as their sizes allow. Shares by age stay as they are.
     pub overlap: f64,
@@ -38,6 +40,10 @@ pub struct DatabaseModel {
     /// Share of people in the database by age: under 15, to 39, to 64, to 74, 75 and over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coverage: Option<[f64; 5]>,
+    /// Share of records that have insurance numbers at all, before `insurance_missing`: only of `jisedai` (0.7), `nanbyo`
+    /// (0.95) and `shoman` (0.9), which do not ask everybody for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub insured: Option<f64>,
     /// Error rates of this database.
     pub errors: BTreeMap<String, f64>,
 }
@@ -64,10 +70,12 @@ impl Model {
     /// Checks every rate, date and database.
     ///
     /// # Errors
-    /// [`DatasetError::Rate`], [`DatasetError::UnknownRate`], [`DatasetError::UnknownDatabase`], [`DatasetError::AsOf`].
+    /// [`DatasetError::Rate`], [`DatasetError::Weights`], [`DatasetError::UnknownRate`], [`DatasetError::UnknownDatabase`],
+    /// [`DatasetError::AsOf`].
     pub fn check(&self) -> Result<(), DatasetError> {
         self.population.check()?;
         self.errors.check()?;
+        self.habits.check()?;
         let rate = |name: &str, rate: f64| match (0.0..=1.0).contains(&rate) {
             true => Ok(()),
             false => Err(DatasetError::Rate { name: name.to_owned() }),
@@ -80,6 +88,12 @@ impl Model {
             for share in database.coverage.iter().flatten() {
                 rate(&format!("databases.{name}.coverage"), *share)?;
             }
+            if let Some(share) = database.insured {
+                rate(&format!("databases.{name}.insured"), share)?;
+                if !extract::has_insured_share(name) {
+                    return Err(DatasetError::UnknownRate { name: format!("databases.{name}.insured") });
+                }
+            }
             if database.record_years.is_some_and(|years| !(0.0..=100.0).contains(&years)) {
                 return Err(DatasetError::Rate { name: format!("databases.{name}.record_years") });
             }
@@ -87,11 +101,15 @@ impl Model {
         Ok(())
     }
 
-    /// Sets one rate: `kana_typo`, `population.move_per_year`, `databases.ndb.kana_typo` or `overlap`.
+    /// Sets one rate: `kana_typo`, `population.move_per_year`, `databases.ndb.kana_typo`, `databases.jisedai.insured` or
+    /// `overlap`. Whether the rates fit each other [`Model::check`] says, so that they can be set in any order.
     ///
     /// # Errors
     /// [`DatasetError::UnknownRate`] when there is none of this name, [`DatasetError::Rate`] when the number is no rate.
     pub fn set(&mut self, name: &str, rate: f64) -> Result<(), DatasetError> {
+        if !(0.0..=1.0).contains(&rate) {
+            return Err(DatasetError::Rate { name: name.to_owned() });
+        }
         let found = match name.split('.').collect::<Vec<_>>()[..] {
             ["overlap"] => {
                 self.overlap = rate;
@@ -99,18 +117,28 @@ impl Model {
             }
             ["population", rate_name] => self.population.set(rate_name, rate),
             ["errors", rate_name] => self.errors.set(rate_name, rate),
+            ["habits", rate_name] => self.habits.set(rate_name, rate),
+            ["databases", database, "insured"] => {
+                extract::known(database)?;
+                self.databases.entry(database.to_owned()).or_default().insured = Some(rate);
+                extract::has_insured_share(database)
+            }
             ["databases", database, rate_name] => {
                 extract::known(database)?;
                 self.databases.entry(database.to_owned()).or_default().errors.insert(rate_name.to_owned(), rate);
                 ErrorModel::default().set(rate_name, rate)
             }
-            [rate_name] => self.errors.set(rate_name, rate) || self.population.set(rate_name, rate),
+            [rate_name] => {
+                self.errors.set(rate_name, rate)
+                    || self.habits.set(rate_name, rate)
+                    || self.population.set(rate_name, rate)
+            }
             _ => false,
         };
-        if !found {
-            return Err(DatasetError::UnknownRate { name: name.to_owned() });
+        match found {
+            true => Ok(()),
+            false => Err(DatasetError::UnknownRate { name: name.to_owned() }),
         }
-        self.check()
     }
 
     /// The error rates of one database.
@@ -129,10 +157,8 @@ impl Model {
         let Some(text) = self.databases.get(database).and_then(|database| database.as_of.as_ref()) else {
             return Ok(REFERENCE_DATE);
         };
-        Date::parse(text).filter(|date| *date <= REFERENCE_DATE && date.year >= 2000).ok_or_else(|| {
-            let Date { year, month, day } = REFERENCE_DATE;
-            DatasetError::AsOf { database: database.to_owned(), latest: format!("{year}-{month:02}-{day:02}") }
-        })
+        let day = Date::parse(text).filter(|day| DAYS.contains(day));
+        day.ok_or_else(|| DatasetError::AsOf { database: database.to_owned() })
     }
 }
 
@@ -166,6 +192,9 @@ mod tests {
         model.set("kana_typo", 0.2).unwrap();
         model.set("population.move_per_year", 0.1).unwrap();
         model.set("databases.ndb.kana_missing", 0.5).unwrap();
+        model.set("databases.jisedai.insured", 1.0).unwrap();
+        model.set("whole_names", 1.0).unwrap();
+        assert_eq!(model.habits, HabitModel { whole_names: 1.0, ..HabitModel::default() });
         assert_eq!(Model::parse(&model.to_toml().unwrap()).unwrap(), model);
         assert_eq!(Model::parse(&serde_json::to_string(&model).unwrap()).unwrap(), model);
         assert_eq!(model.errors_of("ndb").unwrap().kana_missing, 0.5);
@@ -182,13 +211,21 @@ mod tests {
             "[databases.ndb.errors]\nkana_tipo = 0.1",
             "[databases.ndb]\nas_of = \"2026-02-30\"",
             "[databases.ndb]\nas_of = \"2030-01-01\"",
+            "[databases.ndb]\nas_of = \"1999-12-31\"",
+            "[databases.ndb]\ninsured = 0.5",
+            "[databases.jisedai]\ninsured = 1.5",
+            "[habits]\nwhole_names = 2",
+            "[errors]\ntypo_voicing = 0\ntypo_character = 0\ntypo_long_vowel = 0\ntypo_swap = 0",
             "[databases.ndb]\ncoverage = [0.1, 0.2, 0.3, 0.4, 1.5]",
             "{\"overlap\": -1}",
             "{",
         ] {
             assert!(Model::parse(text).is_err(), "{text}");
         }
-        assert!(Model::default().set("databases.ndb.nothing", 0.1).is_err());
+        for name in ["databases.ndb.nothing", "databases.ndb.insured", "habits.nothing", "nothing"] {
+            assert!(matches!(Model::default().set(name, 0.1), Err(DatasetError::UnknownRate { .. })), "{name}");
+        }
+        assert!(matches!(Model::default().set("whole_names", 1.1), Err(DatasetError::Rate { .. })));
         assert_eq!(CorruptModel::parse("ocr = 0.5").unwrap().ocr, 0.5);
         assert!(CorruptModel::parse("ocr = 5").is_err() && CorruptModel::parse("{\"ocl\": 0.5}").is_err());
     }

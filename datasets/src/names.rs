@@ -215,6 +215,58 @@ mod tests {
         assert!(count("結衣", 2009) > 20 * count("結衣", 1950).max(1));
     }
 
+    /// Given names in kanji from the most frequent on, with their shares.
+    fn by_frequency(names: &Names, sex: Sex, year: u16) -> Vec<(String, f64)> {
+        const DRAWS: u32 = 60_000;
+        let mut random = Random::new(2, "ranking", u64::from(year));
+        let mut counts = std::collections::HashMap::<String, u32>::new();
+        for _ in 0..DRAWS {
+            let name = names.given(&mut random, sex, year, &PopulationModel::none());
+            *counts.entry(name.kanji.unwrap_or_default()).or_default() += 1;
+        }
+        let mut shares: Vec<(String, f64)> =
+            counts.into_iter().map(|(name, n)| (name, f64::from(n) / f64::from(DRAWS))).collect();
+        shares.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        shares
+    }
+
+    #[test]
+    fn given_names_are_the_fashion_of_their_birth_years() {
+        use Sex::{Female, Male};
+        let names = Names::load();
+        // The first names of published yearly rankings (japan-formats.md §5), and the rank that each must reach here. 勇, 稔,
+        // 清 and 咲良 are less frequent than published, and the hundred first names of 2011 more (.37 instead of .20).
+        for (year, sex, among) in [
+            (1912, Male, &[("正一", 6)][..]),
+            (1912, Female, &[("千代", 2)]),
+            (1927, Male, &[("昭二", 10)]),
+            (1927, Female, &[("和子", 2)]),
+            (1943, Male, &[("勝", 6), ("進", 10), ("勇", 16)]),
+            (1946, Male, &[("和夫", 3), ("清", 20), ("稔", 22)]),
+            (1957, Male, &[("誠", 3)]),
+            (1960, Male, &[("誠", 3), ("浩", 3)]),
+            (1968, Male, &[("誠", 2)]),
+            (1978, Male, &[("誠", 9)]),
+            (1979, Male, &[("大輔", 2)]),
+            (1986, Male, &[("大輔", 4)]),
+            (1995, Male, &[("翔太", 3), ("健太", 6), ("大輝", 10)]),
+            (1995, Female, &[("美咲", 2), ("愛", 14), ("さくら", 14)]),
+            (2005, Male, &[("蓮", 6)]),
+            (2005, Female, &[("陽菜", 3), ("葵", 6)]),
+            (2017, Male, &[("陽翔", 8), ("悠真", 14)]),
+            (2017, Female, &[("結菜", 10), ("咲良", 35)]),
+        ] {
+            let shares = by_frequency(&names, sex, year);
+            for (wanted, rank) in among {
+                let found = shares.iter().position(|(name, _)| name == wanted).map(|at| at + 1);
+                assert!(found.is_some_and(|found| found <= *rank), "{wanted} of {year}: {found:?}");
+            }
+        }
+        let of_1933 = by_frequency(&names, Male, 1933);
+        let one_kanji = of_1933[..8].iter().filter(|(name, _)| name.chars().count() == 1).count();
+        assert!(one_kanji >= 4, "{:?}", &of_1933[..8]);
+    }
+
     #[test]
     fn a_name_is_not_made_a_variant_that_the_table_counts_by_itself() {
         let families = Families::load();

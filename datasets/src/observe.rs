@@ -76,8 +76,10 @@ impl View<'_> {
         }
         let Observation { family, given, faults, .. } = seen;
         let one = if which { &mut *family } else { &mut *given };
-        if of_another {
-            one.kana.clone_from(if which { &another.family.kana } else { &another.given.kana });
+        let other = if which { &another.family.kana } else { &another.given.kana };
+        // Two people may have one reading, and then nothing is wrong.
+        if of_another && *other != one.kana {
+            one.kana.clone_from(other);
             faults.add(Faults::KANA_OF_ANOTHER);
         }
         let has_small = |name: &Name| name.kana.chars().any(|c| large(c) != c);
@@ -90,7 +92,7 @@ impl View<'_> {
         let one = if which { &mut *family } else { &mut *given };
         if typo {
             // Some names have no character that could be misread in the way that was drawn.
-            let wrong = misread(typing, &one.kana, errors);
+            let wrong = misread(typing, &one.kana, errors.typos());
             if wrong != one.kana {
                 one.kana = wrong;
                 faults.add(Faults::KANA_TYPO);
@@ -98,7 +100,8 @@ impl View<'_> {
         }
         if swapped {
             std::mem::swap(family, given);
-            faults.add(Faults::NAMES_SWAPPED);
+            // A foreign resident's names may have stood the other way round already.
+            faults.toggle(Faults::NAMES_SWAPPED);
         }
         self.write_kanji(writing, family, given, faults);
         if missing && self.kana_is_optional {
@@ -161,8 +164,10 @@ impl View<'_> {
                 (true, false) => name.kana.clone(),
             });
         }
-        if falls_back {
-            faults.add(Faults::JIS_FALLBACK);
+        match (falls_back, mark) {
+            (false, _) => faults.add(Faults::ORDINARY_FORM),
+            (true, true) => faults.add(Faults::JIS_FALLBACK),
+            (true, false) => faults.stand_for(Faults::JIS_FALLBACK, &[Faults::ORDINARY_FORM]),
         }
     }
 
@@ -181,7 +186,7 @@ impl View<'_> {
         let (dating, typing) = (&mut random.fork(), &mut random.fork());
         if birth {
             let right = seen.birth;
-            seen.birth = right.map(|birth| misdated(dating, birth, errors));
+            seen.birth = right.map(|birth| misdated(dating, birth, errors.dates()));
             if seen.birth != right {
                 seen.faults.add(Faults::BIRTH_DATE);
             }

@@ -110,8 +110,8 @@ impl Write for StagedFile {
 }
 
 /// An error about a file.
-pub(crate) fn failed(path: &Path, source: std::io::Error) -> DatasetError {
-    DatasetError::Write { path: path.to_owned(), source }
+pub(crate) fn failed(path: &Path, cause: std::io::Error) -> DatasetError {
+    DatasetError::Write { path: path.to_owned(), cause }
 }
 
 fn parent(target: &Path) -> &Path {
@@ -134,7 +134,7 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn create(path: PathBuf, encoding: Encoding, header: &[&str]) -> Result<Self, DatasetError> {
-        let file = File::create(&path).map_err(|source| DatasetError::Write { path: path.clone(), source })?;
+        let file = File::create(&path).map_err(|cause| DatasetError::Write { path: path.clone(), cause })?;
         let writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(BufWriter::new(file));
         let mut table = Self { path, encoding, writer };
         table.write(header)?;
@@ -154,13 +154,13 @@ impl Table {
         let mut file = self
             .writer
             .into_inner()
-            .map_err(|error| DatasetError::Write { path: path.clone(), source: error.into_error() })?;
-        file.flush().map_err(|source| DatasetError::Write { path: path.clone(), source })?;
+            .map_err(|error| DatasetError::Write { path: path.clone(), cause: error.into_error() })?;
+        file.flush().map_err(|cause| DatasetError::Write { path: path.clone(), cause })?;
         Ok(path)
     }
 
-    fn failed(&self, source: std::io::Error) -> DatasetError {
-        DatasetError::Write { path: self.path.clone(), source }
+    fn failed(&self, cause: std::io::Error) -> DatasetError {
+        DatasetError::Write { path: self.path.clone(), cause }
     }
 }
 

@@ -21,6 +21,10 @@ pub use history::HISTORY_YEARS;
 /// The day on which the population is looked at.
 pub const REFERENCE_DATE: Date = Date::new(2026, 4, 1);
 
+/// The days on which the population can be looked at. Before [`HISTORY_YEARS`] nothing changes but who is born yet, and
+/// before the first of these days too many of those who lived are missing, for nobody dies here.
+pub const DAYS: std::ops::RangeInclusive<Date> = Date::new(2000, 1, 1)..=REFERENCE_DATE;
+
 /// How many people a block has; the last one may have fewer.
 pub const BLOCK_PEOPLE: u64 = 4096;
 

@@ -3,7 +3,7 @@
 use crate::date::Date;
 use crate::mistakes::{misdated, mistyped};
 use crate::random::{Random, Weighted};
-use crate::rates::ErrorModel;
+use crate::rates::CorruptModel;
 
 const KEYS: [&str; 4] = ["1234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm"];
 
@@ -152,7 +152,7 @@ fn replace(random: &mut Random, text: &str, pairs: &[(&str, &str)]) -> String {
 }
 
 /// A wrong date in the form of the right one. What is no date in a known form gets a wrong digit.
-pub(super) fn date(random: &mut Random, text: &str) -> String {
+pub(super) fn date(random: &mut Random, text: &str, model: &CorruptModel) -> String {
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     let separators: Vec<char> = text.chars().filter(|c| !c.is_ascii_digit()).collect();
     let known = digits.len() == 8 && text.len() == 8 + separators.len() && matches!(separators[..], [] | [_, _]);
@@ -161,16 +161,16 @@ pub(super) fn date(random: &mut Random, text: &str) -> String {
         return mistyped(random, text);
     };
     let swapped = Date::new(right.year, right.day, right.month);
-    let wrong = match random.chance(0.15) && swapped.is_valid() && swapped != right {
+    let wrong = match random.chance(model.date_swap) && swapped.is_valid() && swapped != right {
         true => swapped,
-        false => misdated(random, right, &ErrorModel::default()),
+        false => misdated(random, right, model.dates()),
     };
     let between = |at: usize| separators.get(at).map_or_else(String::new, char::to_string);
     format!("{:04}{}{:02}{}{:02}", wrong.year, between(0), wrong.month, between(1), wrong.day)
 }
 
 /// The other sex, in the same notation; what is none stays.
-pub(super) fn sex(_random: &mut Random, text: &str) -> String {
+pub(super) fn sex(text: &str) -> String {
     const PAIRS: [(&str, &str); 8] = [
         ("1", "2"),
         ("１", "２"),
@@ -189,7 +189,7 @@ pub(super) fn sex(_random: &mut Random, text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn outcomes(edit: fn(&mut Random, &str) -> String, text: &str) -> std::collections::BTreeSet<String> {
+    fn outcomes(edit: impl Fn(&mut Random, &str) -> String, text: &str) -> std::collections::BTreeSet<String> {
         let random = &mut Random::new(1, "edits", 0);
         (0..400).map(|_| edit(random, text)).collect()
     }
@@ -201,13 +201,14 @@ mod tests {
         assert!(outcomes(ocr, "Burns").contains("Bums") && outcomes(ocr, "マツイ").contains("マシイ"));
         assert!(outcomes(phonetic, "Phillip").contains("Philip") && outcomes(phonetic, "SHINJI").contains("SINJI"));
         assert!(outcomes(phonetic, "ナカジマ").contains("ナカシマ"));
-        assert_eq!(outcomes(sex, "男性"), ["女性".to_owned()].into());
-        assert_eq!(outcomes(sex, "?"), ["?".to_owned()].into());
+        assert_eq!((sex("男性"), sex("?")), ("女性".to_owned(), "?".to_owned()));
         assert_eq!(outcomes(keyboard, "山田"), ["山田".to_owned()].into());
     }
 
     #[test]
     fn wrong_dates_keep_their_form_and_are_dates() {
+        let model = CorruptModel::default();
+        let date = |random: &mut Random, text: &str| date(random, text, &model);
         for (text, length) in [("19500307", 8), ("1950-03-07", 10), ("1950/03/07", 10)] {
             let wrong = outcomes(date, text);
             assert!(wrong.len() > 20 && !wrong.contains(text));
@@ -218,5 +219,16 @@ mod tests {
             }
         }
         assert!(outcomes(date, "昭和25年3月7日").iter().all(|wrong| wrong.starts_with("昭和")));
+    }
+
+    #[test]
+    fn day_and_month_are_swapped_as_often_as_the_model_says() {
+        let all = CorruptModel { date_swap: 1.0, ..CorruptModel::none() };
+        assert_eq!(outcomes(|random, text| date(random, text, &all), "1950-03-07"), ["1950-07-03".to_owned()].into());
+        // There is no month 27, and no other error is wanted.
+        assert_eq!(outcomes(|random, text| date(random, text, &all), "1950-03-27"), ["1950-03-27".to_owned()].into());
+        let none = CorruptModel { date_year: 1.0, ..CorruptModel::none() };
+        let years = outcomes(|random, text| date(random, text, &none), "1950-03-07");
+        assert_eq!(years, ["1949-03-07".to_owned(), "1951-03-07".to_owned()].into());
     }
 }

@@ -72,7 +72,7 @@ fn every_rate_hits_what_it_names() {
         ("missing", "missing:2"),
         ("swap", "swap:2"),
     ] {
-        let mut model = CorruptModel::none();
+        let mut model = CorruptModel { typo_character: 1.0, date_day: 1.0, ..CorruptModel::none() };
         assert!(model.set(name, 0.5));
         let (_, _, truth) = run(input(1000).as_bytes(), &options(model)).unwrap();
         let hits = truth.iter().filter(|row| row[2].split('+').any(|error| error == wanted)).count();
@@ -98,8 +98,34 @@ fn what_cannot_be_read_leaves_nothing_behind() {
 }
 
 #[test]
+fn the_id_is_never_damaged_and_every_row_has_one_of_its_own() {
+    let model = CorruptModel { keyboard: 1.0, swap: 1.0, ..CorruptModel::none() };
+    let plain = options(model);
+    let damaged = CorruptOptions { columns: vec![("id".to_owned(), ColumnKind::Digits)], ..plain.clone() };
+    let left = CorruptOptions { swaps: vec![("id".to_owned(), "name".to_owned())], ..plain.clone() };
+    let right = CorruptOptions { swaps: vec![("name".to_owned(), "id".to_owned())], ..plain.clone() };
+    for options in [damaged, left, right] {
+        let refused = run(input(3).as_bytes(), &options);
+        assert!(matches!(refused, Err(DatasetError::IdColumn { column }) if column == "id"));
+    }
+    let (_, _, truth) = run(input(3).as_bytes(), &plain).unwrap();
+    assert!(truth[1..].iter().map(|row| row[0].as_str()).eq(["r0", "r1", "r2"]));
+
+    // Rows that are left out count as well: the input has them.
+    for model in [plain.model.clone(), CorruptModel { left_out: 1.0, ..CorruptModel::none() }] {
+        let options = CorruptOptions { model, ..plain.clone() };
+        let refused = run((input(3) + " r1 ,a,ア,1950-01-01,1,M,\n").as_bytes(), &options).unwrap_err();
+        assert!(matches!(refused, DatasetError::RepeatedId { row: 4, first: 2 }));
+        assert!(!refused.to_string().contains("r1"), "{refused}");
+        let refused = run((input(3) + " ,a,ア,1950-01-01,1,M,\n").as_bytes(), &options);
+        assert!(matches!(refused, Err(DatasetError::EmptyId { row: 4 })));
+    }
+}
+
+#[test]
 fn the_first_dates_of_the_calendar_can_be_damaged_too() {
-    let options = options(CorruptModel { date: 1.0, ..CorruptModel::none() });
+    let options =
+        options(CorruptModel { date: 1.0, date_swap: 0.15, date_day: 0.5, date_year: 0.5, ..CorruptModel::none() });
     for first in ["0000-02-29", "0000-01-01", "00000101"] {
         let rows: String = (0..200).map(|row| format!("r{row},a,ヤマダ,{first},1,M,\n")).collect();
         let (report, out, _) = run(format!("id,name,kana,born,card,sex,note\n{rows}").as_bytes(), &options).unwrap();

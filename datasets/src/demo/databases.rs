@@ -36,6 +36,8 @@ pub(super) struct Database {
     kana_is_optional: bool,
     /// Only JIS X 0208; other names become kana or ●.
     limited_characters: bool,
+    /// Share of records with insurance at all. `extract` has it as a rate; the demo is one fixed example.
+    pub(super) insured: f64,
     pub(super) habits: Habits,
 }
 
@@ -65,6 +67,7 @@ pub(super) const DATABASES: [Database; 5] = [
         record_id: RecordId { prefix: "", multiplier: 618_033_989, offset: 141_421_357 },
         kana_is_optional: true,
         limited_characters: true,
+        insured: 1.0,
         habits: Habits {
             // Small characters written large, as insurers' systems do.
             kana: |kana| kana.chars().map(large).map(half_width).collect(),
@@ -76,7 +79,6 @@ pub(super) const DATABASES: [Database; 5] = [
             sex: ["１", "２"],
             postal_code: |area, town| full_width(&format!("{area}{town}")),
             digits: full_width,
-            insured: 1.0,
         },
     },
     Database {
@@ -87,6 +89,7 @@ pub(super) const DATABASES: [Database; 5] = [
         record_id: RecordId { prefix: "0", multiplier: 707_106_781, offset: 271_828_183 },
         kana_is_optional: false,
         limited_characters: true,
+        insured: 0.95,
         habits: Habits {
             kana: str::to_owned,
             kanji: str::to_owned,
@@ -94,7 +97,6 @@ pub(super) const DATABASES: [Database; 5] = [
             sex: ["1", "2"],
             postal_code: |area, town| format!("{area}{town}"),
             digits: str::to_owned,
-            insured: 0.95,
         },
     },
     Database {
@@ -105,6 +107,8 @@ pub(super) const DATABASES: [Database; 5] = [
         record_id: RecordId { prefix: "H", multiplier: 414_213_563, offset: 577_215_665 },
         kana_is_optional: false,
         limited_characters: false,
+        // Nursing care has insurers and numbers of its own.
+        insured: 0.0,
         habits: Habits {
             kana: |kana| kana.chars().map(half_width).collect(),
             kanji: |_| String::new(),
@@ -112,8 +116,6 @@ pub(super) const DATABASES: [Database; 5] = [
             sex: ["男", "女"],
             postal_code: |area, town| format!("{area}{town}"),
             digits: str::to_owned,
-            // Nursing care has insurers and numbers of its own.
-            insured: 0.0,
         },
     },
     Database {
@@ -124,6 +126,7 @@ pub(super) const DATABASES: [Database; 5] = [
         record_id: RecordId { prefix: "", multiplier: 732_050_807, offset: 161_803_399 },
         kana_is_optional: false,
         limited_characters: false,
+        insured: 0.9,
         habits: Habits {
             kana: |kana| kana.chars().map(hiragana).collect(),
             kanji: str::to_owned,
@@ -131,7 +134,6 @@ pub(super) const DATABASES: [Database; 5] = [
             sex: ["M", "F"],
             postal_code: |area, town| format!("{area}-{town}"),
             digits: str::to_owned,
-            insured: 0.9,
         },
     },
     Database {
@@ -142,6 +144,7 @@ pub(super) const DATABASES: [Database; 5] = [
         record_id: RecordId { prefix: "JS-", multiplier: 236_067_977, offset: 693_147_181 },
         kana_is_optional: true,
         limited_characters: false,
+        insured: 0.7,
         habits: CERTIFIED_OPERATOR,
     },
 ];

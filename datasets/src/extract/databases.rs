@@ -22,6 +22,7 @@ pub(super) const DATABASES: [Database; 10] = [
         kana_is_optional: true,
         limited_characters: true,
         large_kana: true,
+        insured: None,
         lacks: &[&Faults::OF_POSTAL_CODE],
         frame: |_, _| {},
         write: Write::Files(uke::write),
@@ -36,6 +37,7 @@ pub(super) const DATABASES: [Database; 10] = [
         kana_is_optional: true,
         limited_characters: true,
         large_kana: false,
+        insured: None,
         lacks: &[],
         frame: dpc::frame,
         write: Write::Files(dpc::write),
@@ -50,9 +52,10 @@ pub(super) const DATABASES: [Database; 10] = [
         kana_is_optional: false,
         limited_characters: true,
         large_kana: true,
+        insured: None,
         lacks: &[&Faults::OF_KANJI, &Faults::OF_POSTAL_CODE, &Faults::OF_INSURANCE],
         frame: kaigo::frame,
-        write: Write::Files(kaigo::write),
+        write: Write::Numbered(kaigo::write),
     },
     Database {
         name: "denkaru",
@@ -64,6 +67,7 @@ pub(super) const DATABASES: [Database; 10] = [
         kana_is_optional: false,
         limited_characters: false,
         large_kana: false,
+        insured: None,
         lacks: &[],
         frame: |_, _| {},
         write: Write::Files(fhir::write),
@@ -78,6 +82,7 @@ pub(super) const DATABASES: [Database; 10] = [
         kana_is_optional: true,
         limited_characters: false,
         large_kana: false,
+        insured: Some(0.7),
         lacks: &[],
         frame: |out, end| tables::JISEDAI.frame(out, end),
         write: Write::Files(|records, out| tables::JISEDAI.write(records, out)),
@@ -92,6 +97,7 @@ pub(super) const DATABASES: [Database; 10] = [
         kana_is_optional: false,
         limited_characters: false,
         large_kana: true,
+        insured: None,
         lacks: &[&Faults::OF_KANJI],
         frame: checkup::frame,
         write: Write::Files(checkup::write),
@@ -106,6 +112,7 @@ pub(super) const DATABASES: [Database; 10] = [
         kana_is_optional: true,
         limited_characters: false,
         large_kana: false,
+        insured: None,
         lacks: &[&Faults::OF_INSURANCE],
         frame: |out, end| tables::KANSENSHO.frame(out, end),
         write: Write::Files(|records, out| tables::KANSENSHO.write(records, out)),
@@ -120,6 +127,7 @@ pub(super) const DATABASES: [Database; 10] = [
         kana_is_optional: false,
         limited_characters: true,
         large_kana: false,
+        insured: Some(0.95),
         lacks: &[],
         frame: |out, end| tables::NANBYO.frame(out, end),
         write: Write::Files(|records, out| tables::NANBYO.write(records, out)),
@@ -134,6 +142,7 @@ pub(super) const DATABASES: [Database; 10] = [
         kana_is_optional: false,
         limited_characters: true,
         large_kana: false,
+        insured: Some(0.9),
         lacks: &[],
         frame: |out, end| tables::SHOMAN.frame(out, end),
         write: Write::Files(|records, out| tables::SHOMAN.write(records, out)),
@@ -149,6 +158,7 @@ pub(super) const DATABASES: [Database; 10] = [
         kana_is_optional: false,
         limited_characters: true,
         large_kana: false,
+        insured: None,
         lacks: &[],
         frame: |_, _| {},
         write: Write::Tree(ssmix2::write),
@@ -225,6 +235,19 @@ pub(super) fn chart(database: &str, person: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn facilities_write_small_kana_large_as_often_as_the_model_says() {
+        let ndb = &DATABASES[0];
+        for rate in [0.0, 0.3, 1.0] {
+            let errors = ErrorModel { small_kana_large: rate, ..ErrorModel::none() };
+            let facilities = (0..4000).map(|number| Facility { prefecture: 13, number: 1_000_000 + number });
+            let large = facilities.filter(|facility| facility.view(ndb, &errors, 1).large_kana).count();
+            assert!((large as f64 / 4000.0 - rate).abs() < 0.03, "{rate}: {large}");
+        }
+        let errors = ErrorModel { small_kana_large: 1.0, ..ErrorModel::none() };
+        assert!(!Facility { prefecture: 13, number: 1 }.view(&DATABASES[3], &errors, 1).large_kana, "denkaru");
+    }
 
     #[test]
     fn charts_differ_between_people() {

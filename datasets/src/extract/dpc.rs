@@ -51,7 +51,7 @@ pub(super) fn write(records: &mut [Record<'_>], out: &mut [String]) {
             uke::patient(number, "1111", record.day, &name, &record.seen, receipts);
             // No source says in which column the reading is; it is beyond that of the chart's number.
             let _ = write!(receipts, ",,,,,,,{chart:010}{}{},\r\n", ",".repeat(23), name.kana);
-            uke::insurance(record.facility, record.seen.insurance.as_ref(), receipts);
+            uke::insurance(record, receipts);
             let _ = write!(receipts, "BU,{:014},,,1\r\n", 10_060_000_000_000_u64 + record.chart % 1000);
         }
         uke::close(number, receipts);

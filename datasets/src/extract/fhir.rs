@@ -15,23 +15,25 @@ const MEMBER_BEFORE: &str = "http://jpfhir.jp/fhir/eCS/Idsysmem/JP_Insurance_mem
 
 pub(super) fn write(records: &mut [Record<'_>], out: &mut [String]) {
     for record in records {
-        let facility = record.facility;
+        let (facility, habits) = (record.facility, &record.plan.habits);
         let chart = format!("{:09}", record.chart);
         record.id = format!("{}:{chart}", facility.ten_digits());
-        let old = facility.has("old systems", 0.2, 0);
+        let old = facility.has("old systems", habits.old_systems, 0);
         let seen = &record.seen;
         let system = format!("{FACILITY_PATIENT}{}", facility.ten_digits());
         let mut identifiers = vec![json!({"system": system, "value": chart})];
         if let Some(Insurance { insurer_number, symbol, number, branch }) = &seen.insurance {
-            let wide = facility.has("wide numbers", 0.3, 0);
+            let wide = facility.has("wide numbers", habits.wide_numbers, 0);
             let [symbol, number] = [symbol, number].map(|text| if wide { full_width(text) } else { text.clone() });
             let value = format!("{insurer_number:0>8}:{symbol}:{number}:{branch}");
             identifiers.push(json!({"system": if old { MEMBER_BEFORE } else { MEMBER }, "value": value}));
         }
-        let whole = facility.has("whole names", 0.15, 0);
+        let whole = facility.has("whole names", habits.whole_names, 0);
         let mut names = Vec::new();
         if let (Some(family), Some(given)) = (&seen.family.kanji, &seen.given.kanji) {
-            names.push(name("IDE", family, given, old, whole));
+            // A foreign resident without kanji is registered in the alphabet.
+            let script = if family.is_ascii() && given.is_ascii() { "ABC" } else { "IDE" };
+            names.push(name(script, family, given, old, whole));
         }
         if !seen.family.kana.is_empty() || !seen.given.kana.is_empty() {
             names.push(name("SYL", &seen.family.kana, &seen.given.kana, old, whole));

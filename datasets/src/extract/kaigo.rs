@@ -7,16 +7,17 @@ use super::{Record, uke};
 use crate::insurance::{padded, with_check_digit};
 use crate::notation::half_width;
 
-/// The control and the end record of both transmissions; they have fewer columns than data.
+/// The control and the end record of both transmissions; they have fewer columns than data. All lines are numbered through
+/// in their second column.
 pub(super) fn frame(out: &mut [String], end: bool) {
     for text in out {
-        text.push_str(if end { "3,0\r\n" } else { "1,1,711,202604,0\r\n" });
+        text.push_str(if end { "3,\r\n" } else { "1,,711,202604,0\r\n" });
     }
 }
 
 pub(super) fn write(records: &mut [Record<'_>], out: &mut [String]) {
     let [ledger, claims] = out else { return };
-    for (at, record) in records.iter_mut().enumerate() {
+    for record in records {
         let seen = &record.seen;
         // Nursing care has insurers of its own: the municipalities, with a check digit after the same rule.
         let municipality = record.facility.number / 10 % 1000 + 1;
@@ -29,12 +30,11 @@ pub(super) fn write(records: &mut [Record<'_>], out: &mut [String]) {
         let kana = |kana: &str| kana.chars().filter(|c| *c != ' ').map(half_width).collect::<String>();
         let name = format!("{} {}", kana(&seen.family.kana), kana(&seen.given.kana));
         let month = uke::months(record.day);
-        let row = at + 2;
-        let _ = write!(ledger, "2,{row},5311,01,{},1,1,,{insurer},{number},", uke::compact(record.day));
+        let _ = write!(ledger, "2,,5311,01,{},1,1,,{insurer},{number},", uke::compact(record.day));
         let _ = write!(ledger, "{},{birth},{sex},\r\n", name.trim());
         let office = padded(u64::from(seen.prefecture) * 100_000_000 + u64::from(record.facility.number), 10);
         let care = 21 + record.chart % 5;
-        let _ = write!(claims, "2,{row},7131,01,{month},{office},00{insurer},{number}");
+        let _ = write!(claims, "2,,7131,01,{month},{office},00{insurer},{number}");
         let _ = write!(claims, ",,,,,,,{birth},{sex},{care},,,\r\n");
     }
 }

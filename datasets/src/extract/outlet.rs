@@ -22,7 +22,7 @@ impl Written {
     pub(super) fn of(database: &Database, records: &mut [Record<'_>]) -> Self {
         let encodings = database.files.iter().map(|(_, encoding)| *encoding);
         match database.write {
-            Write::Files(write) => {
+            Write::Files(write) | Write::Numbered(write) => {
                 let mut texts = vec![String::new(); database.files.len()];
                 write(records, &mut texts);
                 let files = texts.iter().zip(encodings).map(|(text, encoding)| encoding.encode(text)).collect();
@@ -52,7 +52,7 @@ impl Outlet {
         for (name, _) in database.files {
             let path = dir.join(name);
             match database.write {
-                Write::Files(_) => outlet.files.push(OutputFile::create(path)?),
+                Write::Files(_) | Write::Numbered(_) => outlet.files.push(OutputFile::create(path)?),
                 Write::Tree(_) => {
                     std::fs::create_dir(&path).map_err(|source| failed(&path, source))?;
                     outlet.folder = path;
@@ -66,7 +66,7 @@ impl Outlet {
     /// Adds a block.
     pub(super) fn take(&mut self, written: &Written) -> Result<(), DatasetError> {
         for (file, bytes) in self.files.iter_mut().zip(&written.files) {
-            file.write(bytes)?;
+            file.add(self.database, bytes)?;
         }
         for (path, bytes) in &written.tree {
             let path = self.folder.join(path);
@@ -89,7 +89,7 @@ impl Outlet {
         let mut frame = vec![String::new(); self.files.len()];
         (self.database.frame)(&mut frame, end);
         for ((file, text), (_, encoding)) in self.files.iter_mut().zip(frame).zip(self.database.files) {
-            file.write(&encoding.encode(&text))?;
+            file.add(self.database, &encoding.encode(&text))?;
         }
         Ok(())
     }
@@ -99,12 +99,31 @@ impl Outlet {
 pub(super) struct OutputFile {
     path: PathBuf,
     file: File,
+    /// How many lines have been numbered.
+    lines: u64,
 }
 
 impl OutputFile {
     pub(super) fn create(path: PathBuf) -> Result<Self, DatasetError> {
         let file = File::create(&path).map_err(|source| failed(&path, source))?;
-        Ok(Self { path, file })
+        Ok(Self { path, file, lines: 0 })
+    }
+
+    /// Adds lines of a database, and their numbers if it has any.
+    fn add(&mut self, database: &Database, bytes: &[u8]) -> Result<(), DatasetError> {
+        if !matches!(database.write, Write::Numbered(_)) {
+            return self.write(bytes);
+        }
+        let mut numbered = Vec::with_capacity(bytes.len() * 9 / 8);
+        // In no encoding is a line feed or a comma part of another character.
+        for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+            self.lines += 1;
+            let first = line.iter().position(|&byte| byte == b',').map_or(0, |comma| comma + 1);
+            numbered.extend_from_slice(&line[..first]);
+            numbered.extend_from_slice(self.lines.to_string().as_bytes());
+            numbered.extend_from_slice(&line[first..]);
+        }
+        self.write(&numbered)
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), DatasetError> {

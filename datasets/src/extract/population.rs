@@ -7,7 +7,7 @@ use crate::date::Date;
 use crate::error::DatasetError;
 use crate::output::{StagedFile, failed};
 use crate::parallel::in_order;
-use crate::population::{Person, Population, Sex};
+use crate::population::{DAYS, Person, Population, Sex};
 use crate::rates::PopulationModel;
 
 const HEADER: &str = "person,household,family_kanji,given_kanji,family_kana,given_kana,birth_date,sex,prefecture,\
@@ -17,7 +17,7 @@ const HEADER: &str = "person,household,family_kanji,given_kanji,family_kana,give
 /// its name only when all is written. `progress` is told how many people are done.
 ///
 /// # Errors
-/// [`DatasetError`] when the model is not usable, or the file exists or cannot be written.
+/// [`DatasetError`] when the model is not usable, the day is none of [`DAYS`], or the file exists or cannot be written.
 pub fn write_population(
     path: &Path,
     (people, seed): (u64, u64),
@@ -27,6 +27,9 @@ pub fn write_population(
     progress: &mut dyn FnMut(u64),
 ) -> Result<u64, DatasetError> {
     model.check()?;
+    if !DAYS.contains(&day) {
+        return Err(DatasetError::Day);
+    }
     let mut file = StagedFile::create(path)?;
     let write =
         |file: &mut StagedFile, text: &str| file.write_all(text.as_bytes()).map_err(|source| failed(path, source));

@@ -10,9 +10,7 @@ use crate::insurance::Insurance;
 use crate::notation::full_width;
 use crate::observe::Observation;
 
-/// Share of people with a prescription of a later day than their master data.
-const PRESCRIBED: f64 = 0.4;
-/// By how many days it is later; more than a month, because readers may tell no less apart.
+/// By how many days a prescription is later than the master data; more than a month, because readers may tell no less apart.
 const DAYS_LATER: u32 = 40;
 
 /// The habits of one hospital's system.
@@ -31,18 +29,18 @@ struct Habits {
 /// The messages of a block of people.
 pub(super) fn write(records: &mut [Record<'_>], out: &mut Vec<(String, String)>) {
     for record in records {
-        let facility = record.facility;
+        let (facility, rates) = (record.facility, &record.plan.habits);
         let chart = format!("{:09}", record.chart);
         record.id = format!("{}:{chart}", facility.ten_digits());
         let habits = Habits {
-            caret_missing: facility.has("caret missing", 0.2, 0),
-            whole: facility.has("whole names", 0.15, 0),
-            middle: facility.has("middle names", 0.5, 0),
-            wide: facility.has("wide numbers", 0.3, 0),
+            caret_missing: facility.has("caret missing", rates.caret_missing, 0),
+            whole: facility.has("whole names", rates.whole_names, 0),
+            middle: facility.has("middle names", rates.middle_names, 0),
+            wide: facility.has("wide numbers", rates.wide_numbers, 0),
         };
         let folder = format!("{}/{}/{}/{chart}", facility.ten_digits(), &chart[..3], &chart[3..6]);
         let patient = patient(&record.seen, &chart, habits);
-        let prescribed = record.random.chance(PRESCRIBED);
+        let prescribed = record.random.chance(rates.prescribed);
         let master = if prescribed { record.day.days_before(DAYS_LATER).max(record.person.birth) } else { record.day };
 
         let mut text = header(&record.facility.ten_digits(), master, "ADT^A08^ADT_A01", record.chart);

@@ -49,7 +49,6 @@ pub(super) const KANSENSHO: CsvTable = CsvTable {
         sex: ["男", "女"],
         postal_code: |area, town| format!("{area}-{town}"),
         digits: str::to_owned,
-        insured: 0.0,
     },
 };
 
@@ -79,7 +78,6 @@ pub(super) const NANBYO: CsvTable = CsvTable {
         sex: ["1", "2"],
         postal_code: |area, town| full_width(&format!("{area}-{town}")),
         digits: full_width,
-        insured: 0.95,
     },
 };
 
@@ -95,7 +93,6 @@ pub(super) const SHOMAN: CsvTable = CsvTable {
         },
         postal_code: |area, town| format!("{area}{town}"),
         digits: str::to_owned,
-        insured: 0.9,
         ..NANBYO.habits
     },
     ..NANBYO
@@ -113,7 +110,7 @@ impl CsvTable {
     pub(super) fn write(&self, records: &mut [Record<'_>], out: &mut [String]) {
         for record in records {
             record.id = format!("{}{:09}", self.prefix, record.chart);
-            let values = self.habits.write(&mut record.random, &mut record.seen);
+            let values = self.habits.write(&mut record.random, record.plan.insured, &mut record.seen);
             let cells = std::iter::once(record.id.as_str()).chain(values.iter().map(String::as_str));
             // A table without columns for insurance ends before them.
             let cells: Vec<&str> = cells.take(self.header.len()).collect();

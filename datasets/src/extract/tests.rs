@@ -22,6 +22,16 @@ fn written(options: &ExtractOptions) -> (HashMap<String, Vec<u8>>, ExtractManife
     (files(&target), manifest)
 }
 
+/// The messages of the storages, by their paths.
+fn storages(options: &ExtractOptions) -> Vec<(String, String)> {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("out");
+    write_extracts(&target, options, &mut |_| {}).unwrap();
+    let mut files = Vec::new();
+    tree(&target, "ssmix2", &mut files);
+    files.into_iter().map(|(path, bytes)| (path, encoding_rs::ISO_2022_JP.decode(&bytes).0.into_owned())).collect()
+}
+
 fn truth(files: &HashMap<String, Vec<u8>>) -> Vec<Vec<String>> {
     let mut reader = csv::Reader::from_reader(&files["truth.csv"][..]);
     reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect()
@@ -116,6 +126,18 @@ fn each_format_looks_as_custodians_know_it() {
         assert_eq!(line.split('\t').count(), 17);
     }
     assert!(text("kaigo.ledger.csv").contains("ｻﾄｳ ") && !text("kaigo.claims.csv").contains('ｻ'));
+    for file in ["kaigo.ledger.csv", "kaigo.claims.csv"] {
+        // Numbered through, over the ends of blocks.
+        let text = text(file);
+        assert!(
+            text.lines().count() > 200
+                && text.starts_with("1,1,711,")
+                && text.lines().last().unwrap().starts_with("3,")
+        );
+        for (at, line) in text.lines().enumerate() {
+            assert_eq!(line.split(',').nth(1), Some((at + 1).to_string().as_str()), "{file}");
+        }
+    }
     let nanbyo = text("nanbyo.csv");
     assert!(nanbyo.starts_with("受給者番号,") && nanbyo.contains("昭和"));
     let fhir = String::from_utf8(files["denkaru.ndjson"].clone()).unwrap();
@@ -124,6 +146,142 @@ fn each_format_looks_as_custodians_know_it() {
         assert_eq!(patient["resourceType"], "Patient");
     }
     assert!(fhir.contains("valueString") && fhir.contains("Idsysmem"));
+    let mut latin = 0;
+    for line in fhir.lines() {
+        let patient: serde_json::Value = serde_json::from_str(line).unwrap();
+        for name in patient["name"].as_array().unwrap() {
+            let extension = &name["extension"][0];
+            let code = extension["valueCode"].as_str().or(extension["valueString"].as_str());
+            let in_latin = name["text"].as_str().unwrap().is_ascii();
+            assert_eq!(code == Some("ABC"), in_latin, "{name}");
+            latin += u32::from(in_latin);
+        }
+    }
+    assert!(latin > 10, "{latin}");
+}
+
+#[test]
+fn every_habit_is_a_rate() {
+    let rate = |name: &str, rate: f64, database: &str| {
+        let mut options = ExtractOptions { databases: vec![database.to_owned()], ..options(3000) };
+        // Where names are whole they have no further habit.
+        options.model.set("whole_names", 0.0).unwrap();
+        options.model.set("middle_names", 0.0).unwrap();
+        options.model.set(name, rate).unwrap();
+        options
+    };
+    let text = |name: &str, share: f64, database: &str, file: &str| {
+        let (files, manifest) = written(&rate(name, share, database));
+        (encoding_rs::SHIFT_JIS.decode(&files[file]).0.into_owned(), manifest.databases[0].records as usize)
+    };
+    let [(spaces, _), (zeros, _)] = [0.0, 1.0].map(|share| text("insurer_zeros", share, "ndb", "ndb.uke"));
+    assert!(
+        spaces.contains("HO,  ") && !spaces.contains("HO,00") && !zeros.contains("HO,  ") && zeros.contains("HO,00")
+    );
+    for (share, receipts) in [(0.0, 1), (1.0, 2)] {
+        let (text, records) = text("earlier_receipt", share, "ndb", "ndb.uke");
+        assert_eq!(text.lines().filter(|line| line.starts_with("RE,")).count(), receipts * records);
+    }
+    let fhir = |name: &str, share: f64| {
+        String::from_utf8(written(&rate(name, share, "denkaru")).0["denkaru.ndjson"].clone()).unwrap()
+    };
+    for (habit, with, without) in
+        [("old_systems", "valueString", "valueCode"), ("whole_names", "", "\"family\":"), ("wide_numbers", "１", "")]
+    {
+        let [none, all] = [0.0, 1.0].map(|share| fhir(habit, share));
+        assert!(with.is_empty() || !none.contains(with) && all.contains(with), "{habit}");
+        assert!(without.is_empty() || none.contains(without) && !all.contains(without), "{habit}");
+    }
+    let storages = |name: &str, share: f64| storages(&rate(name, share, "ssmix2"));
+    let [none, all] = [0.0, 1.0].map(|share| storages("prescribed", share));
+    let prescriptions = |files: &[(String, String)]| files.iter().filter(|(path, _)| path.contains("OMP-01")).count();
+    assert_eq!((prescriptions(&none), prescriptions(&all), all.len()), (0, none.len(), 2 * none.len()));
+    let [none, all] = [0.0, 1.0].map(|share| storages("caret_missing", share));
+    let written = |files: &[(String, String)], part: &str| files.iter().filter(|(_, text)| text.contains(part)).count();
+    // The place after the given name is that of further ones.
+    assert_eq!((written(&none, "^^^^^L^"), written(&all, "^^^^^L^"), all.len()), (none.len(), 0, none.len()));
+    let [none, all] = [0.0, 1.0].map(|share| storages("middle_names", share));
+    let further = |files: &[(String, String)]| {
+        let names = files.iter().flat_map(|(_, text)| text.split(['|', '~']).filter(|name| name.contains("^L^A")));
+        names.filter(|name| name.split('^').nth(2).is_some_and(|further| !further.is_empty())).count()
+    };
+    assert!(further(&none) == 0 && further(&all) > 0, "{}", further(&all));
+}
+
+#[test]
+fn the_share_of_records_with_insurance_is_a_rate_of_the_databases_that_do_not_ask_everybody() {
+    let missing = |insured: Option<f64>, database: &str| {
+        let mut options = ExtractOptions { databases: vec![database.to_owned()], ..options(20_000) };
+        options.model.set("insurance_missing", 0.0).unwrap();
+        options.model.set("branch_missing", 0.0).unwrap();
+        if let Some(insured) = insured {
+            options.model.set(&format!("databases.{database}.insured"), insured).unwrap();
+        }
+        let truth = truth(&written(&options).0);
+        let missing = truth.iter().filter(|row| row[10].contains("insurance-missing")).count();
+        missing as f64 / truth.len() as f64
+    };
+    for (database, default, tolerance) in [("jisedai", 0.3, 0.03), ("nanbyo", 0.05, 0.04)] {
+        let share = missing(None, database);
+        assert!((share - default).abs() < tolerance, "{database}: {share}");
+        assert_eq!((missing(Some(1.0), database), missing(Some(0.0), database)), (0.0, 1.0), "{database}");
+    }
+}
+
+#[test]
+fn the_manifest_counts_the_records_that_the_truth_has() {
+    let mut options = ExtractOptions { databases: vec!["kenshin".to_owned()], ..options(4000) };
+    options.model.set("birth_date_missing", 0.5).unwrap();
+    let (files, manifest) = written(&options);
+    let documents = String::from_utf8(files["kenshin.xml"].clone()).unwrap().matches("<ClinicalDocument ").count();
+    let records = manifest.databases[0].records;
+    assert_eq!(truth(&files).len() as u64, records);
+    // Nobody can tell whose checkup it is that has no birth date.
+    assert!((documents as f64 * 0.5 - records as f64).abs() < documents as f64 * 0.06, "{records} of {documents}");
+}
+
+#[test]
+fn records_are_as_old_as_the_staleness_says() {
+    let rows = |staleness: f64| {
+        let mut options = ExtractOptions { databases: vec!["denkaru".to_owned()], ..options(6000) };
+        options.model.set("staleness", staleness).unwrap();
+        truth(&written(&options).0)
+    };
+    let fresh = rows(0.0);
+    assert!(fresh.iter().all(|row| row[9] == "2026-04-01" && !row[10].contains("old-")));
+    let old_before = |rows: &[Vec<String>], day: &str| {
+        rows.iter().filter(|row| row[9].as_str() < day).count() as f64 / rows.len() as f64
+    };
+    let (half, full) = (rows(0.5), rows(1.0));
+    // Up to six years, or three.
+    assert!(old_before(&half, "2023-03-30") == 0.0);
+    assert!((old_before(&full, "2023-03-30") - 0.5).abs() < 0.06, "{}", old_before(&full, "2023-03-30"));
+    assert!((old_before(&half, "2024-10-01") - 0.5).abs() < 0.06, "{}", old_before(&half, "2024-10-01"));
+}
+
+#[test]
+fn a_population_is_written_as_of_a_day_on_which_it_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, day| {
+        let model = crate::PopulationModel::default();
+        write_population(&dir.path().join(name), (500, 1), &model, day, 1, &mut |_| {})
+    };
+    for day in [Date::new(1999, 12, 31), Date::new(2026, 4, 2)] {
+        let refused = write("refused.csv", day).unwrap_err();
+        assert!(matches!(refused, DatasetError::Day) && refused.to_string().contains("from 2000-01-01 to 2026-04-01"));
+    }
+    assert!(!dir.path().join("refused.csv").exists());
+    let (then, now) =
+        (write("then.csv", Date::new(2000, 1, 1)).unwrap(), write("now.csv", Date::new(2026, 4, 1)).unwrap());
+    assert!(now == 500 && (250..500).contains(&then), "{then} {now}");
+}
+
+#[test]
+fn an_error_says_its_cause_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = dir.path().join("missing").join("out");
+    let error = write_extracts(&missing, &options(10), &mut |_| {}).unwrap_err();
+    assert!(error.to_string().contains("missing/out: ") && std::error::Error::source(&error).is_none(), "{error}");
 }
 
 /// The files below a folder, by their paths.

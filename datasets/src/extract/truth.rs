@@ -13,10 +13,11 @@ use crate::population::Sex;
 pub(super) const HEADER: &str =
     "database,record_id,person,household,age_band,sex,foreign,changed_name,twin,record_day,errors\r\n";
 
-pub(super) fn write(database: &Database, record: &Record<'_>, as_of: Date, out: &mut String) {
-    // A record without an id is set aside by its reader, so it can be no part of a link.
+///
+/// False for a record without an id, which has no row: its reader sets it aside, so it can be no part of a link.
+pub(super) fn write(database: &Database, record: &Record<'_>, as_of: Date, out: &mut String) -> bool {
     if record.id.is_empty() {
-        return;
+        return false;
     }
     let (person, name) = (record.person, database.name);
     let faults = record.seen.faults.without(&database.lacks.concat());
@@ -34,4 +35,5 @@ pub(super) fn write(database: &Database, record: &Record<'_>, as_of: Date, out: 
         u8::from(person.twin),
         faults.names(),
     );
+    true
 }

@@ -28,14 +28,14 @@ pub(super) fn write(records: &mut [Record<'_>], out: &mut [String]) {
             record.id = format!("{}:{:09}", record.facility.ten_digits(), record.chart);
             let chart = format!("{:09}", record.chart);
             let name = Names::of(&mut record.seen);
-            let earlier = record.random.chance(0.4);
+            let earlier = record.random.chance(record.plan.habits.earlier_receipt);
             for month in [Some(record.day), earlier.then(|| record.day.days_before(31))].into_iter().flatten() {
                 number += 1;
                 patient(number, "1112", month, &name, &record.seen, text);
                 // Column 14 is the chart's number and 37 the reading.
                 let _ = write!(text, ",,,,,,,{chart}{}{}", ",".repeat(23), name.kana);
                 text.push_str(",\r\n");
-                insurance(record.facility, record.seen.insurance.as_ref(), text);
+                insurance(record, text);
                 let _ = write!(text, "SY,8830417,{}01,1,,,\r\n", months(month));
             }
         }
@@ -72,10 +72,10 @@ pub(super) fn patient(number: u32, kind: &str, month: Date, name: &Names, seen: 
 }
 
 /// The HO and SN records: whose insurance it is.
-pub(super) fn insurance(facility: Facility, insurance: Option<&Insurance>, out: &mut String) {
-    let Some(Insurance { insurer_number, symbol, number, branch }) = insurance else { return };
+pub(super) fn insurance(record: &Record<'_>, out: &mut String) {
+    let Some(Insurance { insurer_number, symbol, number, branch }) = &record.seen.insurance else { return };
     // Six digits are filled up on the left, by spaces or by zeros, as the facility's program does.
-    let insurer = match facility.has("zeros", 0.5, 0) {
+    let insurer = match record.facility.has("zeros", record.plan.habits.insurer_zeros, 0) {
         true => format!("{insurer_number:0>8}"),
         false => format!("{insurer_number:>8}"),
     };

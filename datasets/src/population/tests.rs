@@ -41,7 +41,11 @@ fn the_age_structure_is_that_of_japan() {
     let japan: f64 = JAPAN.iter().sum();
     for (band, (&people, expected)) in bands.iter().zip(JAPAN).enumerate() {
         let (share, expected) = (100.0 * people as f64 / PEOPLE as f64, 100.0 * expected / japan);
-        assert!((share - expected).abs() < 1.1, "from {}: {share:.2} instead of {expected:.2} %", 5 * band);
+        // Households are drawn by ranges of ten years and more, so bands are met to a sixth. There are too few people from
+        // 95 to 99; they and the hundred of 100 and over are here so that they do not become fewer or many.
+        let (low, high) = if expected > 1.0 { (0.84, 1.16) } else { (0.4, 1.7) };
+        let met = (low * expected..high * expected).contains(&share);
+        assert!(met, "from {}: {share:.3} instead of {expected:.3} %", 5 * band);
     }
 }
 

@@ -10,8 +10,8 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use linkage_datasets::{
-    ColumnKind, CorruptModel, CorruptOptions, Date, ExtractOptions, Model, REFERENCE_DATE, corrupt_csv, write_extracts,
-    write_population,
+    ColumnKind, CorruptModel, CorruptOptions, DAYS, Date, ExtractOptions, Model, PopulationModel, REFERENCE_DATE,
+    corrupt_csv, write_extracts, write_population,
 };
 use serde_json::json;
 
@@ -56,7 +56,7 @@ struct People {
     /// The same seed gives the same bytes
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Rates of the population and of errors: TOML or JSON; what it leaves out has its default
+    /// Rates of the population, of errors and of habits: TOML or JSON; what it leaves out has its default
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// Number of threads; all cores by default. The result does not depend on it
@@ -87,10 +87,11 @@ struct ExtractsArgs {
     /// Only this database; repeatable
     #[arg(long, value_name = "NAME")]
     database: Vec<String>,
-    /// Set a rate of the model; repeatable. NAME is a rate such as kana_typo, or databases.ndb.kana_typo
+    /// Set a rate of the model; repeatable. NAME is a rate such as kana_typo, databases.ndb.kana_typo or
+    /// databases.jisedai.insured
     #[arg(long, value_name = "NAME=RATE", value_parser = rate)]
     set: Vec<(String, f64)>,
-    /// Write one dataset per rate, of the same people
+    /// Write one dataset per rate; of the same people, but for some rates of the population
     #[arg(long, value_name = "NAME=RATE,RATE…")]
     sweep: Option<Sweep>,
     #[command(flatten)]
@@ -107,7 +108,7 @@ struct CorruptArgs {
     /// The truth: left_id (of the input), right_id (of the copy), errors
     #[arg(long, value_name = "CSV")]
     truth: PathBuf,
-    /// The column that identifies a row
+    /// The column that identifies a row: not empty, never twice, and never damaged
     #[arg(long, value_name = "COLUMN", default_value = "record_id")]
     id_column: String,
     /// What a column holds: latin, kana, kanji, date, digits or sex; repeatable. Other columns stay as they are
@@ -134,9 +135,8 @@ struct CorruptArgs {
 }
 
 fn day(text: &str) -> Result<Date, String> {
-    Date::parse(text)
-        .filter(|date| *date <= REFERENCE_DATE)
-        .ok_or_else(|| "write YYYY-MM-DD, not after 2026-04-01".into())
+    let day = Date::parse(text).filter(|day| DAYS.contains(day));
+    day.ok_or_else(|| format!("write YYYY-MM-DD, from {} to {}", DAYS.start(), DAYS.end()))
 }
 
 fn rate(text: &str) -> Result<(String, f64), String> {
@@ -167,6 +167,11 @@ pub fn run(args: GenerateArgs) -> anyhow::Result<ExitCode> {
 fn population(args: PopulationArgs) -> anyhow::Result<ExitCode> {
     let People { people, seed, threads, json, .. } = args.people;
     let model = args.people.model()?;
+    if (Model { population: PopulationModel::default(), ..model.clone() }) != Model::default() {
+        use std::io::Write as _;
+        // Nothing can be done about a closed stderr.
+        let _ = writeln!(std::io::stderr(), "note: a population has no errors: of the model [population] alone counts");
+    }
     let day = args.as_of.unwrap_or(REFERENCE_DATE);
     let bar = progress(people, "people", json);
     let rows = write_population(&args.output, (people, seed), &model.population, day, cores(threads), &mut |done| {

@@ -37,6 +37,7 @@ impl Sweep {
         for (rate, text) in self.rates.iter().zip(&self.texts) {
             let mut model = model.clone();
             model.set(&self.name, *rate)?;
+            model.check()?;
             let mut folder = output.as_os_str().to_owned();
             folder.push(format!("-{}-{text}", self.name));
             let folder = PathBuf::from(folder);
@@ -65,5 +66,12 @@ mod tests {
         }
         assert!("nothing=0.1".parse::<Sweep>().unwrap().points(Path::new("out"), &Model::default()).is_err());
         assert!("kana_typo=1.1".parse::<Sweep>().unwrap().points(Path::new("out"), &Model::default()).is_err());
+        // Every point is looked at before the first is written.
+        let mut weightless = Model::default();
+        for weight in ["typo_voicing", "typo_character", "typo_long_vowel", "typo_swap"] {
+            weightless.set(weight, 0.0).unwrap();
+        }
+        assert!("kana_typo=0,0.1".parse::<Sweep>().unwrap().points(Path::new("out"), &weightless).is_err());
+        assert!("kana_typo=0".parse::<Sweep>().unwrap().points(Path::new("out"), &weightless).is_ok());
     }
 }
