@@ -121,7 +121,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
     })?;
     let Intake { findings, opt_out, sorted, .. } = intake;
     sorted.forget_work()?;
-    args.report(&schema, &header, &findings, opt_out, &stats, &site_key, started.elapsed())?;
+    args.report(&schema, &header, (&findings, opt_out), &stats, &site_key, started.elapsed())?;
     Ok(if findings.set_aside_rows() > 0 { Done::RowsSetAside } else { Done::Clean })
 }
 
@@ -174,8 +174,7 @@ impl Args {
         &self,
         schema: &LinkageSchema,
         header: &TokenFileHeader,
-        findings: &Findings,
-        opt_out: Option<OptOutCount>,
+        (findings, opt_out): (&Findings, Option<OptOutCount>),
         stats: &TokenFileStats,
         site_key: &SiteKeyFile,
         elapsed: Duration,
