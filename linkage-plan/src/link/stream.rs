@@ -9,16 +9,18 @@ use datafusion::common::{DataFusionError, exec_datafusion_err};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 
 use super::report::{LinkProgress, LinkReport};
 use super::rivals::Rivals;
 use super::{Candidate, LinkOptions};
 use crate::error::PlanError;
 
-/// A running link. Dropping it cancels the run: its tasks stop within a few milliseconds and give their memory back.
+/// A link, which runs from the first call of [`next`](Self::next) on. Dropping it cancels the run: its tasks stop within
+/// a few milliseconds and give their memory back.
 ///
 /// All partitions work while candidates are taken; when none is taken, they stop after a batch or two.
 pub struct LinkStream {
@@ -36,7 +38,10 @@ impl LinkStream {
     ) -> Result<Self, PlanError> {
         let plan = context.state().create_physical_plan(&plan).await?;
         let progress = LinkProgress::start(Arc::clone(&plan), options.threshold);
-        Ok(Self::new(context, execute_stream(plan, context.task_ctx())?, progress, options))
+        let (schema, task) = (plan.schema(), context.task_ctx());
+        // Not before the first candidates are asked for: EXPLAIN shows a plan and runs nothing of it.
+        let batches = stream::once(async move { execute_stream(plan, task) }).try_flatten();
+        Ok(Self::new(context, Box::pin(RecordBatchStreamAdapter::new(schema, batches)), progress, options))
     }
 
     /// A link whose candidates come as batches of `left`, `right`, `score` and `exact`, which is null of a rival.

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::support::{Draws, PLENTY, Pairs, Row, drain, naive, pairs, runtime, session, table};
 
 /// Of each group the first `k` pairs, by falling score and then by the rows.
-fn best(pairs: &Pairs, k: usize, group: impl Fn(&(u32, u32, u64)) -> u32) -> Pairs {
+pub fn best(pairs: &Pairs, k: usize, group: impl Fn(&(u32, u32, u64)) -> u32) -> Pairs {
     let mut groups: BTreeMap<u32, Vec<(u32, u32, u64)>> = BTreeMap::new();
     for pair in pairs {
         groups.entry(group(pair)).or_default().push(*pair);

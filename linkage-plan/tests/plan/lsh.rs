@@ -21,14 +21,14 @@ fn people(count: usize) -> (Vec<Row>, Vec<Row>) {
             1 => Some(vec![0; 128]),
             _ => Some(clk.clone()),
         };
-        left.push(Row { clk: clk_or_none, exact, place: 0 });
+        left.push(Row { clk: clk_or_none, exact, ..Row::default() });
         if at % 3 != 0 {
             clk = (0..128).map(|_| (draws.below(256) & draws.below(256)) as u8).collect();
         }
         for _ in 0..draws.below(60) {
             clk[draws.below(128) as usize] ^= 1 << draws.below(8);
         }
-        right.push(Row { clk: Some(clk), exact, place: 0 });
+        right.push(Row { clk: Some(clk), exact, ..Row::default() });
     }
     (left, right)
 }

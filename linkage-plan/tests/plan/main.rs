@@ -8,6 +8,7 @@ mod keyed;
 mod link;
 mod lsh;
 mod memory;
+mod pool;
 mod segments;
 mod slt;
 mod sql;

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! table NAME CLK_BYTES [SEGMENTS]
-//! CLK (hexadecimal, or - for none) EXACT_A (or -) PLACE
+//! CLK (hexadecimal, or - for none) EXACT_A (or -) PLACE [BLOCK_NAME (or -)]
 //!
 //! query [rowsort]
 //! SQL …
@@ -19,6 +19,16 @@
 //! SQL …
 //! ----
 //! WORDS OF THE MESSAGE
+//!
+//! link
+//! LEFT RIGHT THRESHOLD all-pairs|bands=RECALL|keyed|auto=RECALL [exact=NAME] [best=COUNT]
+//! ----
+//! LEFT_ROW RIGHT_ROW SCORE exact|similar …, sorted
+//!
+//! explain link
+//! (as link)
+//! ----
+//! PLAN …
 //! ```
 //!
 //! Records end at an empty line, and `#` begins a comment. `UPDATE_SLT=1` writes what came into the files.
@@ -26,17 +36,18 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use arrow::util::display::array_value_to_string;
 use linkage_core::dice::Kernel;
-use linkage_plan::{LinkSession, PlanOptions};
+use linkage_plan::{LinkOptions, LinkSession, PlanOptions, Strategy};
 
-use crate::support::{PLENTY, Row, runtime, table};
+use crate::support::{PLENTY, Row, drain, runtime, table, texts};
 
 /// What a record asks for.
 enum Kind {
     Query { sorted: bool },
     Explain,
     Error,
+    Link,
+    ExplainLink,
 }
 
 #[test]
@@ -77,13 +88,16 @@ fn run(session: &LinkSession, record: &str) -> String {
         ["query", "rowsort"] => Kind::Query { sorted: true },
         ["explain"] => Kind::Explain,
         ["error"] => Kind::Error,
+        ["link"] => Kind::Link,
+        ["explain", "link"] => Kind::ExplainLink,
         other => panic!("{other:?} is no record"),
     };
     let border = lines.iter().position(|line| *line == "----").unwrap_or(lines.len());
     let query = lines[head + 1..border].join("\n");
     let found = match kind {
         Kind::Query { sorted } => {
-            let mut rows = rows(session, &query);
+            let found = runtime().block_on(session.sql(&query));
+            let mut rows = texts(&found.unwrap_or_else(|e| panic!("{query}: {e}")));
             if sorted {
                 rows.sort();
             }
@@ -91,8 +105,23 @@ fn run(session: &LinkSession, record: &str) -> String {
         }
         Kind::Explain => {
             let plan = runtime().block_on(session.explain_sql(&query)).unwrap_or_else(|e| panic!("{query}: {e}"));
-            let kernel = format!("kernel={}", Kernel::detect().unwrap().name());
-            plan.trim_end().replace(&kernel, "kernel=…").lines().map(str::to_owned).collect()
+            masked(&plan)
+        }
+        Kind::Link => {
+            let ([left, right], options, strategy) = link(&query);
+            let found = runtime().block_on(async {
+                drain(session.link_by(left, right, &options, strategy).await.unwrap()).await.unwrap()
+            });
+            let kind = |exact| if exact { "exact" } else { "similar" };
+            let rows = found.iter().map(|c| format!("{} {} {:?} {}", c.left, c.right, c.score, kind(c.exact)));
+            let mut rows: Vec<String> = rows.collect();
+            rows.sort();
+            rows
+        }
+        Kind::ExplainLink => {
+            let ([left, right], options, strategy) = link(&query);
+            let plan = runtime().block_on(session.explain_by(left, right, &options, strategy, false));
+            masked(&plan.unwrap_or_else(|e| panic!("{query}: {e}")))
         }
         Kind::Error => {
             let error = runtime().block_on(session.sql(&query)).unwrap_err().to_string();
@@ -108,28 +137,44 @@ fn run(session: &LinkSession, record: &str) -> String {
     out
 }
 
-fn rows(session: &LinkSession, query: &str) -> Vec<String> {
-    let batches = runtime().block_on(session.sql(query)).unwrap_or_else(|e| panic!("{query}: {e}"));
-    let mut rows = Vec::new();
-    for batch in &batches {
-        for row in 0..batch.num_rows() {
-            let values = batch.columns().iter().map(|column| match column.is_null(row) {
-                true => "NULL".to_owned(),
-                false => array_value_to_string(column, row).unwrap(),
-            });
-            rows.push(values.collect::<Vec<_>>().join(" "));
+/// The lines of a plan, without the kernel's name.
+fn masked(plan: &str) -> Vec<String> {
+    let kernel = Kernel::detect().unwrap().name();
+    let plan = plan.replace(&format!("kernel={kernel}"), "kernel=…").replace(&format!("kernel {kernel}"), "kernel …");
+    plan.trim_end().lines().map(str::to_owned).collect()
+}
+
+/// What a line asks for: two tables, how they are linked, and by which strategy.
+fn link(line: &str) -> ([&str; 2], LinkOptions, Strategy) {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let [left, right, threshold, strategy, rest @ ..] = words.as_slice() else { panic!("`{line}` is no link") };
+    let mut options = LinkOptions::new(threshold.parse().unwrap(), vec![]);
+    for word in rest {
+        match word.split_once('=') {
+            Some(("exact", name)) => options.exact_tokens.push(name.to_owned()),
+            Some(("best", count)) => options.top_k = Some(count.parse().unwrap()),
+            _ => panic!("`{word}` asks for nothing"),
         }
     }
-    rows
+    let strategy = match strategy.split_once('=').unwrap_or((strategy, "")) {
+        ("all-pairs", _) => Strategy::Exhaustive,
+        ("bands", recall) => Strategy::Lsh { recall: recall.parse().unwrap(), seed: 1 },
+        ("keyed", _) => Strategy::Keyed { keys: vec![], seed: 1 },
+        ("auto", recall) => Strategy::Auto { recall: recall.parse().unwrap(), seed: 1 },
+        _ => panic!("`{strategy}` is no strategy"),
+    };
+    ([left, right], options, strategy)
 }
 
 fn read_row(line: &str) -> Row {
     let fields: Vec<&str> = line.split_whitespace().collect();
-    let [clk, exact, place] = fields.as_slice() else { panic!("`{line}` is no row") };
+    let [clk, exact, place, block @ ..] = fields.as_slice() else { panic!("`{line}` is no row") };
+    let key = |text: &str| (text != "-").then(|| text.parse().unwrap());
     let byte = |at: usize| u8::from_str_radix(&clk[2 * at..2 * at + 2], 16).unwrap();
     Row {
         clk: (*clk != "-").then(|| (0..clk.len() / 2).map(byte).collect()),
-        exact: [(*exact != "-").then(|| exact.parse().unwrap()), None],
+        exact: [key(exact), None],
         place: place.parse().unwrap(),
+        block: block.first().and_then(|block| key(block)),
     }
 }

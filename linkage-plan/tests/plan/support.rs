@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arrow::array::{ArrayRef, AsArray, FixedSizeBinaryBuilder, Int32Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Float64Type, Schema, UInt32Type};
+use arrow::util::display::array_value_to_string;
 use linkage_core::dice::similarity;
 use linkage_plan::{Candidate, LinkSession, LinkStream, PlanError, PlanOptions, TokenTable};
 
@@ -21,6 +22,7 @@ pub struct Row {
     pub clk: Option<Vec<u8>>,
     pub exact: [Option<u8>; 2],
     pub place: i32,
+    pub block: Option<u8>,
 }
 
 /// Repeatable draws.
@@ -53,7 +55,7 @@ impl Draws {
                 _ => Some(self.below(40) as u8),
             };
             let exact = [exact(), exact()];
-            rows.push(Row { clk, exact, place: self.below(5) as i32 });
+            rows.push(Row { clk, exact, place: self.below(5) as i32, block: None });
         }
         rows
     }
@@ -70,14 +72,17 @@ impl Draws {
     }
 }
 
-/// The rows as batches of at most `batch_rows`.
+/// The rows as batches of at most `batch_rows`; with a column `block_name` when any row has such a key.
 pub fn table(rows: &[Row], clk_bytes: usize, batch_rows: usize) -> TokenTable {
-    let schema = Arc::new(Schema::new(vec![
+    let mut fields = vec![
         Field::new("clk", DataType::FixedSizeBinary(clk_bytes as i32), true),
         Field::new("exact_a", DataType::FixedSizeBinary(16), true),
         Field::new("exact_b", DataType::FixedSizeBinary(16), true),
         Field::new("place", DataType::Int32, false),
-    ]));
+    ];
+    let blocked = rows.iter().any(|row| row.block.is_some());
+    fields.extend(blocked.then(|| Field::new("block_name", DataType::FixedSizeBinary(16), true)));
+    let schema = Arc::new(Schema::new(fields));
     let batches = rows.chunks(batch_rows.max(1)).map(|rows| {
         let binary = |bytes: i32, value: &dyn Fn(&Row) -> Option<Vec<u8>>| -> ArrayRef {
             let mut column = FixedSizeBinaryBuilder::new(bytes);
@@ -89,12 +94,13 @@ pub fn table(rows: &[Row], clk_bytes: usize, batch_rows: usize) -> TokenTable {
             }
             Arc::new(column.finish())
         };
-        let columns = vec![
+        let mut columns = vec![
             binary(clk_bytes as i32, &|row| row.clk.clone()),
             binary(16, &|row| row.exact[0].map(|value| vec![value; 16])),
             binary(16, &|row| row.exact[1].map(|value| vec![value; 16])),
             Arc::new(Int32Array::from_iter_values(rows.iter().map(|row| row.place))) as ArrayRef,
         ];
+        columns.extend(blocked.then(|| binary(16, &|row| row.block.map(|value| vec![value; 16]))));
         RecordBatch::try_new(Arc::clone(&schema), columns).unwrap()
     });
     TokenTable::with_schema(Arc::clone(&schema), batches.collect()).unwrap()
@@ -145,6 +151,21 @@ pub fn pairs_of(batches: &[RecordBatch]) -> Pairs {
         }
     }
     pairs
+}
+
+/// The rows of a result as text, in the order in which they came.
+pub fn texts(batches: &[RecordBatch]) -> Vec<String> {
+    let mut rows = Vec::new();
+    for batch in batches {
+        for row in 0..batch.num_rows() {
+            let values = batch.columns().iter().map(|column| match column.is_null(row) {
+                true => "NULL".to_owned(),
+                false => array_value_to_string(column, row).unwrap(),
+            });
+            rows.push(values.collect::<Vec<_>>().join(" "));
+        }
+    }
+    rows
 }
 
 /// All candidates of a link.

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::{ClkBlock, DiceThreshold, Kernel, Match, SearchStats, score, search};
 
+mod boundary;
 mod segmented;
 mod within;
 

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::super::{
     search_self, segment_intersections, segment_popcounts, segment_presence, segment_similarities, segmented_similarity,
 };
+use super::boundary::{plant, ratios};
 use super::*;
 
 type Token = (Vec<u8>, u16);
@@ -110,6 +111,60 @@ proptest! {
             matches.sort_unstable();
             prop_assert!(matches == expected, "{}: {} of {}", kernel.name(), matches.len(), expected.len());
             prop_assert_eq!(compared, (count * count.saturating_sub(1) / 2) as u64);
+        }
+    }
+
+    /// Exactly at the threshold over the segments that both rows have, whatever they hold in others; most rows of either side
+    /// lack a segment, and there are enough of them for a screen.
+    #[test]
+    fn segments_that_only_one_row_has_do_not_decide_at_a_boundary(
+        seed in 1_u64..,
+        (segments, segment_words) in prop::sample::select(vec![(2_usize, 8_usize), (4, 2), (8, 2), (8, 8)]),
+        ratio in ratios(),
+    ) {
+        let (clk_bytes, bits) = (segments * segment_words * 8, segment_words * 64);
+        let mut bytes = Bytes(seed);
+        let all = ((1_u32 << segments) - 1) as u16;
+        // Of two segments each side has one in common with the other; of more, all but two.
+        let usual = if segments == 2 { [0b01, 0b11] } else { [all & !0b10, all & !0b100] };
+        let clk = |bytes: &mut Bytes, pattern: u16| {
+            let mut clk = bytes.clk(clk_bytes, 90);
+            for (segment, bits) in clk.chunks_mut(clk_bytes / segments).enumerate() {
+                if pattern & 1 << segment == 0 {
+                    bits.fill(0);
+                }
+            }
+            clk
+        };
+        let mut sides = [(300_usize, usual[0]), (700, usual[1])].map(|(count, usual)| {
+            let pattern = |at: usize| if at % 8 == 0 { all } else { usual };
+            (0..count).map(|at| (clk(&mut bytes, pattern(at)), pattern(at))).collect::<Vec<Token>>()
+        });
+        let pairs = ratio.pairs((bits * (usual[0] & usual[1]).count_ones() as usize) as u64);
+        let rows: Vec<[usize; 2]> = (0..pairs.len()).map(|at| [at * 7 % 300, at * 11 % 700]).collect();
+        for (rows, pair) in rows.iter().zip(&pairs) {
+            let [l, r] = [0, 1].map(|side| sides[side][rows[side]].1);
+            let places: Vec<usize> = (0..clk_bytes * 8).filter(|bit| l & r & 1 << (bit / bits) != 0).collect();
+            let planted = plant(&mut bytes, clk_bytes, &places, *pair);
+            for (side, planted) in planted.into_iter().enumerate() {
+                let (clk, _) = &mut sides[side][rows[side]];
+                for (at, byte) in clk.iter_mut().enumerate() {
+                    if l & r & 1 << (at * 8 / bits) != 0 {
+                        *byte = planted[at];
+                    }
+                }
+            }
+        }
+        let (threshold, [left, right]) = (ratio.threshold(), &sides);
+        let expected = masked_oracle(left, right, segments, threshold);
+        for (rows, pair) in rows.iter().zip(&pairs) {
+            let found = expected.iter().any(|found| [found.left as usize, found.right as usize] == *rows);
+            prop_assert_eq!(found, ratio.accepts(*pair), "{:?} at {:?}", pair, ratio);
+        }
+        let (left, right) = (segmented(clk_bytes, segments, left), segmented(clk_bytes, segments, right));
+        for kernel in Kernel::available() {
+            let (matches, _) = found(kernel, &left, &right, threshold);
+            prop_assert!(matches == expected, "{}: {} of {}", kernel.name(), matches.len(), expected.len());
         }
     }
 }

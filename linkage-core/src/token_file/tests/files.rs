@@ -57,6 +57,27 @@ fn an_existing_file_is_replaced_only_when_that_was_said() {
 }
 
 #[test]
+fn columns_are_slices_of_what_was_deciphered_and_a_row_takes_its_bytes() {
+    let rows = rows(1000);
+    let (file, _) = sealed(&rows, 400);
+    let mut reader = TokenFileReader::open(file.as_slice(), &unit()).unwrap();
+    let mut first = 0;
+    while let Some(batch) = reader.next_batch().unwrap() {
+        let columns: Vec<_> = batch.columns().iter().map(|column| column.to_data()).collect();
+        let buffers: Vec<_> = columns.iter().flat_map(|column| column.buffers()).collect();
+        // All in one piece of memory, which is the message's body.
+        assert!(buffers.len() == batch.num_columns() && buffers.iter().all(|b| b.data_ptr() == buffers[0].data_ptr()));
+        let clks = batch.column_by_name("clk").unwrap().as_fixed_size_binary().value_data();
+        assert_eq!(clks.len(), 16 * batch.num_rows());
+        for (clk, (_, token)) in clks.chunks(16).zip(&rows[first..]) {
+            assert!(token.clk.bytes().eq(clk.iter().copied()));
+        }
+        first += batch.num_rows();
+    }
+    assert_eq!(first, 1000);
+}
+
+#[test]
 fn the_writer_refuses_rows_that_break_rules() {
     let rows = rows(10);
     let writer = || PayloadWriter::new(Vec::new(), header(&rows), &[&unit().to_public()]).unwrap();
