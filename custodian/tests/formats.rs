@@ -248,7 +248,7 @@ fn a_storage_is_read_as_a_folder_and_parquet_as_a_table() {
     site.write("storage/999/901/9999013/20240302/ADT-00/9999013_20240302_ADT-00_1", &message);
     site.write("storage/.hidden", b"no message");
     let storage = site.report("--format ssmix2 storage");
-    assert_eq!((storage.written, storage.rules.get("malformed")), (2, Some(&2)));
+    assert_eq!((storage.written, storage.rules.get("malformed")), (4, Some(&2)));
     let maps = "--map family_kanji= --map given_kanji= --map insurer_number= --map insured_symbol= --map insured_number= \
                 --map insured_branch= --id-column id";
     let parquet = site.report(&format!("--format parquet {maps} {}", golden("people.parquet")));
