@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::union_find::ExclusiveSets;
+use super::union_find::{ExclusiveSets, Outcome};
 use super::{Cluster, Member, ScoredPair};
 
 /// Joins records into clusters, taking pairs in the order: exact first, then descending score, then member order.
@@ -15,7 +15,24 @@ use super::{Cluster, Member, ScoredPair};
 /// The result depends neither on the order of `pairs`, nor on repeated pairs, nor on which side is called left.
 /// Clusters come in the order of their smallest member. Time is O(n log n) in the number of pairs.
 #[must_use]
-pub fn cluster(mut pairs: Vec<ScoredPair>, deduplicated: &[bool]) -> Vec<Cluster> {
+pub fn cluster(pairs: Vec<ScoredPair>, deduplicated: &[bool]) -> Vec<Cluster> {
+    let Merged { members, mut sets, .. } = merge(pairs, deduplicated);
+    collect(&members, &mut sets)
+}
+
+/// What greedy merging made of the pairs.
+pub(super) struct Merged {
+    /// The pairs, the surest first, each with its smaller member left.
+    pub(super) pairs: Vec<ScoredPair>,
+    /// All records of the pairs, ascending.
+    pub(super) members: Vec<Member>,
+    /// Which of them belong together, by their places in `members`.
+    pub(super) sets: ExclusiveSets,
+    /// By pair: what became of it.
+    pub(super) outcome: Vec<Outcome>,
+}
+
+pub(super) fn merge(mut pairs: Vec<ScoredPair>, deduplicated: &[bool]) -> Merged {
     pairs.retain(|pair| pair.left != pair.right && !pair.score.is_nan());
     for pair in &mut pairs {
         if pair.left > pair.right {
@@ -26,10 +43,9 @@ pub fn cluster(mut pairs: Vec<ScoredPair>, deduplicated: &[bool]) -> Vec<Cluster
 
     let members = distinct_members(&pairs);
     let mut sets = exclusive_sets(&members, deduplicated);
-    for pair in &pairs {
-        sets.join(position(&members, pair.left), position(&members, pair.right));
-    }
-    collect(&members, &mut sets)
+    let outcome =
+        pairs.iter().map(|pair| sets.join(position(&members, pair.left), position(&members, pair.right))).collect();
+    Merged { pairs, members, sets, outcome }
 }
 
 /// The order in which pairs are taken. Adding 0.0 makes -0.0 and 0.0 one score.

@@ -96,7 +96,7 @@ fn findings(decision: &Decision, smallest_cell: u64) -> String {
     // Writing to a string cannot fail.
     let _ =
         writeln!(text, "expected: precision {}, recall {}, F1 {}", one(&of.precision), one(&of.recall), one(&of.f1));
-    let (split, review) = (shown(decision.split, smallest_cell), shown(decision.review.len() as u64, smallest_cell));
+    let (split, review) = (shown(decision.split, smallest_cell), shown(decision.review.total(), smallest_cell));
     let _ = write!(text, "clusters split by repair: {split}; pairs that somebody should look at: {review}");
     if of.warning {
         let _ = write!(

@@ -180,7 +180,7 @@ impl Outcome {
                 let interval = Interval { low: estimate.low, high: estimate.high };
                 all.push(about.measurement("estimate", None, name, estimate.value, Some(interval)));
             }
-            all.push(about.measurement("estimate", None, "review_pairs", learnt.review.len() as f64, None));
+            all.push(about.measurement("estimate", None, "review_pairs", learnt.review.total() as f64, None));
             all.push(about.measurement("estimate", None, "warning", f64::from(u8::from(of.warning)), None));
             let unknown = f64::from(u8::from(of.recall_unknown));
             all.push(about.measurement("estimate", None, "recall_unknown", unknown, None));

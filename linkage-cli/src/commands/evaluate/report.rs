@@ -137,7 +137,7 @@ fn estimates(learnt: &Decision, quality: &Quality, out: &mut impl Write) -> io::
         let interval = range(&Interval { low: estimate.low, high: estimate.high });
         writeln!(out, "{name:<9}  {:.4}    {interval}  {is:.4}", estimate.value)?;
     }
-    writeln!(out, "clusters split by repair: {}; pairs for review: {}", learnt.split, learnt.review.len())?;
+    writeln!(out, "clusters split by repair: {}; pairs for review: {}", learnt.split, learnt.review.total())?;
     if learnt.too_large > 0 {
         writeln!(out, "clusters too large for repair, which go to review: {}", learnt.too_large)?;
     }
@@ -223,7 +223,7 @@ fn estimates_json(learnt: &Decision) -> Value {
     let one = |estimate: &Estimate| json!({ "value": estimate.value, "low": estimate.low, "high": estimate.high });
     json!({ "from_chance": learnt.cut, "precision": one(&of.precision), "recall": one(&of.recall), "f1": one(&of.f1),
         "matches": one(&of.matches), "warning": of.warning,
-        "recall_unknown": of.recall_unknown, "review_pairs": learnt.review.len(), "split_clusters": learnt.split })
+        "recall_unknown": of.recall_unknown, "review_pairs": learnt.review.total(), "split_clusters": learnt.split })
 }
 
 pub(super) fn intervals(spread: &Spread) -> Value {
