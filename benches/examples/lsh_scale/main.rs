@@ -4,12 +4,14 @@
 //! cargo run -p linkage-benches --example lsh_scale -- RECORDS THRESHOLD RECALL [SEED]
 //! cargo run -p linkage-benches --example lsh_scale -- curve THRESHOLD RECALL RECORDS…
 //! cargo run -p linkage-benches --example lsh_scale -- databases COUNT RECORDS THRESHOLD RECALL [SEED]
+//! cargo run -p linkage-benches --example lsh_scale -- certificates SEARCHES RECORDS THRESHOLD RECALL
 //! ```
 //! A RECALL of 1 compares all pairs. The first links two databases of about RECORDS tokens of `person-ja` each; `curve` does so for every RECORDS,
 //! each in a process of its own, so that its peak memory is its own; `databases` links every pair of COUNT databases by bands and makes clusters of what
-//! it finds. The tokens are of the synthetic population, with moves, new names, typing errors and gaps. Each prints what it does to stderr as it goes,
-//! and a line of CSV to stdout: times by stage, peak memory, candidates, pairs, the certificate, and the recall by truth. `--record FILE`, last, appends
-//! the line to a file as well. Linux only.
+//! it finds; `certificates` compares all pairs of two databases, then searches them by bands SEARCHES times, with other bands and another sample each time,
+//! and says how often the certified interval holds the true recall. The tokens are of the synthetic population, with moves, new names, typing errors and
+//! gaps. Each prints what it does to stderr as it goes, and a line of CSV to stdout: times by stage, peak memory, candidates, pairs, the certificate, and
+//! the recall by truth. `--record FILE`, last, appends the line to a file as well. Linux only.
 
 mod pair;
 mod people;
@@ -30,7 +32,8 @@ use record::{Row, peak_gib, process_cpu_seconds};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-const USAGE: &str = "give RECORDS THRESHOLD RECALL [SEED], or `curve` THRESHOLD RECALL RECORDS…, or `databases` COUNT RECORDS THRESHOLD RECALL [SEED]";
+const USAGE: &str = "give RECORDS THRESHOLD RECALL [SEED], or `curve` THRESHOLD RECALL RECORDS…, or `databases` COUNT RECORDS THRESHOLD RECALL [SEED], \
+                     or `certificates` SEARCHES RECORDS THRESHOLD RECALL";
 
 fn main() -> Result<()> {
     let mut args: Vec<String> = std::env::args().skip(1).collect();
@@ -46,6 +49,9 @@ fn main() -> Result<()> {
         }
         ["databases", count, records, threshold, recall, seed @ ..] => {
             databases(count.parse()?, records.parse()?, demand(threshold, recall, seed)?, record.as_deref())
+        }
+        ["certificates", searches, records, threshold, recall] => {
+            certificates(searches.parse()?, records.parse()?, demand(threshold, recall, &[])?, record.as_deref())
         }
         [records, threshold, recall, seed @ ..] if seed.len() < 2 => {
             let demand = demand(threshold, recall, seed)?;
@@ -89,6 +95,33 @@ fn curve(threshold: &str, recall: &str, records: &[&str], record: Option<&Path>)
             return Err(format!("the point of {records} records failed").into());
         }
     }
+    Ok(())
+}
+
+/// The same two databases by all pairs, and by bands again and again: how often the certified interval holds the recall.
+fn certificates(searches: u64, records: u64, demand: Demand, record: Option<&Path>) -> Result<()> {
+    if demand.recall >= 1.0 {
+        return Err("give a RECALL below 1".into());
+    }
+    let databases = made(2, records, demand)?;
+    let (left, right) = (&databases[0], &databases[1]);
+    let all = link(left, right, Demand { recall: 1.0, ..demand }, &mut |_| ())?;
+    all.write(record)?;
+    let (mut holding, mut certified, mut wrong) = (0, 0, 0);
+    for seed in 1..=searches {
+        let row = Row { all_pairs: Some(all.pairs), ..link(left, right, Demand { seed, ..demand }, &mut |_| ())? };
+        let (_, _, certificate) = row.plan.as_ref().ok_or("bands were not searched")?;
+        let recall = row.pairs as f64 / all.pairs as f64;
+        holding += u64::from((certificate.lower..=certificate.upper).contains(&recall));
+        certified += u64::from(certificate.certified());
+        wrong += u64::from(certificate.certified() && recall < demand.recall);
+        writeln!(stderr(), "search {seed}: truly {} of {} pairs, {recall:.5}", row.pairs, all.pairs)?;
+        row.write(record)?;
+    }
+    writeln!(
+        stderr(),
+        "{holding} of {searches} intervals hold the true recall; {certified} searches are certified, {wrong} of them wrongly"
+    )?;
     Ok(())
 }
 

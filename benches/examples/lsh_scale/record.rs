@@ -10,7 +10,7 @@ use linkage_core::block::lsh::{BandStats, LshPlan};
 use super::Result;
 
 const COLUMNS: &str = "strategy,databases,left,right,threshold,recall,threads,bits,bands,searched,solve_s,sample_s,keys_s,deal_s,blocks_s,bands_s,whole_s,\
-                       cpu_s,peak_gib,candidates,largest_block,uncompared,pairs,sample_pairs,found,certified_lower,certified_upper,true_pairs_found,\
+                       cpu_s,peak_gib,candidates,largest_block,uncompared,pairs,sample_pairs,found,certified_lower,certified_upper,all_pairs,true_pairs_found,\
                        true_pairs_above,true_pairs,machine,command";
 
 /// One measurement. What a strategy does not have stays empty.
@@ -27,6 +27,8 @@ pub struct Row {
     pub whole_s: f64,
     pub cpu_s: f64,
     pub pairs: u64,
+    /// How many there are, when all pairs of the same databases were compared: `pairs` of them is the true recall.
+    pub all_pairs: Option<u64>,
     pub true_pairs: Option<(u64, u64, u64)>,
 }
 
@@ -67,12 +69,13 @@ impl Row {
             Some((_, _, of)) => format!("{},{},{:.5},{:.5}", of.pairs, of.found, of.lower, of.upper),
             None => ",,,".to_owned(),
         };
+        let all_pairs = self.all_pairs.map(|pairs| pairs.to_string()).unwrap_or_default();
         let truth = match self.true_pairs {
             Some((found, above, all)) => format!("{found},{above},{all}"),
             None => ",,".to_owned(),
         };
         Ok(format!(
-            "{},{},{},{},{},{},{threads},{plan},{seconds},{:.2},{:.2},{:.2},{compared},{},{certificate},{truth},\"{}\",\"{}\"",
+            "{},{},{},{},{},{},{threads},{plan},{seconds},{:.2},{:.2},{:.2},{compared},{},{certificate},{all_pairs},{truth},\"{}\",\"{}\"",
             self.strategy,
             self.databases,
             rows.0,

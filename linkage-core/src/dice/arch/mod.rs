@@ -55,22 +55,22 @@ pub(super) fn neon() -> Option<Run> {
 
 /// The bare inner loop of the kernel of this name, where that kernel runs and has one.
 pub(super) fn limit(kernel: &str) -> Option<Limit> {
-    #[cfg(target_arch = "x86_64")]
     match kernel {
-        "avx512" if avx512().is_some() => return Some(avx512::limit),
-        "avx2" if avx2().is_some() => return Some(avx2::limit),
-        _ => {}
+        #[cfg(target_arch = "x86_64")]
+        "avx512" if avx512().is_some() => Some(avx512::limit),
+        #[cfg(target_arch = "x86_64")]
+        "avx2" if avx2().is_some() => Some(avx2::limit),
+        _ => None,
     }
-    None
 }
 
 /// Counts common bits of rows in one piece, where the kernel of this name runs and has instructions for it.
 pub(super) fn common(kernel: &str) -> Option<Common> {
-    #[cfg(target_arch = "x86_64")]
     match kernel {
-        "avx512" if avx512().is_some() => return Some(rows::common),
-        "avx2" if std::arch::is_x86_feature_detected!("popcnt") => return Some(rows::common_by_words),
-        _ => {}
+        #[cfg(target_arch = "x86_64")]
+        "avx512" if avx512().is_some() => Some(rows::common),
+        #[cfg(target_arch = "x86_64")]
+        "avx2" if std::arch::is_x86_feature_detected!("popcnt") => Some(rows::common_by_words),
+        _ => None,
     }
-    None
 }

@@ -31,7 +31,7 @@ impl Ratio {
     /// such, otherwise just above it, and what becomes of them when either number changes by one.
     pub(super) fn pairs(self, bits: u64) -> Vec<(u64, u64)> {
         let fits = |common: &u64| common + self.most_lone(*common) + 2 <= bits;
-        let exact = |common: &u64| 2 * common * (self.q - self.p) % self.p == 0;
+        let exact = |common: &u64| (2 * common * (self.q - self.p)).is_multiple_of(self.p);
         let all: Vec<u64> = (1..=bits).rev().filter(fits).collect();
         let exact: Vec<u64> = all.iter().copied().filter(exact).collect();
         let spread = |from: &[u64], count: usize| from.iter().copied().step_by(from.len() / count + 1).collect();

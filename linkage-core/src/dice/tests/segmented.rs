@@ -137,7 +137,7 @@ proptest! {
             clk
         };
         let mut sides = [(300_usize, usual[0]), (700, usual[1])].map(|(count, usual)| {
-            let pattern = |at: usize| if at % 8 == 0 { all } else { usual };
+            let pattern = |at: usize| if at.is_multiple_of(8) { all } else { usual };
             (0..count).map(|at| (clk(&mut bytes, pattern(at)), pattern(at))).collect::<Vec<Token>>()
         });
         let pairs = ratio.pairs((bits * (usual[0] & usual[1]).count_ones() as usize) as u64);
