@@ -17,7 +17,7 @@ mod union_find;
 mod tests;
 
 pub use compare::{assign_optimally, connected_components, mutual_best};
-pub use greedy::cluster;
+pub use greedy::{cluster, cluster_bytes};
 pub use repair::{MOST_REPAIRED, Repaired, ReviewPair, repair};
 
 /// One record: which database of the run, and which row of its token file.
