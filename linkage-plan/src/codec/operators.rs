@@ -275,7 +275,8 @@ mod tests {
                 // The same inputs, but for how their CLKs are cut.
                 let mut other = inputs;
                 let sides = other.len() - 2;
-                other.splice(sides.., [side(others), side(others)]);
+                other.truncate(sides);
+                other.extend([side(others), side(others)]);
                 let error = read(&bytes, &other, &context).unwrap().unwrap_err().to_string();
                 let expected =
                     format!("the plan scores CLKs of {segments} segments, and the tokens that it reads have {others}");
