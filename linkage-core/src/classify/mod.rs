@@ -84,6 +84,19 @@ pub use segments::{Frequencies, SegmentTable, count_frequencies};
 
 use crate::cluster::Member;
 
+/// What [`count_frequencies`] takes beside the tables: the values of one segment of all records, in order.
+#[must_use]
+pub fn frequency_bytes(records: usize) -> usize {
+    24 * records
+}
+
+/// About what [`learn`] and [`decide`] take beside the tables and the candidates: the values of each candidate, their order and
+/// what is judged of it; and of each record its best candidate in each other table, a link and its part of a cluster.
+#[must_use]
+pub fn learning_bytes(candidates: usize, records: usize, tables: usize) -> usize {
+    32 * candidates + (128 + 16 * tables) * records
+}
+
 /// What a run compared: the tables, and the candidates of each pair of them.
 pub struct Tables<'a> {
     /// The segmented tokens of each database; composite ones are tables of one segment.

@@ -48,6 +48,14 @@ pub(super) fn merge(mut pairs: Vec<ScoredPair>, deduplicated: &[bool]) -> Merged
     Merged { pairs, members, sets, outcome }
 }
 
+/// The most memory that [`cluster`] takes beside so many pairs of records of up to 64 databases, for the lists that it makes of
+/// them and for the clusters. `records` is how many records there are in all.
+pub fn cluster_bytes(pairs: usize, records: usize) -> usize {
+    // Every record of every pair; and of each that is in one its set, its root, and its part of a cluster of two.
+    let of_record = 16 + 8 + size_of::<Member>() + size_of::<Cluster>() / 2;
+    pairs * 2 * size_of::<Member>() + records.min(2 * pairs) * of_record
+}
+
 /// The order in which pairs are taken. Adding 0.0 makes -0.0 and 0.0 one score.
 pub(super) fn surest_first(a: &ScoredPair, b: &ScoredPair) -> Ordering {
     b.exact
@@ -57,7 +65,8 @@ pub(super) fn surest_first(a: &ScoredPair, b: &ScoredPair) -> Ordering {
 }
 
 pub(super) fn distinct_members(pairs: &[ScoredPair]) -> Vec<Member> {
-    let mut members: Vec<Member> = pairs.iter().flat_map(|pair| [pair.left, pair.right]).collect();
+    let mut members: Vec<Member> = Vec::with_capacity(2 * pairs.len());
+    members.extend(pairs.iter().flat_map(|pair| [pair.left, pair.right]));
     members.sort_unstable();
     members.dedup();
     members

@@ -19,7 +19,7 @@ mod union_find;
 mod tests;
 
 pub use compare::{assign_optimally, connected_components, mutual_best};
-pub use greedy::cluster;
+pub use greedy::{cluster, cluster_bytes};
 pub use repair::{MOST_REPAIRED, Repaired, ReviewPair, repair};
 pub use rivals::{Rivals, cluster_with_rivals};
 
