@@ -5,8 +5,8 @@ use super::*;
 fn world_with_ties() -> World {
     let mut world = world(400, 41);
     let rows = world.tables[1].rows() as u32;
-    let twice = |right: u32| (right % 9 == 0).then_some((right + 1) % rows);
-    world.candidates.retain(|candidate| (candidate.right + rows - 1) % rows % 9 != 0);
+    let twice = |right: u32| right.is_multiple_of(9).then_some((right + 1) % rows);
+    world.candidates.retain(|candidate| !((candidate.right + rows - 1) % rows).is_multiple_of(9));
     let again: Vec<Candidate> =
         world.candidates.iter().filter_map(|c| Some(Candidate { right: twice(c.right)?, ..*c })).collect();
     world.candidates.extend(again);

@@ -108,14 +108,14 @@ fn a_list_that_is_too_long_keeps_what_is_most_in_doubt_and_counts_the_rest() {
     for number in 0..all {
         // Chances are spread over all of them, and one in ten has a rival.
         let record = (u64::from(number) * 7919 % u64::from(all)) as u32;
-        let reason = if record % 10 == 0 { Reason::Rival } else { Reason::Chance };
+        let reason = if record.is_multiple_of(10) { Reason::Rival } else { Reason::Chance };
         let [left, right] = [0, 1].map(|database| Member { database, record: number });
         doubts.push(
             Doubt { left, right, log_odds: f64::from(record), reason, linked: false },
             f64::from(record) / f64::from(all),
         );
     }
-    let review = doubts.finish(|a, _| a.record % 2 == 0);
+    let review = doubts.finish(|a, _| a.record.is_multiple_of(2));
     assert_eq!((review.pairs.len(), review.total()), (MOST_REVIEWED, u64::from(all)));
     let rivals = review.pairs.iter().filter(|doubt| doubt.reason == Reason::Rival).count();
     assert_eq!(rivals as u32, all / 10);
@@ -123,5 +123,5 @@ fn a_list_that_is_too_long_keeps_what_is_most_in_doubt_and_counts_the_rest() {
     let farthest = review.pairs.iter().filter(|doubt| doubt.reason == Reason::Chance).map(far).fold(0.0, f64::max);
     // Of nine tenths, three quarters of MOST_REVIEWED fit: a third of all that have no rival.
     assert!((farthest - 0.5 / 3.0).abs() < 0.01, "{farthest}");
-    assert!(review.pairs.iter().all(|doubt| doubt.linked == (doubt.left.record % 2 == 0)));
+    assert!(review.pairs.iter().all(|doubt| doubt.linked == (doubt.left.record.is_multiple_of(2))));
 }
