@@ -134,6 +134,7 @@ fn with_heavy_rows(people: usize, heavy: usize, pairs: usize) -> (TokenRows, Tok
 #[test]
 fn intervals_cover_the_true_recall_where_few_rows_hold_many_pairs_and_are_found_less_often() {
     let (threshold, kernel) = ("0.8".parse().unwrap(), Kernel::detect().unwrap());
+    let mut partial = 0;
     // Heavy rows, the pairs of each, and how many in a hundred of these are found; of the others 98.
     for (heavy, pairs, found_share) in
         [(2, 600, 60), (4, 300, 70), (12, 100, 60), (40, 40, 70), (200, 6, 80), (0, 0, 0)]
@@ -141,7 +142,6 @@ fn intervals_cover_the_true_recall_where_few_rows_hold_many_pairs_and_are_found_
         let (left, right) = with_heavy_rows(1500, heavy, pairs);
         let all = all_pairs(&left, &right, threshold);
         assert_eq!(all.len(), 1500 + heavy * pairs, "{heavy} {pairs}");
-        let mut partial = 0;
         let covered = (0..60_u64).filter(|seed| {
             let is_found = |pair: &&Match| {
                 // Pairs of a heavy row are found or missed ten at a time.
@@ -160,9 +160,9 @@ fn intervals_cover_the_true_recall_where_few_rows_hold_many_pairs_and_are_found_
             (certificate.lower..=certificate.upper).contains(&recall)
         });
         let covered = covered.count();
-        assert!(partial >= 15, "{heavy} rows of {pairs} pairs: {partial} samples of some rows only");
         assert!(covered * 100 >= 60 * 95, "{heavy} rows of {pairs} pairs: {covered} of 60");
     }
+    assert!(partial >= 100, "{partial} samples of some rows only show something");
 }
 
 #[test]
