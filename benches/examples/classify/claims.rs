@@ -41,7 +41,7 @@ pub fn population(people: u64, seed: u64, schema: &LinkageSchema) -> Result<()> 
     });
     header()?;
     for (errors, name) in [(ErrorModel::default(), "as found"), (raised, "raised")] {
-        let mut tables = data::population(people, seed, 0, schema, &errors)?;
+        let mut tables = data::population(people, seed, 0, schema, seed, &errors)?;
         for exact in ["all", "all without exact tokens"] {
             let study = prepare(tables.clone(), schema)?;
             line(&format!("population {people} {seed}"), schema.name(), name, exact, &study, &study.run())?;

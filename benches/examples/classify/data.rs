@@ -47,6 +47,7 @@ pub fn population(
     seed: u64,
     namesakes: u64,
     schema: &LinkageSchema,
+    secret: u64,
     errors: &ErrorModel,
 ) -> Result<Vec<Table>> {
     let folder = tempfile::tempdir()?;
@@ -65,7 +66,7 @@ pub fn population(
     });
     let mut rows: Vec<Rows> = rows.collect::<Result<_>>()?;
     make_namesakes(&mut rows, schema, people, namesakes);
-    let encoder = encoder(schema, seed);
+    let encoder = encoder(schema, secret);
     Ok(rows.iter().map(|rows| rows.encode(schema, &encoder)).collect())
 }
 

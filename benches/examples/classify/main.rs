@@ -83,7 +83,7 @@ fn main() -> Result<()> {
             if claims {
                 return claims::population(people, seed, &schema);
             }
-            let tables = data::population(people, seed, namesakes, &schema, &ErrorModel::default())?;
+            let tables = data::population(people, seed, namesakes, &schema, seed, &ErrorModel::default())?;
             (tables, data::Households::of(people, seed))
         }
         _ => return Err("the first argument is febrl, population or scale".into()),
