@@ -13,6 +13,9 @@ use super::forms::{Form, MemberColumns, Members, Records, members, score, sides}
 use super::groups::Groups;
 use super::rows::Rows;
 
+/// Two rows, which count through all tables, the smaller first; and whether somebody says that they are one person.
+pub(super) type LabelledPair = ([u32; 2], bool);
+
 /// The column of Splink's clerical judgements.
 const CLERICAL: &str = "clerical_match_score";
 
@@ -77,7 +80,7 @@ impl Labels {
     }
 
     /// Reads a gold sample: pairs of records of these tables, and whether each is one person.
-    pub(super) fn gold(path: &Path, records: &mut dyn Records) -> anyhow::Result<Vec<([u32; 2], bool)>> {
+    pub(super) fn gold(path: &Path, records: &mut dyn Records) -> anyhow::Result<Vec<LabelledPair>> {
         let rows = Rows::read(path)?;
         let name = if rows.column(&[CLERICAL]).is_some() { CLERICAL } else { MATCH };
         let Some(Form::Pairs { ids, tables, score: Some(score) }) = Form::find(&rows, name) else {

@@ -10,6 +10,7 @@ use linkage_core::evaluate::LinkedPair;
 use linkage_core::harden::Step;
 use linkage_core::schema::LinkageSchema;
 
+use super::labels::LabelledPair;
 use super::study::Encoded;
 
 /// What was learnt, and the candidates it was learnt from; rows count through all tables.
@@ -42,7 +43,7 @@ pub(super) fn learnt(
     encoded: &Encoded,
     schema: &LinkageSchema,
     seed: u64,
-    gold: Option<&[([u32; 2], bool)]>,
+    gold: Option<&[LabelledPair]>,
 ) -> anyhow::Result<Learnt> {
     let (bytes, segments) = (schema.clk_length().bytes(), schema.layout().segments());
     let joined = Step::joined(schema.hardening()).unwrap_or(1);
@@ -86,7 +87,7 @@ pub(super) fn learnt(
     Ok(Learnt { candidates, chances, decision, gold })
 }
 
-fn corrected(model: Model, run: &Tables<'_>, encoded: &Encoded, gold: &[([u32; 2], bool)]) -> anyhow::Result<Model> {
+fn corrected(model: Model, run: &Tables<'_>, encoded: &Encoded, gold: &[LabelledPair]) -> anyhow::Result<Model> {
     let number = |left: usize, right: usize| run.links.iter().position(|link| (link.left, link.right) == (left, right));
     let pairs = gold.iter().filter_map(|&([left, right], matched)| {
         // Rows count through all tables, so that the smaller is of the earlier one.

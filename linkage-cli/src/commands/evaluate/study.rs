@@ -13,7 +13,7 @@ use linkage_core::source::Encoding;
 use serde::Deserialize;
 
 use super::forms::{MOST_RECORDS, Of, Records};
-use super::labels::Labels;
+use super::labels::{LabelledPair, Labels};
 use super::read::{Columns, Table};
 use super::thresholds::Thresholds;
 
@@ -279,7 +279,7 @@ impl Study {
     }
 
     /// The pairs that somebody has looked at, each with whether it is one person.
-    pub(super) fn gold(&self, encoded: &mut Encoded) -> anyhow::Result<Option<Vec<([u32; 2], bool)>>> {
+    pub(super) fn gold(&self, encoded: &mut Encoded) -> anyhow::Result<Option<Vec<LabelledPair>>> {
         self.gold.as_deref().map(|gold| Labels::gold(gold, encoded)).transpose()
     }
 
