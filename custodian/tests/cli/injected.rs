@@ -123,7 +123,7 @@ fn expected(format: &str, damage: Damage) -> Option<&'static str> {
         Year => "birth_date year-out-of-range",
         Era => "birth_date out-of-era",
         Sex => "sex unknown-sex",
-        PostalCode if has(&["kenshin", "fhir", "ssmix2", "assessment"]) => "postal_code not-a-postal-code",
+        PostalCode if has(&["kenshin", "fhir", "ssmix2", "assessment", "dpc"]) => "postal_code not-a-postal-code",
         Insurer if has(&["uke", "kenshin", "fhir", "dpc", "ssmix2"]) => "insurer_number not-an-insurer-number",
         // The insurer is part of what joins the records of long-term care.
         Insurer if format == "kaigo" || format == "assessment" => "malformed",

@@ -341,10 +341,12 @@ fn claim(record: &Record) -> String {
 
 /// A discharge summary, which has no name.
 fn summary(record: &Record) -> String {
-    let id = &record.id;
+    let Record { id, postal_code, .. } = record;
     match record.cut {
         true => format!("131234567\t{id}\t20240401\t0\t0\tA000010\r\n"),
-        false => format!("131234567\t{id}\t20240401\t0\t0\tA000010\t20240401\t0\t\t\t1000001\t\t\t\t\t\t\r\n"),
+        false => {
+            format!("131234567\t{id}\t20240401\t0\t0\tA000010\t20240401\t0\t\t\t{postal_code}\t\t\t\t\t\t\r\n")
+        }
     }
 }
 

@@ -11,10 +11,9 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::lines::{Lines, cell};
 use super::person::{Column, Person, newness_of_date};
-use super::roster::Detail;
+use super::roster::{Brief, Detail};
 use super::{Encoding, RawBatch, Roster, Source, UkeLayout};
 use crate::error::SourceError;
-use crate::normalise::normalise;
 use crate::schema::FieldKind;
 
 /// The row of a summary that tells of the patient (患者属性).
@@ -82,13 +81,9 @@ impl<R: Read> Source for DpcSummaries<R> {
             let text = |column| String::from_utf8_lossy(cell(line, b'\t', column)).into_owned();
             let [facility, id] = [facility, id].map(|cell| canonical(&String::from_utf8_lossy(cell)));
             let detail = Detail {
-                birth_date: number(FieldKind::Date, &text(9)),
-                sex: u8::try_from(number(FieldKind::Sex, &text(10))).unwrap_or(0),
-                // The 1 keeps leading zeros.
-                postal_code: match number(FieldKind::PostalCode, &text(11)) {
-                    0 => 0,
-                    code => 10_000_000 + code,
-                },
+                birth_date: Brief::new(FieldKind::Date, &text(9)),
+                sex: Brief::new(FieldKind::Sex, &text(10)),
+                postal_code: Brief::new(FieldKind::PostalCode, &text(11)),
                 newness: newness_of_date(&text(3)),
             };
             self.roster.add([&facility, &id], batch.number(row), detail)?;
@@ -105,19 +100,12 @@ pub(super) fn add_summary(roster: &Roster, facility: &str, chart: &str, person: 
     let (facility, id) = (canonical(&format!("{prefecture}{code}")), canonical(chart));
     let Some(detail) = roster.find([&facility, &id]) else { return false };
     person.set(Column::RecordId, &format!("{facility}:{id}"), false);
-    let mut add = |column: Column, value: String| {
+    let values =
+        [(Column::BirthDate, detail.birth_date), (Column::Sex, detail.sex), (Column::PostalCode, detail.postal_code)];
+    for (column, value) in values {
         if person.get(column).trim().is_empty() {
-            person.set(column, &value, false);
+            person.set(column, value.as_str(), false);
         }
-    };
-    if detail.birth_date > 0 {
-        add(Column::BirthDate, format!("{:08}", detail.birth_date));
-    }
-    if detail.sex > 0 {
-        add(Column::Sex, detail.sex.to_string());
-    }
-    if detail.postal_code > 0 {
-        add(Column::PostalCode, format!("{:07}", detail.postal_code - 10_000_000));
     }
     true
 }
@@ -130,11 +118,6 @@ fn canonical(id: &str) -> String {
 
 fn is_number(cell: &[u8]) -> bool {
     !cell.is_empty() && cell.iter().all(u8::is_ascii_digit)
-}
-
-/// A canonical value as a number; 0 when there is none.
-fn number(kind: FieldKind, raw: &str) -> u32 {
-    normalise(kind, raw).ok().flatten().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -72,6 +72,22 @@ fn a_receipt_has_what_its_summary_adds_and_other_receipts_are_passed_over() {
 }
 
 #[test]
+fn what_a_summary_has_wrong_is_left_for_the_report_to_find() {
+    let summaries = [
+        patient("131234567", "1", "20240301", ["19911341", "7", "06000X1"]),
+        patient("131234567", "2", "20240301", ["", "", "postal code unknown"]),
+    ]
+    .concat();
+    let receipts =
+        [IR.to_owned(), receipt("山田　花子", "", "", "1"), receipt("佐藤　次郎", "1", "19600101", "2")].concat();
+    let (rows, ..) = read_joined(&summaries, &receipts).unwrap();
+    assert_eq!(
+        rows,
+        ["2 [131234567:1] 山田|花子|19911341|7|06000X1|１２", "5 [131234567:2] 佐藤|次郎|19600101|1|?|１２"]
+    );
+}
+
+#[test]
 fn other_files_are_refused_without_showing_them() {
     for summaries in ["", "山田,1\n", "131234567\n", "x\ty\n"] {
         let message = read_joined(summaries, IR).unwrap_err().to_string();
