@@ -2,16 +2,17 @@
 //!
 //! `cargo run -p linkage-benches --example roofline` prints CSV: pairs of 1024 bits per CPU-second, the bare arithmetic
 //! (load, AND, popcount, ADD; with VPOPCNT where there is AVX-512) against the kernel without early abort, and the ratio of their medians; then pairs per second
-//! of one and of two threads at a threshold of 0.8, by the clock on the wall, and their ratio. Linux only.
+//! of one and of two threads, by the clock on the wall, and their ratio: first of the bare arithmetic, which says what a second
+//! core of this machine adds at most, then of searches at a threshold of 0.8. Linux only.
 
 use std::error::Error;
 use std::hint::black_box;
-use std::io::{Write as _, stdout};
+use std::io::{Write, stdout};
 use std::thread;
 use std::time::Instant;
 
 use linkage_benches::{cpu_seconds, person_like};
-use linkage_core::dice::{ClkBlock, DiceThreshold, Kernel, LIMIT_PAIRS, limit, search};
+use linkage_core::dice::{DiceThreshold, Kernel, LIMIT_PAIRS, limit, search};
 
 /// At this threshold stopping early does not pay on these tokens, and few pairs match.
 const THRESHOLD: &str = "0.5";
@@ -65,33 +66,43 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // In turns too: what else the machine does then meets both alike.
     let usual: DiceThreshold = USUAL_THRESHOLD.parse()?;
+    let bare = || {
+        black_box(limit(kernel, black_box(rounds)));
+    };
+    let searches = || {
+        let mut matches = Vec::new();
+        for _ in 0..SEARCHES {
+            matches.clear();
+            search(kernel, &left, 0..left.rows(), &right, 0..right.rows(), usual, &mut matches);
+        }
+    };
+    beside_one(&mut out, "of the limit", pairs, bare)?;
+    beside_one(&mut out, &format!("at {usual}"), pairs, searches)?;
+    Ok(())
+}
+
+/// Writes pairs per second of one thread and of two, and their ratio.
+fn beside_one(out: &mut impl Write, what: &str, pairs: u64, turn: impl Fn() + Sync) -> std::io::Result<()> {
     let (mut one, mut two) = (Vec::new(), Vec::new());
     for _ in 0..TURNS {
-        one.push(seconds(1, kernel, &left, &right, usual));
-        two.push(seconds(2, kernel, &left, &right, usual));
+        one.push(seconds(1, &turn));
+        two.push(seconds(2, &turn));
     }
     for (threads, seconds) in [(1, &mut one), (2, &mut two)] {
         seconds.sort_unstable_by(f64::total_cmp);
         let [median, low, high] =
-            [TURNS / 2, TURNS * 3 / 4, TURNS / 4].map(|at| threads as f64 * pairs as f64 / seconds[at]);
-        writeln!(out, "{threads} threads at {usual},{median:.3e},{low:.3e},{high:.3e},pairs/s")?;
+            [TURNS / 2, TURNS * 3 / 4, TURNS / 4].map(|at| f64::from(threads) * pairs as f64 / seconds[at]);
+        writeln!(out, "{threads} threads {what},{median:.3e},{low:.3e},{high:.3e},pairs/s")?;
     }
-    writeln!(out, "ratio,{:.3},,,", 2.0 * one[TURNS / 2] / two[TURNS / 2])?;
-    Ok(())
+    writeln!(out, "ratio,{:.3},,,", 2.0 * one[TURNS / 2] / two[TURNS / 2])
 }
 
-/// Seconds by the clock on the wall in which each of so many threads does all searches of a turn.
-fn seconds(threads: usize, kernel: Kernel, left: &ClkBlock, right: &ClkBlock, threshold: DiceThreshold) -> f64 {
+/// Seconds by the clock on the wall in which each of so many threads does one turn.
+fn seconds(threads: i32, turn: &(impl Fn() + Sync)) -> f64 {
     let start = Instant::now();
     thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| {
-                let mut matches = Vec::new();
-                for _ in 0..SEARCHES {
-                    matches.clear();
-                    search(kernel, left, 0..left.rows(), right, 0..right.rows(), threshold, &mut matches);
-                }
-            });
+            scope.spawn(turn);
         }
     });
     start.elapsed().as_secs_f64()

@@ -54,6 +54,8 @@ faults! {
     CUT_OFF = 18, "cut-off";
     /// Small kana are written large.
     SMALL_KANA = 19, "small-kana";
+    /// A foreign resident's name in common use (通称) stands in place of the legal one.
+    ALIAS = 20, "alias-instead-of-name";
 }
 
 impl Faults {

@@ -28,6 +28,8 @@ pub(crate) struct Observation {
     /// A missing reading is empty.
     pub(crate) family: Name,
     pub(crate) given: Name,
+    /// The name in common use beside these; formats without a place for it leave it out.
+    pub(crate) alias: Option<[Name; 2]>,
     pub(crate) birth: Option<Date>,
     pub(crate) sex: Option<Sex>,
     pub(crate) prefecture: u8,
@@ -44,6 +46,7 @@ impl View<'_> {
         let mut seen = Observation {
             family: state.family.clone(),
             given: person.given.clone(),
+            alias: person.alias.clone(),
             birth: Some(person.birth),
             sex: Some(person.sex),
             prefecture: state.place.prefecture,
@@ -57,6 +60,10 @@ impl View<'_> {
             (state.insurance != &person.insurance, Faults::OLD_INSURANCE),
         ];
         old.into_iter().filter(|(old, _)| *old).for_each(|(_, fault)| seen.faults.add(fault));
+        // Only where there is such a name is anything drawn, so that all others are seen as they are without any.
+        if person.alias.is_some() && random.chance(self.errors.alias_instead_of_name) {
+            seen.bear_alias();
+        }
         self.mistake_names(random, &mut seen, person, another);
         self.mistake_the_rest(random, &mut seen);
         seen
@@ -72,7 +79,10 @@ impl View<'_> {
         let typing = &mut random.fork();
         let writing = &mut random.fork();
         if person.foreign {
-            self.mistake_foreign(&mut random.fork(), seen);
+            let own = &mut random.fork();
+            if !seen.faults.has(Faults::ALIAS) {
+                self.mistake_foreign(own, seen);
+            }
         }
         let Observation { family, given, faults, .. } = seen;
         let one = if which { &mut *family } else { &mut *given };
@@ -224,6 +234,14 @@ impl View<'_> {
 }
 
 impl Observation {
+    /// Puts the name in common use in place of the legal one.
+    fn bear_alias(&mut self) {
+        if let Some(alias) = self.alias.take() {
+            [self.family, self.given] = alias;
+            self.faults.stand_for(Faults::ALIAS, &[Faults::OLD_NAME]);
+        }
+    }
+
     /// Leaves the insurance out.
     pub(crate) fn lose_insurance(&mut self) {
         self.insurance = None;

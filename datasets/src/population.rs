@@ -52,6 +52,8 @@ pub struct Person {
     pub family: Name,
     /// Given name.
     pub given: Name,
+    /// Family and given name in common use (通称), Japanese ones, beside the legal name of a foreign resident.
+    pub alias: Option<[Name; 2]>,
     /// Where the person lives, now.
     pub place: Place,
     /// Health insurance, now.

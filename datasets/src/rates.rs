@@ -72,6 +72,9 @@ rates! {
     PopulationModel {
         /// Share of foreign residents. (counted: 3.2 % in 2025)
         foreign_share = 0.032;
+        /// Share of foreign residents who have a Japanese name in common use (通称) beside the legal one. How many there are is not
+        /// published, so there are none unless a model says so.
+        alias_share = 0.0;
         /// Share of births that are twins. (counted: about 1.1 %)
         twin_births = 0.011;
         /// Share of names with a character that has a variant form which are registered with it.
@@ -128,6 +131,8 @@ rates! {
         foreign_given_dropped = 0.2;
         /// A foreign resident's given name stands before the family name.
         foreign_order = 0.1;
+        /// A foreign resident's name in common use, where there is one, stands in place of the legal one.
+        alias_instead_of_name = 0.4;
         /// A birth date is wrong.
         birth_date_error = 0.003;
         /// … of which: the day (relative weight).

@@ -1,10 +1,14 @@
 //! What the fuzzer and the smoke test run: one function per format of bytes from outside. None may panic.
 
-use linkage_core::schema::LinkageSchema;
+use std::sync::LazyLock;
+
+use linkage_core::clkhash::{ClkJsonReader, ClkJsonWriter, ClkhashEncoder, ClkhashSchema};
+use linkage_core::normalise::{changes, normalise};
+use linkage_core::schema::{FieldKind, LinkageSchema};
 use linkage_core::source::{
     CsvLayout, CsvSource, DpcSummaries, Encoding, FhirSource, KaigoClaims, KaigoLayout, KaigoRegister, KenshinLayout,
-    KenshinSource, ParquetSource, PersonLayout, RawBatch, Roster, Source, Ssmix2Layout, Ssmix2Source, UkeLayout,
-    UkeSource,
+    KenshinSource, Mapping, ParquetSource, PersonLayout, RawBatch, Roster, Source, Ssmix2Layout, Ssmix2Source,
+    UkeLayout, UkeSource,
 };
 use linkage_core::token_file::TokenFileReader;
 
@@ -24,8 +28,33 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("dpc", dpc),
     ("ssmix2", ssmix2),
     ("parquet", parquet),
+    ("mapping", mapping),
+    ("normalise", normalise_value),
     ("schema", schema),
+    ("clkhash", clkhash),
+    ("clks", clks),
     ("token_file", token_file),
+];
+
+/// Every kind of field.
+const KINDS: [FieldKind; 17] = [
+    FieldKind::Kana,
+    FieldKind::KanaUnlengthened,
+    FieldKind::KanaUnvoiced,
+    FieldKind::KanaSorted,
+    FieldKind::Kanji,
+    FieldKind::Latin,
+    FieldKind::LatinSorted,
+    FieldKind::Date,
+    FieldKind::Sex,
+    FieldKind::PostalCode,
+    FieldKind::Digits,
+    FieldKind::InsurerNumber,
+    FieldKind::InsuredSymbol,
+    FieldKind::InsuredNumber,
+    FieldKind::InsuredBranch,
+    FieldKind::FacilityCode,
+    FieldKind::ChartNumber,
 ];
 
 fn person() -> PersonLayout {
@@ -118,9 +147,75 @@ pub fn parquet(data: &[u8]) {
     drain(ParquetSource::open(bytes::Bytes::copy_from_slice(data), &layout), 4);
 }
 
+/// A mapping file for person-ja, a zero byte, and the table that it describes.
+pub fn mapping(data: &[u8]) {
+    static SCHEMA: LazyLock<LinkageSchema> =
+        LazyLock::new(|| LinkageSchema::shipped("person-ja").expect("it is shipped"));
+    let (document, table) = two(data);
+    let Ok(mapping) = Mapping::parse(&String::from_utf8_lossy(document), &SCHEMA) else { return };
+    drain(CsvSource::open_shaped(table, &mapping.csv_layout(), mapping.csv_shape()), mapping.fields().len());
+}
+
+/// One value, in both encodings and as every kind of field: what comes out comes out of itself, and it is changed when
+/// and only when changes are counted.
+pub fn normalise_value(data: &[u8]) {
+    let mut scratch = String::new();
+    for encoding in [Encoding::Utf8, Encoding::Cp932] {
+        let raw = encoding.decode(data, &mut scratch).text;
+        for kind in KINDS {
+            let counted = changes(kind, raw);
+            match normalise(kind, raw) {
+                Ok(Some(value)) => {
+                    assert!(normalise(kind, &value) == Ok(Some(value.clone())), "{kind:?}: not the value of itself");
+                    assert_eq!(
+                        counted.is_empty(),
+                        value == raw,
+                        "{kind:?}: changes without a change, or without a count"
+                    );
+                }
+                Ok(None) | Err(_) => assert!(counted.is_empty(), "{kind:?}: changes of no value"),
+            }
+        }
+    }
+}
+
 /// Linkage schemas.
 pub fn schema(data: &[u8]) {
     let _ = LinkageSchema::parse(data).map(|schema| schema.digest());
+}
+
+/// A clkhash linkage schema, a zero byte, and a value for each of its columns, one a line.
+pub fn clkhash(data: &[u8]) {
+    let (document, values) = two(data);
+    let Ok(schema) = ClkhashSchema::parse(document) else { return };
+    let values = String::from_utf8_lossy(values);
+    // What a row costs is what its schema asks for; the longest of what it may ask for takes minutes.
+    if document.len() + values.len() > 4096 || schema.clk_bits() > 4096 {
+        return;
+    }
+    let mut row: Vec<&str> = values.lines().collect();
+    row.resize(schema.columns().len(), "");
+    if let Ok(mut encoder) = ClkhashEncoder::new(&schema, b"everybody may know it") {
+        let clk = encoder.encode(&row);
+        assert!(encoder.encode(&row) == clk, "a remembered value is another one");
+    }
+}
+
+/// Files of CLKs: what was read and is written again is read as the same.
+pub fn clks(data: &[u8]) {
+    let read = |bytes: &[u8]| -> Option<Vec<Vec<u8>>> {
+        let mut reader = ClkJsonReader::new(bytes).ok()?;
+        let mut clks = Vec::new();
+        while let Some(clk) = reader.next_clk().ok()? {
+            clks.push(clk);
+        }
+        Some(clks)
+    };
+    let Some(clks) = read(data) else { return };
+    let mut writer = ClkJsonWriter::new(Vec::new()).expect("memory can be written");
+    clks.iter().for_each(|clk| writer.write(clk).expect("memory can be written"));
+    let (file, _) = writer.finish().expect("memory can be written");
+    assert!(read(&file) == Some(clks), "other CLKs");
 }
 
 /// What is inside the seal of a token file: the seal itself lets no changed byte through.

@@ -9,6 +9,8 @@ use std::io::Read;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 /// Changed copies of each seed file.
 const ROUNDS: u64 = 150;
 
@@ -37,6 +39,13 @@ const PIECES: &[&[u8]] = &[
     b"\x1B$B",
     b"\x1B(B",
     b"\x8E",
+    b"\xF3\xA0\x84\x81",
+    b"\xE3\x82\x9B",
+    b"\xE5\x85\x83",
+    b"header = false\n",
+    b"[fields.sex]\n",
+    b"\"bitsPerToken\":",
+    b"\"clks\"",
     b"RE,",
     b"IR,",
     b"MSH|",
@@ -99,6 +108,12 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// The vectors that clkhash made.
+fn clkhash_vectors() -> impl Iterator<Item = Value> {
+    let all = files(&testdata("vectors/clkhash")).into_iter().filter(|path| path.extension().unwrap() == "json");
+    all.map(|path| serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
+}
+
 /// The seeds of a target: the golden files of its format.
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     let pair = |first: &str, second: &str| [golden(first), golden(second)].join(&0);
@@ -115,10 +130,40 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         "kaigo" => vec![pair("claims.csv", "ledger.csv"), golden("assessments.csv")],
         "dpc" => vec![pair("ff1.txt", "receipts-dpc.uke")],
         "ssmix2" => vec![golden("adt-00")],
-        "parquet" => vec![golden("people.parquet")],
+        // In the second the schema of Arrow is damaged so that the decoder panics.
+        "parquet" => {
+            vec![golden("people.parquet"), std::fs::read(testdata("fuzz").join("arrow-schema.parquet")).unwrap()]
+        }
+        "mapping" => {
+            vec![pair("mapping-named.toml", "people.csv"), pair("mapping-numbered.toml", "people-numbered.txt")]
+        }
+        "normalise" => {
+            let tables = files(&testdata("vectors/normalise"));
+            let tables = tables.iter().map(|path| std::fs::read_to_string(path).unwrap());
+            // Of each row the input, a tenth of the rows.
+            let inputs = |table: String| -> Vec<Vec<u8>> {
+                let rows = table.lines().filter(|line| !line.starts_with('#')).step_by(10);
+                let inputs = rows.filter_map(|row| row.split('\t').nth(1));
+                inputs
+                    .map(|input| input.replace("\\u{20}", " ").replace("\\u{3000}", "\u{3000}").into_bytes())
+                    .collect()
+            };
+            tables.flat_map(inputs).filter(|input| !input.is_empty()).collect()
+        }
         "schema" => {
             let folder: PathBuf = [env!("CARGO_MANIFEST_DIR"), "schemas"].iter().collect();
             files(&folder).iter().map(|path| std::fs::read(path).unwrap()).collect()
+        }
+        "clkhash" => {
+            let row = |vector: &Value| {
+                let row = vector["rows"][0].as_array().unwrap();
+                row.iter().map(|value| value.as_str().unwrap()).collect::<Vec<_>>().join("\n")
+            };
+            clkhash_vectors().map(|vector| format!("{}\0{}", vector["schema"], row(&vector)).into_bytes()).collect()
+        }
+        "clks" => {
+            let first = clkhash_vectors().map(|vector| serde_json::json!({"clks": vector["clks"]}).to_string());
+            first.map(String::into_bytes).take(2).collect()
         }
         "token_file" => {
             let unit: age::x25519::Identity = targets::UNIT.parse().unwrap();
@@ -134,6 +179,19 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
             opened.collect()
         }
         other => panic!("the target {other} has no seeds"),
+    }
+}
+
+/// The seeds of the long form are those of the short one.
+#[test]
+#[ignore = "writes into fuzz/corpus"]
+fn write_seeds() {
+    for (name, _) in targets::TARGETS {
+        let folder: PathBuf = [env!("CARGO_MANIFEST_DIR"), "../fuzz/corpus", name].iter().collect();
+        std::fs::create_dir_all(&folder).unwrap();
+        for (index, seed) in seeds(name).iter().enumerate() {
+            std::fs::write(folder.join(format!("seed-{index}")), seed).unwrap();
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use linkage_core::source::{
 };
 
 /// Every column that a format of persons can have.
-const COLUMNS: [&str; 22] = [
+const COLUMNS: [&str; 24] = [
     "family_kana",
     "given_kana",
     "name_kana",
@@ -21,6 +21,8 @@ const COLUMNS: [&str; 22] = [
     "name_latin",
     "former_family_kana",
     "former_family_kanji",
+    "alias_kana",
+    "alias_kanji",
     "birth_date",
     "sex",
     "postal_code",
@@ -87,13 +89,25 @@ impl Reading {
 }
 
 fn csv() -> String {
-    let fields =
-        ["family_kana", "given_kana", "family_kanji", "given_kanji", "former", "birth", "sex", "postal", "branch"];
-    let columns = ["姓カナ", "名カナ", "姓", "名", "旧姓", "生年月日", "性別", "郵便番号", "枝番"];
+    let columns = [
+        ("family_kana", "姓カナ"),
+        ("given_kana", "名カナ"),
+        ("family_kanji", "姓"),
+        ("given_kanji", "名"),
+        ("former_family_kanji", "旧姓"),
+        ("former_family_kana", "旧姓カナ"),
+        ("alias_kanji", "通称名"),
+        ("alias_kana", "通称名カナ"),
+        ("birth_date", "生年月日"),
+        ("sex", "性別"),
+        ("postal_code", "郵便番号"),
+        ("insured_branch", "枝番"),
+    ];
+    let fields = columns.map(|(field, _)| field);
     let layout = CsvLayout {
         encoding: Encoding::Cp932,
         fields: fields.map(str::to_owned).to_vec(),
-        map: fields.iter().zip(columns).map(|(field, column)| ((*field).to_owned(), column.to_owned())).collect(),
+        map: columns.map(|(field, column)| (field.to_owned(), column.to_owned())).to_vec(),
         id_column: Some("id".to_owned()),
     };
     let bytes = file("people.csv");

@@ -19,6 +19,7 @@ pub mod cluster;
 pub mod codec;
 pub mod dice_join;
 mod error;
+mod held;
 pub mod keyed;
 mod layout;
 mod link;
@@ -26,11 +27,14 @@ pub mod lsh_join;
 #[cfg_attr(not(feature = "distributed"), allow(dead_code, reason = "it is a coordinator of workers that reads them"))]
 mod note;
 mod once;
+mod sample;
 mod session;
+mod steps;
 mod table;
 mod udf;
 
 pub use error::PlanError;
+pub use held::HeldMemory;
 pub use keyed::KeyedReport;
 pub use link::{Candidate, LinkOptions, LinkProgress, LinkReport, LinkStream, Strategy};
 pub use lsh_join::LshReport;

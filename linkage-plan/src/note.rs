@@ -45,6 +45,7 @@ impl Note {
                 band.blocks,
                 band.largest_block,
                 band.candidates,
+                band.aborted,
                 band.kept,
                 band.capped_blocks,
                 band.uncompared,
@@ -60,11 +61,19 @@ impl Note {
         let (words, []) = bytes.as_chunks::<8>() else { return None };
         let words: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
         match *words.as_slice() {
-            [BAND, bands, blocks, largest_block, candidates, kept, capped_blocks, uncompared, lost] => {
+            [BAND, bands, blocks, largest_block, candidates, aborted, kept, capped_blocks, uncompared, lost] => {
                 let (bands, lost) = (bands.try_into().ok()?, f64::from_bits(lost));
-                let stats =
-                    BandStats { bands, blocks, largest_block, candidates, kept, capped_blocks, uncompared, lost };
-                Some(Self::Band(stats))
+                Some(Self::Band(BandStats {
+                    bands,
+                    blocks,
+                    largest_block,
+                    candidates,
+                    aborted,
+                    kept,
+                    capped_blocks,
+                    uncompared,
+                    lost,
+                }))
             }
             [DONE, compared, aborted, bytes] => Some(Self::Done(UnitCounts { compared, aborted, bytes })),
             _ => None,
@@ -104,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_note_is_read_as_it_was_written_and_anything_else_is_none() {
-        let band = BandStats { bands: 1, blocks: 7, kept: 3, lost: 0.25, ..BandStats::default() };
+        let band = BandStats { bands: 1, blocks: 7, aborted: 2, kept: 3, lost: 0.25, ..BandStats::default() };
         for note in [Note::Band(band), Note::Done(UnitCounts { compared: u64::MAX, aborted: 5, bytes: 9 })] {
             let batch = note.batch().unwrap();
             let bytes = batch.column(3).as_binary::<i32>().value(0);

@@ -19,6 +19,7 @@ use crate::cluster::Cluster;
 use crate::codec::{self, PlanForm};
 use crate::dice_join::{BestPairsRule, DiceJoinRule, LinkQueryPlanner, declined};
 use crate::error::PlanError;
+use crate::held::HeldMemory;
 use crate::link::{self, Choice, LinkOptions, LinkStream, Strategy, choose};
 use crate::table::TokenTable;
 use crate::udf::DiceUdf;
@@ -255,7 +256,12 @@ impl LinkSession {
         codec::run(&self.context, plan).await
     }
 
-    /// The most memory that tables and plans hold at this moment.
+    /// Memory of the session for something that its caller holds, such as the pairs that were handed on; errors call it `what`.
+    pub fn hold(&self, what: &'static str) -> HeldMemory {
+        HeldMemory::new(&self.context.runtime_env().memory_pool, what)
+    }
+
+    /// The most memory that tables and plans hold at this moment, and what is [held](Self::hold) beside them.
     pub fn reserved_bytes(&self) -> usize {
         self.context.runtime_env().memory_pool.reserved()
     }

@@ -6,8 +6,10 @@
 
 mod candidates;
 mod drive;
+mod found;
 mod learnt;
 mod link;
+mod tokens;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

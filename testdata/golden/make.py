@@ -14,16 +14,26 @@ def write(name, text, encoding, newline="\r\n"):
     (HERE / name).write_bytes(text.replace("\n", newline).encode(encoding))
 
 
-# CSV: vendor columns, CP932, quotes, an era date, a name in kana in the column for kanji, a foreign resident, twins.
-write("people.csv", """id,姓カナ,名カナ,姓,名,旧姓,生年月日,性別,郵便番号,保険者番号,記号,番号,枝番
-1,ﾔﾏﾀﾞ,ﾊﾅｺ,山田,花子,佐藤,S58.3.4,女,〒100-0001,06132013,１２,３４５,01
-2,,,"ヤマダ","タロウ",,昭和58年3月4日,男,1000001,06132013,12,345,02
-3,,,SMITH,JOHN PAUL,,1970/01/02,1,150-0002,138057,,6789,
-4,タカハシ,イチロウ,髙橋,一郎,,平元.1.8,1,,06132013,12,346,03
-5,タカハシ,ジロウ,髙橋,二郎,,平元.1.8,1,,06132013,12,346,04
-6,サトウ,●,佐藤,●●,,1991-02-30,9,123,1234567,,,
-7,たなか,みさこ,田中,美さ子,,19910228,2,"060-0001",06132013,記号の１,8,
+# CSV: vendor columns, CP932, quotes, an era date, a name in kana in the column for kanji, a foreign resident, one with a name
+# in common use (通称), twins.
+write("people.csv", """id,姓カナ,名カナ,姓,名,旧姓,旧姓カナ,通称名,通称名カナ,生年月日,性別,郵便番号,保険者番号,記号,番号,枝番
+1,ﾔﾏﾀﾞ,ﾊﾅｺ,山田,花子,佐藤,ｻﾄｳ,,,S58.3.4,女,〒100-0001,06132013,１２,３４５,01
+2,,,"ヤマダ","タロウ",,,,,昭和58年3月4日,男,1000001,06132013,12,345,02
+3,,,SMITH,JOHN PAUL,,,,,1970/01/02,1,150-0002,138057,,6789,
+4,タカハシ,イチロウ,髙橋,一郎,,,,,平元.1.8,1,,06132013,12,346,03
+5,タカハシ,ジロウ,髙橋,二郎,,,,,平元.1.8,1,,06132013,12,346,04
+6,サトウ,●,佐藤,●●,,,,,1991-02-30,9,123,1234567,,,
+7,たなか,みさこ,田中,美さ子,,,,,19910228,2,"060-0001",06132013,記号の１,8,
+8,グエン,ティ マイ,NGUYEN,THI MAI,,,山田　花子,ﾔﾏﾀﾞ ﾊﾅｺ,平7.5.5,女,1500002,138057,,6790,
 """, "cp932")
+
+# A table without a header, under a line of its own, for mapping-numbered.toml.
+write("people-numbered.txt", """抽出 2024-04-01
+1\tヤマダ ハナコ\t4/3/1983\t2\t100-0001
+2\tサトウ　タロウ\t04031983\tNULL\t0600001
+3\tスズキ\t31.12.1950\t1\t
+4\tキムラ
+""", "utf-8", "\n")
 
 # Receipts: 医科, 歯科 and 国保 as in the unit tests, and DPC with a kana column that has to be detected.
 write("receipts.uke", (SOURCE / "uke/golden.txt").read_text(encoding="utf-8"), "cp932")
@@ -53,6 +63,8 @@ write("ff1.txt", "\n".join("\t".join(row) for row in rows) + "\n", "cp932")
 write("patients.ndjson", (SOURCE / "fhir/golden.ndjson").read_text(encoding="utf-8") + """\
 {"resourceType":"Patient","identifier":[{"system":"urn:oid:1.2.392.100495.20.3.51.11311234567","value":"7"}],"name":[{"use":"official","family":"NGUYEN","given":["THI","MAI"]},{"use":"usual","text":"グエン ティ マイ"}],"gender":"female","birthDate":"1995-05-05"}
 {"resourceType":"Patient","identifier":[{"system":"urn:oid:1.2.392.100495.20.3.51.11311234567","value":"8"}],"name":[{"use":"official","family":"山田","given":["花子"]},{"use":"maiden","family":"佐藤"},{"use":"old","text":"サトウ ハナコ"}],"gender":"female","birthDate":"1983-03"}
+{"resourceType":"Patient","identifier":[{"system":"urn:oid:1.2.392.100495.20.3.51.11311234567","value":"9"}],"name":[{"use":"official","family":"NGUYEN","given":["VAN","AN"]},{"use":"usual","text":"山本 太郎"},{"use":"usual","text":"ヤマモト タロウ"}],"gender":"male","birthDate":"1990-01-02"}
+{"resourceType":"Patient","identifier":[{"system":"urn:oid:1.2.392.100495.20.3.51.11311234567","value":"10"}],"name":[{"use":"official","text":"金 哲洙"},{"use":"official","text":"キム チョルス"},{"use":"usual","text":"金田 哲男"},{"use":"usual","text":"カネダ テツオ"},{"use":"old","family":"朴"},{"use":"old","family":"パク"}],"gender":"male","birthDate":"1970-10-11"}
 """, "utf-8", "\n")
 
 # 介護: the register of the insurers' association and of 認定ソフト, and claims that carry no name.
@@ -86,7 +98,11 @@ EVN||20240301120000
 PID|0001||9999013||奥京^五郎^^^^L^I~オクキョウ^ゴロウ^^^^L^P||19480405|M|||^^^^422-8033^JPN^H^静岡県||^PRN^PH
 IN1|1|06^組合^JHSD0001|06132013|組合||||||１２~３４５~01
 """ + MSH + """\
-PID|0001||9999014||山田^花子^^^^^L^I~ヤマダ^ハナコ^^^^^L^P~佐藤^花子^^^^^M^I~YAMADA^HANAKO^^^^^L^A||19830304|F
+PID|0001||9999014||山田^花子^^^^^L^I~ヤマダ^ハナコ^^^^^L^P~佐藤^花子^^^^^M^I~サトウ^ハナコ^^^^^M^P~YAMADA^HANAKO^^^^^L^A||19830304|F
+""" + MSH + """\
+PID|0001||9999016||NGUYEN^VAN^AN^^^^L^A~山本^太郎^^^^^A^I~ヤマモト^タロウ^^^^^A^P||19900102|M
+""" + MSH + """\
+PID|0001||9999017||金^哲洙^^^^^L^I~キム^チョルス^^^^^L^P~金田^哲男^^^^^A^I~カネダ^テツオ^^^^A^P||19701011|M
 """ + MSH + "PID|0001||9999015||切れた^人\n", "iso2022_jp", "\r")
 
 try:

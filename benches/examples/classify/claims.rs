@@ -1,9 +1,11 @@
 //! What is claimed of links without truth, against what is so, over many cases.
 
+use std::collections::HashSet;
 use std::io::{Write as _, stdout};
 
 use linkage_core::classify::{self, Estimate, Options, Tables};
-use linkage_core::evaluate::{LinkedPair, Truth, one_to_one, pair_quality};
+use linkage_core::cluster::Member;
+use linkage_core::evaluate::Quality;
 use linkage_core::schema::LinkageSchema;
 use linkage_datasets::ErrorModel;
 
@@ -39,7 +41,7 @@ pub fn population(people: u64, seed: u64, schema: &LinkageSchema) -> Result<()> 
     });
     header()?;
     for (errors, name) in [(ErrorModel::default(), "as found"), (raised, "raised")] {
-        let mut tables = data::population_under(people, seed, schema, seed, &errors)?;
+        let mut tables = data::population(people, seed, 0, schema, seed, &errors)?;
         for exact in ["all", "all without exact tokens"] {
             let study = prepare(tables.clone(), schema)?;
             line(&format!("population {people} {seed}"), schema.name(), name, exact, &study, &study.run())?;
@@ -66,31 +68,32 @@ fn header() -> Result<()> {
 
 fn line(data: &str, schema: &str, errors: &str, databases: &str, study: &Study, run: &Tables<'_>) -> Result<()> {
     let model = classify::learn(run, &study.frequencies, &Options::default());
-    let (mut links, mut truth, mut from) = (Vec::new(), Vec::new(), [0; 2]);
-    for (number, link) in run.links.iter().enumerate() {
-        let judged = model.judge(run, number);
-        let linked = link.candidates.iter().zip(&judged);
-        let linked = linked.filter(|(c, j)| c.exact || f64::from(j.probability) >= model.cut());
-        links.extend(linked.map(|(c, j)| LinkedPair {
-            left: c.left + from[0],
-            right: c.right + from[1],
-            score: j.probability.into(),
-            exact: c.exact,
-        }));
-        truth.extend(true_pairs(study, link.left, link.right).into_iter().map(|(a, b)| (a + from[0], b + from[1])));
-        from = [from[0] + study.cut[link.left].rows() as u32, from[1] + study.cut[link.right].rows() as u32];
+    let decision = classify::decide(run, &model);
+    // Pairs of databases that were compared, not all that there are.
+    let compared: HashSet<[u16; 2]> = run.links.iter().map(|link| [link.left as u16, link.right as u16]).collect();
+    let truth: usize = run.links.iter().map(|link| true_pairs(study, link.left, link.right).len()).sum();
+    let person = |member: &Member| study.tables[usize::from(member.database)].people[member.record as usize];
+    let (mut links, mut right) = (0, 0);
+    for cluster in &decision.clusters {
+        for (at, a) in cluster.members.iter().enumerate() {
+            let others = cluster.members[at + 1..].iter().filter(|b| compared.contains(&[a.database, b.database]));
+            others.for_each(|b| (links, right) = (links + 1, right + usize::from(person(a) == person(b))));
+        }
     }
-    let truth: Truth = truth.into_iter().collect();
-    let is = pair_quality(one_to_one(&links), &truth);
-    let claimed = model.estimates(model.cut());
+    let is = Quality {
+        true_positives: right as u64,
+        false_positives: (links - right) as u64,
+        false_negatives: (truth - right) as u64,
+    };
+    let claimed = decision.estimates;
     let three = |e: Estimate| format!("{:.4},{:.4},{:.4}", e.value, e.low, e.high);
     // Figures are compared as they are printed.
     let within = |e: Estimate, is: f64| e.low - 5e-5 <= is && is <= e.high + 5e-5;
     writeln!(
         stdout().lock(),
         "{data},{schema},{errors},{databases},{},{},{:.4},{:.4},{},{:.4},{},{},{}{}",
-        is.true_positives + is.false_positives,
-        truth.len(),
+        links,
+        truth,
         is.f1(),
         is.precision(),
         three(claimed.precision),

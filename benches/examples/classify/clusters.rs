@@ -2,21 +2,21 @@
 
 use std::collections::{HashMap, HashSet};
 
-use linkage_core::classify::{self, Model, Tables};
+use linkage_core::classify::{Decision, Tables};
 use linkage_core::cluster::{
     Cluster, Member, ScoredPair, assign_optimally, cluster, connected_components, mutual_best,
 };
 use linkage_core::evaluate::{Quality, cluster_quality};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::Study;
-use crate::data::Households;
+use crate::kinds::{KINDS, Kinds};
 
 /// One way to make clusters, and how it did.
 pub struct Method {
     name: &'static str,
     quality: Quality,
-    wrong: [usize; 3],
+    wrong: [usize; KINDS.len()],
 }
 
 impl Method {
@@ -24,24 +24,17 @@ impl Method {
         let q = &self.quality;
         json!({
             "method": self.name, "precision": q.precision(), "recall": q.recall(), "f1": q.f1(),
-            "wrong_pairs": { "twins": self.wrong[0], "family": self.wrong[1], "strangers": self.wrong[2] },
+            "wrong_pairs": KINDS.iter().zip(self.wrong).map(|(kind, wrong)| (kind.to_string(), wrong.into())).collect::<Map<String, Value>>(),
         })
     }
 
     pub fn line(&self) -> String {
-        let (q, [twins, family, strangers]) = (&self.quality, self.wrong);
-        format!(
-            "  {:<28} {:.4}   {:.4}   {:.4}   {twins}, {family}, {strangers}",
-            self.name,
-            q.precision(),
-            q.recall(),
-            q.f1()
-        )
+        let (q, wrong) = (&self.quality, self.wrong.map(|wrong| wrong.to_string()).join(", "));
+        format!("  {:<28} {:.4}   {:.4}   {:.4}   {wrong}", self.name, q.precision(), q.recall(), q.f1())
     }
 }
 
-pub fn compare(study: &Study, run: &Tables<'_>, model: &Model, households: &Households) -> Vec<Method> {
-    let decision = classify::decide(run, model);
+pub fn compare(study: &Study, run: &Tables<'_>, decision: &Decision, kinds: &Kinds<'_>) -> Vec<Method> {
     // Optimal assignment wants positive scores; log-odds of accepted pairs are above -10.
     let positive = |pair: &ScoredPair| ScoredPair { score: pair.score + 10.0, ..*pair };
     let pairs: Vec<ScoredPair> = decision.pairs.iter().map(positive).collect();
@@ -55,14 +48,15 @@ pub fn compare(study: &Study, run: &Tables<'_>, model: &Model, households: &Hous
     let judge = |name, clusters: &[Cluster]| Method {
         name,
         quality: cluster_quality(clusters, &people),
-        wrong: wrong(clusters, &people, households),
+        wrong: wrong(clusters, kinds),
     };
-    let in_review: HashSet<Member> = decision.review.iter().flat_map(|pair| [pair.left, pair.right]).collect();
+    let in_doubt = decision.review.pairs.iter().filter(|pair| pair.linked);
+    let in_doubt: HashSet<Member> = in_doubt.flat_map(|pair| [pair.left, pair.right]).collect();
     let certain: Vec<Cluster> =
-        decision.clusters.iter().filter(|c| !c.members.iter().any(|m| in_review.contains(m))).cloned().collect();
+        decision.clusters.iter().filter(|c| !c.members.iter().any(|m| in_doubt.contains(m))).cloned().collect();
     vec![
         judge("greedy", &greedy),
-        judge("greedy, repaired", &decision.clusters),
+        judge("as decided", &decision.clusters),
         judge("  without those in review", &certain),
         judge("connected components", &connected_components(&pairs)),
         judge("mutual best pairs only", &cluster(mutual_best(&pairs), run.deduplicated)),
@@ -70,15 +64,14 @@ pub fn compare(study: &Study, run: &Tables<'_>, model: &Model, households: &Hous
     ]
 }
 
-/// Wrong pairs by who they are: of one household and born on one day, of one household, strangers.
-fn wrong(clusters: &[Cluster], people: &HashMap<Member, u64>, households: &Households) -> [usize; 3] {
-    let mut wrong = [0; 3];
+/// Wrong pairs by who they are.
+fn wrong(clusters: &[Cluster], kinds: &Kinds<'_>) -> [usize; KINDS.len()] {
+    let mut wrong = [0; KINDS.len()];
     for cluster in clusters {
-        for (at, a) in cluster.members.iter().enumerate() {
-            for b in &cluster.members[at + 1..] {
-                let (a_person, b_person) = (people[a], people[b]);
-                if a_person != b_person && a.database != b.database {
-                    wrong[households.relation(a_person, b_person)] += 1;
+        for (at, &a) in cluster.members.iter().enumerate() {
+            for &b in &cluster.members[at + 1..] {
+                if let Some(kind) = kinds.of(a, b).filter(|_| a.database != b.database) {
+                    wrong[kind] += 1;
                 }
             }
         }

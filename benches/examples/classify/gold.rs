@@ -2,7 +2,7 @@
 
 use std::io::{Write as _, stdout};
 
-use linkage_core::classify::{self, GoldPair, Options};
+use linkage_core::classify::{self, Candidate, GoldPair, Options};
 use linkage_core::evaluate::{LinkedPair, Quality, Truth, one_to_one, pair_quality};
 
 use crate::report::true_pairs;
@@ -66,8 +66,8 @@ pub fn run(data: &str, schema: &str, study: &Study) -> Result<()> {
                 let gold: Vec<GoldPair> = sampled(&all, size, sample)
                     .into_iter()
                     .map(|(link, at)| {
-                        let candidate = run.links[link].candidates[at];
-                        GoldPair { link, candidate, matched: truth[link].contains(&(candidate.left, candidate.right)) }
+                        let Candidate { left, right, .. } = run.links[link].candidates[at];
+                        GoldPair { link, left, right, matched: truth[link].contains(&(left, right)) }
                     })
                     .collect();
                 let Some(corrected) = model.clone().correct(&run, &gold) else { continue };

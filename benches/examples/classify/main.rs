@@ -2,8 +2,8 @@
 //!
 //! - `cargo run -p linkage-benches --example classify -- febrl FOLDER SCHEMA SEED [--json]`: two files a.csv and b.csv, as
 //!   `datasets/febrl4.py` writes them.
-//! - `cargo run -p linkage-benches --example classify -- population PEOPLE SCHEMA SEED [--json]`: the five databases of the
-//!   synthetic population.
+//! - `cargo run -p linkage-benches --example classify -- population PEOPLE SCHEMA SEED [--namesakes=N] [--json]`: the five databases of
+//!   the synthetic population, in which N people may bear the name, birth date and sex of a stranger.
 //! - either with `--claims`: what is claimed without truth against what is so, as CSV; of a population also with raised
 //!   error rates, without exact tokens, and of each two databases alone.
 //! - either with `--gold`: what gold samples gain, as CSV.
@@ -15,6 +15,7 @@ mod claims;
 mod clusters;
 mod data;
 mod gold;
+mod kinds;
 mod report;
 mod scale;
 
@@ -25,6 +26,7 @@ use linkage_core::classify::{self, Candidate, Frequencies, Link, SegmentTable, T
 use linkage_core::dice::Kernel;
 use linkage_core::harden::Step;
 use linkage_core::schema::LinkageSchema;
+use linkage_datasets::ErrorModel;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -56,6 +58,7 @@ impl Study {
 fn main() -> Result<()> {
     let mut args: Vec<String> = std::env::args().skip(1).collect();
     let [json, claims, gold] = ["--json", "--claims", "--gold"].map(|name| args.iter().any(|arg| arg == name));
+    let namesakes = args.iter().find_map(|arg| arg.strip_prefix("--namesakes=")).map_or(Ok(0), str::parse)?;
     args.retain(|arg| !arg.starts_with("--"));
     if let [kind, pairs] = &args[..]
         && kind == "scale"
@@ -80,7 +83,8 @@ fn main() -> Result<()> {
             if claims {
                 return claims::population(people, seed, &schema);
             }
-            (data::population(people, &schema, seed)?, data::Households::of(people, seed))
+            let tables = data::population(people, seed, namesakes, &schema, seed, &ErrorModel::default())?;
+            (tables, data::Households::of(people, seed))
         }
         _ => return Err("the first argument is febrl, population or scale".into()),
     };

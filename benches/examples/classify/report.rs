@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::io::{Write as _, stdout};
 use std::time::Instant;
 
-use linkage_core::classify::{self, Judged, Model, Options};
+use linkage_core::classify::{self, Judged, Model, Options, Reason, Review};
+use linkage_core::cluster::Member;
 use linkage_core::evaluate::{LinkedPair, Quality, Truth, one_to_one, pair_quality};
 use serde_json::{Value, json};
 
 use crate::clusters::{self, Method};
 use crate::data::Households;
+use crate::kinds::{self, KINDS, Kinds};
 use crate::{Result, Study};
 
 pub fn report(data: &str, schema: &str, study: &Study, households: &Households, as_json: bool) -> Result<()> {
@@ -20,8 +22,11 @@ pub fn report(data: &str, schema: &str, study: &Study, households: &Households, 
     let judged: Vec<Vec<Judged>> = (0..study.found.len()).map(|link| model.judge(&run, link)).collect();
 
     let pairs = pairs(study, &judged, &model);
-    let clusters: Vec<Method> = clusters::compare(study, &run, &model, households);
-    let estimates = model.estimates(model.cut());
+    let decision = classify::decide(&run, &model);
+    let who = Kinds::new(study, households);
+    let (fates, namesakes) = (who.fates(&run, &decision), who.namesakes());
+    let clusters: Vec<Method> = clusters::compare(study, &run, &decision, &who);
+    let estimates = decision.estimates;
     let interval = |e: classify::Estimate| json!({ "value": e.value, "low": e.low, "high": e.high });
     let merged = model.weights().map_or(&[][..], |weights| weights.merged());
     let document = json!({
@@ -40,7 +45,9 @@ pub fn report(data: &str, schema: &str, study: &Study, households: &Households, 
             "warning": estimates.warning, "recall_unknown": estimates.recall_unknown,
         },
         "true_matches": pairs.own.true_positives + pairs.own.false_negatives,
-        "review": { "pairs": pairs.review, "true": pairs.review_true },
+        "review_zone": { "pairs": pairs.review, "true": pairs.review_true },
+        "review": review_json(study, &decision.review),
+        "different_people": kinds::json(&fates), "namesakes": namesakes,
         "clusters": clusters.iter().map(Method::json).collect::<Vec<_>>(),
     });
     let mut out = stdout().lock();
@@ -59,7 +66,7 @@ pub fn report(data: &str, schema: &str, study: &Study, households: &Households, 
         line(&mut out, "one-to-one, gold sample of 500", supervised)?;
     }
     let e = |e: classify::Estimate| format!("{:.4} ({:.4} to {:.4})", e.value, e.low, e.high);
-    writeln!(out, "  estimated without truth: precision {}, recall {}", e(estimates.precision), e(estimates.recall))?;
+    writeln!(out, "  expected of clusters: precision {}, recall {}", e(estimates.precision), e(estimates.recall))?;
     writeln!(
         out,
         "  matches {:.0} ({:.0} to {:.0}), really {}; raw precision {:.4} by mixture, {} by counting, really {:.4}{}",
@@ -75,12 +82,34 @@ pub fn report(data: &str, schema: &str, study: &Study, households: &Households, 
     if estimates.recall_unknown {
         writeln!(out, "  WARNING: recall is hardly known; matches may be no more alike than strangers are")?;
     }
-    writeln!(out, "  review zone: {} pairs, {} of them true", pairs.review, pairs.review_true)?;
-    writeln!(out, "  clusters                    precision  recall    F1      wrong pairs: twins, family, strangers")?;
+    writeln!(
+        out,
+        "  review zone: {} pairs, {} of them true; for review: {}",
+        pairs.review, pairs.review_true, document["review"]
+    )?;
+    writeln!(out, "  clusters                    precision  recall    F1      wrong pairs: {}", KINDS.join(", "))?;
     for method in &clusters {
         writeln!(out, "{}", method.line())?;
     }
+    writeln!(out, "  pairs of different people    candidates  linked  in review  kept apart")?;
+    for (kind, fate) in KINDS.iter().zip(&fates) {
+        writeln!(out, "{}", fate.line(kind))?;
+    }
+    writeln!(out, "  namesakes, candidates or not: {namesakes}")?;
     Ok(())
+}
+
+/// The review list by reason: pairs, those of one person, and those that are linked.
+fn review_json(study: &Study, review: &Review) -> Value {
+    let person = |member: Member| study.tables[usize::from(member.database)].people[member.record as usize];
+    let of = |reason: Reason| {
+        let of = || review.pairs.iter().filter(|doubt| doubt.reason == reason);
+        let is_true = |doubt: &&classify::Doubt| person(doubt.left) == person(doubt.right);
+        let linked = || of().filter(|doubt| doubt.linked);
+        json!({ "pairs": of().count(), "true": of().filter(is_true).count(), "linked": linked().count(),
+            "linked_true": linked().filter(is_true).count() })
+    };
+    json!({ "cohesion": of(Reason::Cohesion), "rival": of(Reason::Rival), "chance": of(Reason::Chance), "unlisted": review.unlisted })
 }
 
 fn line(out: &mut impl std::io::Write, what: &str, q: &Quality) -> std::io::Result<()> {
@@ -172,14 +201,15 @@ fn hindsight(assigned: &[LinkedPair], truth: &Truth) -> Quality {
 }
 
 /// A model from 500 candidates that somebody has looked at, spread evenly over all.
-fn gold(study: &Study) -> Option<classify::GoldModel> {
+fn gold(study: &Study) -> Option<Model> {
     let all: usize = study.found.iter().map(|found| found.candidates.len()).sum();
     let mut sample = Vec::new();
     for (link, found) in study.found.iter().enumerate() {
         let matched = true_pairs(study, found.left, found.right);
         sample.extend(found.candidates.iter().step_by((all / 500).max(1)).map(|candidate| classify::GoldPair {
             link,
-            candidate: *candidate,
+            left: candidate.left,
+            right: candidate.right,
             matched: matched.contains(&(candidate.left, candidate.right)),
         }));
     }

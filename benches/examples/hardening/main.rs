@@ -39,11 +39,11 @@ fn main() -> Result<()> {
         "population" => ("person-ja", "family_kana"),
         _ => return Err("febrl or population?".into()),
     };
-    // The people are those of the seed, and only the secret differs: data::population would draw other people.
+    // The people are those of the seed, and only the secret differs.
     let tables = |schema: &LinkageSchema, secret: u64| -> Result<Tables> {
         match kind.as_str() {
             "febrl" => data::febrl(Path::new(what), schema, secret),
-            _ => data::population_under(what.parse()?, seed, schema, secret, &linkage_datasets::ErrorModel::default()),
+            _ => data::population(what.parse()?, seed, 0, schema, secret, &linkage_datasets::ErrorModel::default()),
         }
     };
     let shipped = |name: &str| LinkageSchema::shipped(name).ok_or("no such schema");

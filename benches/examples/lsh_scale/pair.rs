@@ -37,7 +37,8 @@ fn by_bands(left: &Database, right: &Database, demand: Demand, pairs: &mut dyn F
     let tokens = (&left.tokens, &right.tokens);
     let never = || false;
     let (began, cpu_before) = (Instant::now(), process_cpu_seconds()?);
-    let plan = LshPlan::solve(tokens.0, tokens.1, &LshDemand { threshold, recall, most_bands: MAX_BANDS, seed })?;
+    let plan =
+        LshPlan::solve(tokens.0, tokens.1, &LshDemand { threshold, recall, most_bands: MAX_BANDS, seed }, &never)?;
     let solved = began.elapsed();
     let all = tokens.0.rows() as f64 * tokens.1.rows() as f64;
     let per_band = plan.candidates_per_band(all);
@@ -45,7 +46,7 @@ fn by_bands(left: &Database, right: &Database, demand: Demand, pairs: &mut dyn F
 
     let sampling = Instant::now();
     let request = SampleRequest::for_search(tokens.0, tokens.1, recall, seed);
-    let sample = RecallSample::draw(tokens.0, tokens.1, threshold, kernel, request, &never)?;
+    let sample = RecallSample::draw(tokens.0, tokens.1, threshold, kernel, request, &never, &|_| true)?;
     let sampled = sampling.elapsed();
     writeln!(
         stderr(),

@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::Instant;
 
 use custodian::refs::SiteKey;
+use proptest::prelude::ProptestConfig;
+use proptest::test_runner::TestRunner;
 
 use crate::site::{Run, Site, people};
 
@@ -27,35 +29,76 @@ fn a_damaged_or_foreign_token_file_is_refused() {
     }
 }
 
+/// With and without runs on the disk. `out.tokens` is not there yet.
+const LINES: [&str; 2] = [
+    "tokenise --database ndb --schema person-ja --secret linkage.secret --to unit.pub --id-column id --site-key site.key \
+     --sort-bytes 200000 people.csv -o out.tokens",
+    "tokenise --database ndb --schema person-ja --secret linkage.secret --to unit.pub --id-column id --site-key site.key \
+     people.csv -o out.tokens",
+];
+
+/// Draws so many places, in thousandths of the whole, and whether there are runs.
+#[cfg(unix)]
+fn at_drawn_places(cases: u32, each: impl Fn(u32, usize)) {
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let drawn = |(place, line)| {
+        each(place, line);
+        Ok(())
+    };
+    TestRunner::new(config).run(&(0..1000_u32, 0..LINES.len()), drawn).unwrap();
+}
+
+/// What is there under the final name is whole, and is taken away for the next time.
+#[cfg(unix)]
+fn is_finished(site: &Site) -> bool {
+    let finished = site.path("out.tokens").exists();
+    if finished {
+        let inspected = site.run("inspect --site-key site.key out.tokens");
+        assert_eq!(inspected.code(), 0, "{}", inspected.stderr());
+        fs::remove_file(site.path("out.tokens")).unwrap();
+    }
+    finished
+}
+
 #[cfg(unix)]
 #[test]
 fn a_kill_at_any_time_leaves_no_file_that_looks_whole() {
     let site = Site::new();
     site.write("people.csv", people(6000));
-    let mut finished = false;
-    for step in 0..40 {
-        let name = format!("out{step}.tokens");
-        let mut child = site
-            .command(&format!(
-                "tokenise --database ndb --schema person-ja --secret linkage.secret --to unit.pub --id-column id \
-                 --site-key site.key --sort-bytes 200000 people.csv -o {name}"
-            ))
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(Duration::from_millis(step * 9));
+    let started = Instant::now();
+    assert_eq!(site.run(LINES[0]).code(), 0);
+    let whole = started.elapsed();
+    assert!(is_finished(&site));
+    at_drawn_places(24, |place, line| {
+        let mut child = site.command(LINES[line]).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(whole * place / 1000);
         child.kill().unwrap();
         child.wait().unwrap();
-        if site.path(&name).exists() {
-            let inspected = site.run(&format!("inspect --site-key site.key {name}"));
-            assert_eq!(inspected.code(), 0, "{}", inspected.stderr());
-            finished = true;
-        }
-    }
-    // On a slow machine none may get that far; then the name must at least be given at the end.
-    if !finished {
-        assert_eq!(site.tokenise("--site-key site.key people.csv -o out.tokens").code(), 0);
-    }
+        is_finished(&site);
+    });
+    // Whatever they have left, the next one is not in its way.
+    assert_eq!(site.run(LINES[0]).code(), 0);
+    assert!(is_finished(&site));
+    let left: Vec<String> = site.files().into_iter().filter(|name| name.starts_with('.')).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_kill_at_any_byte_that_is_written_leaves_no_file_that_looks_whole() {
+    let site = Site::new();
+    site.write("people.csv", people(6000));
+    assert_eq!(site.run(LINES[1]).code(), 0);
+    let bytes = fs::metadata(site.path("out.tokens")).unwrap().len();
+    assert!(is_finished(&site));
+    let before = site.files();
+    at_drawn_places(24, |place, line| {
+        assert!(site.is_killed_at(LINES[line], bytes * u64::from(place) / 1000), "{place} of line {line}");
+        assert!(!is_finished(&site));
+    });
+    assert_eq!(site.run(LINES[1]).code(), 0);
+    assert!(is_finished(&site));
+    assert_eq!(site.files(), before);
 }
 
 #[cfg(unix)]

@@ -5,6 +5,8 @@ mod damage;
 mod exact;
 mod foreign;
 mod formats;
+mod injected;
+mod injected_formats;
 mod mapping;
 mod memory;
 mod refusals;

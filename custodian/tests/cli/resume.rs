@@ -7,6 +7,9 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
 use crate::site::{Run, Site, people, troubled};
 
 const ROWS: u32 = 50_000;
@@ -73,33 +76,79 @@ fn site() -> Site {
 #[test]
 fn a_tokenise_that_is_killed_again_and_again_ends_as_if_it_had_not_been() {
     let site = site();
+    let started = Instant::now();
     let whole = site.payload("--opt-out out.txt people.csv");
+    let all = started.elapsed();
     // A fixed seed, but what it hits differs with the machine.
     let mut random = 0x2545_F491_4F6C_DD1D_u64;
     for _ in 0..12 {
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        let (started, delay) = (Instant::now(), Duration::from_millis(5 + random % 400));
+        let (started, delay) = (Instant::now(), all * (random % 1000) as u32 / 1000);
         kill_when(&site, || started.elapsed() > delay);
-        if site.path("ndb.tokens").exists() {
-            let inspected = site.run("inspect --site-key site.key ndb.tokens");
-            assert_eq!(inspected.code(), 0, "{}", inspected.stderr());
-            fs::remove_file(site.path("ndb.tokens")).unwrap();
-        }
+        is_finished(&site);
     }
+    // While it clears up, or when it has just done so.
+    kill_when(&site, || site.path("ndb.tokens").exists());
+    assert!(is_finished(&site));
     // When those hit the beginning or the end only, one more leaves work of which a part is done.
     if !site.path("work/manifest.json").exists() {
         kill_midway(&site);
     }
     let last = site.run(LINE);
-    assert_eq!(last.code(), 3, "{}", last.stderr());
     assert!(last.stderr().contains("going on after "), "{}", last.stderr());
-    assert_eq!(payload(&last), whole);
+    check_last(&site, &last, &whole);
+}
+
+/// The last process has ended the work as if none before it had been killed, and has left nothing lying about.
+fn check_last(site: &Site, last: &Run, whole: &str) {
+    assert_eq!(last.code(), 3, "{}", last.stderr());
+    assert_eq!(payload(last), whole);
     // The findings are those of the whole extract too.
     assert!(last.stderr().contains("set aside: wrong-field-count"), "{}", last.stderr());
     let left: Vec<String> = site.files().into_iter().filter(|name| name.starts_with('.') || name == "work").collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// What is there under the final name is whole, and is taken away for the next time.
+fn is_finished(site: &Site) -> bool {
+    let finished = site.path("ndb.tokens").exists();
+    if finished {
+        let inspected = site.run("inspect --site-key site.key ndb.tokens");
+        assert_eq!(inspected.code(), 0, "{}", inspected.stderr());
+        fs::remove_file(site.path("ndb.tokens")).unwrap();
+    }
+    finished
+}
+
+#[test]
+fn a_tokenise_that_is_killed_at_any_byte_again_and_again_ends_as_if_it_had_not_been() {
+    let site = site();
+    let whole = site.payload("--opt-out out.txt people.csv");
+    let bytes = fs::metadata(site.path("payload.tokens")).unwrap().len();
+    let partial = || site.files().into_iter().find(|name| name.starts_with(".tokens-"));
+    // Within the first sorted run, before there is anything to go on from; then within the token file, after all runs.
+    assert!(site.is_killed_at(LINE, bytes / 10));
+    assert!(!site.path("work/manifest.json").exists() && partial().is_none());
+    assert!(site.is_killed_at(LINE, bytes - 5000));
+    assert!(site.path("work/manifest.json").exists());
+    let partial = fs::metadata(site.path(&partial().unwrap())).unwrap().len();
+    assert!((bytes - 6100..bytes).contains(&partial), "{partial} of {bytes}");
+    check_last(&site, &site.run(LINE), &whole);
+    // Then at places of which nobody has thought.
+    let config = ProptestConfig { cases: 5, failure_persistence: None, ..ProptestConfig::default() };
+    let cuts = prop::collection::vec(0..1000_u64, 1..4);
+    let drawn = TestRunner::new(config).run(&cuts, |cuts| {
+        fs::remove_file(site.path("ndb.tokens")).unwrap();
+        for cut in cuts {
+            prop_assert!(site.is_killed_at(LINE, bytes * cut / 1000));
+            prop_assert!(!site.path("ndb.tokens").exists());
+        }
+        check_last(&site, &site.run(LINE), &whole);
+        Ok(())
+    });
+    drawn.unwrap();
 }
 
 #[test]

@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, BinaryArray, RecordBatch};
 use custodian::refs::SiteKey;
 use expect_test::Expect;
 use linkage_core::secret::LinkageSecret;
+use parquet::arrow::ArrowWriter;
 
 pub const HEADER: &str = "id,family_kana,given_kana,family_kanji,given_kanji,birth_date,sex,postal_code,\
                       insurer_number,insured_symbol,insured_number,insured_branch";
@@ -33,7 +36,9 @@ impl Site {
     }
 
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
-        fs::write(self.path(name), content).unwrap();
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
     }
 
     pub fn command(&self, line: &str) -> Command {
@@ -158,6 +163,39 @@ pub fn troubled() -> String {
         text.push('\n');
     }
     text
+}
+
+/// A Parquet file of these columns, each of bytes.
+pub fn parquet(columns: Vec<(&str, Vec<Vec<u8>>)>) -> Vec<u8> {
+    let array = |values: &[Vec<u8>]| Arc::new(BinaryArray::from_iter_values(values)) as ArrayRef;
+    let batch = RecordBatch::try_from_iter(columns.iter().map(|(name, values)| (*name, array(values)))).unwrap();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    bytes
+}
+
+#[cfg(unix)]
+impl Site {
+    /// Runs a command line in a process that the kernel kills where a file of it would grow beyond so many bytes, to the nearest
+    /// block: as `kill -9` would, at a place of the caller's choice. False when no file came so far.
+    pub fn is_killed_at(&self, line: &str, bytes: u64) -> bool {
+        use std::os::unix::process::ExitStatusExt;
+        let limited = |blocks: u64, command: &[&str]| {
+            let mut shell = Command::new("sh");
+            shell.current_dir(self.folder.path()).stdin(Stdio::null());
+            shell.args(["-c", "ulimit -c 0; ulimit -f \"$0\"; exec \"$@\"", &blocks.to_string()]).args(command);
+            shell.output().unwrap().status
+        };
+        // Shells do not agree on how long a block is.
+        assert!(!limited(1, &["dd", "if=/dev/zero", "of=block", "bs=4096", "count=1"]).success());
+        let block = fs::metadata(self.path("block")).unwrap().len();
+        fs::remove_file(self.path("block")).unwrap();
+        let command: Vec<&str> = [env!("CARGO_BIN_EXE_custodian")].into_iter().chain(line.split_whitespace()).collect();
+        // 25 is SIGXFSZ, wherever there is one.
+        limited(bytes / block, &command).signal() == Some(25)
+    }
 }
 
 #[cfg(unix)]

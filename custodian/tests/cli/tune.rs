@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use linkage_core::schema::LinkageSchema;
 use linkage_datasets::{ExtractOptions, Model, write_extracts};
 
-use crate::site::{Site, people};
+use crate::site::{Site, parquet, people};
 
 /// 120 people, and the same people again under other ids, their postal codes all others; and who is who.
 fn twin(site: &Site, known: u32) {
@@ -54,6 +54,35 @@ fn a_tuned_schema_can_be_used_at_once_and_no_value_is_shown() {
         "tokenise --database ndb --schema tuned.json --secret linkage.secret --to unit.pub --id-column id a.csv -o a.tokens",
     );
     assert_eq!(sealed.code(), 0, "{}", sealed.stderr());
+}
+
+#[test]
+fn parquet_is_tuned_on_as_the_same_table_in_csv_is() {
+    let site = Site::new();
+    twin(&site, 120);
+    let of_csv = site.run(&format!("{TUNE} --right-id-column row --json -o csv.json"));
+    assert_eq!(of_csv.code(), 0, "{}", of_csv.stderr());
+    for table in ["a", "b"] {
+        let text = std::fs::read_to_string(site.path(&format!("{table}.csv"))).unwrap();
+        let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
+        let column = |at: usize| rows[1..].iter().map(|row| row[at].as_bytes().to_vec()).collect();
+        site.write(
+            &format!("{table}.parquet"),
+            parquet(rows[0].iter().enumerate().map(|(at, name)| (*name, column(at))).collect()),
+        );
+    }
+    let both = TUNE.replace(".csv --right b.csv", ".parquet --format parquet --right b.parquet");
+    let one = TUNE.replace("b.csv", "b.parquet") + " --right-format parquet";
+    for (line, output) in [(both, "both.json"), (one, "one.json")] {
+        let run = site.run(&format!("{line} --right-id-column row --json -o {output}"));
+        assert_eq!(run.code(), 0, "{}", run.stderr());
+        assert_eq!(run.stdout().replace(output, "csv.json"), of_csv.stdout());
+        let [tuned, same] = [output, "csv.json"].map(|name| std::fs::read(site.path(name)).unwrap());
+        assert_eq!(tuned, same, "{output}");
+    }
+    let numbered = site.run(&format!("{TUNE} --format parquet --right-id-column row -o tuned.json"));
+    assert!(numbered.code() == 1 && numbered.stderr().contains("not a Parquet file"), "{}", numbered.stderr());
+    assert!(!site.path("tuned.json").exists());
 }
 
 #[test]

@@ -33,10 +33,15 @@ pub(super) fn write(records: &mut [Record<'_>], out: &mut [String]) {
         if let (Some(family), Some(given)) = (&seen.family.kanji, &seen.given.kanji) {
             // A foreign resident without kanji is registered in the alphabet.
             let script = if family.is_ascii() && given.is_ascii() { "ABC" } else { "IDE" };
-            names.push(name(script, family, given, old, whole));
+            names.push(name(script, "official", [family, given], old, whole));
         }
         if !seen.family.kana.is_empty() || !seen.given.kana.is_empty() {
-            names.push(name("SYL", &seen.family.kana, &seen.given.kana, old, whole));
+            names.push(name("SYL", "official", [&seen.family.kana, &seen.given.kana], old, whole));
+        }
+        if let Some([family, given]) = &seen.alias {
+            let kanji = [family, given].map(|name| name.kanji.as_deref().unwrap_or_default());
+            names.push(name("IDE", "usual", kanji, old, whole));
+            names.push(name("SYL", "usual", [&family.kana, &given.kana], old, whole));
         }
         let (year, month, day) = (record.day.year, record.day.month, record.day.day);
         let mut patient = json!({
@@ -57,15 +62,15 @@ pub(super) fn write(records: &mut [Record<'_>], out: &mut [String]) {
     }
 }
 
-fn name(code: &str, family: &str, given: &str, old: bool, whole: bool) -> Value {
+fn name(code: &str, usage: &str, [family, given]: [&str; 2], old: bool, whole: bool) -> Value {
     let value = if old { "valueString" } else { "valueCode" };
     let extension = json!([{"url": REPRESENTATION, value: code}]);
     let text = format!("{family} {given}");
     let text = text.trim();
     // A system that cannot tell the parts apart gives the text alone.
     if whole {
-        return json!({"extension": extension, "use": "official", "text": text});
+        return json!({"extension": extension, "use": usage, "text": text});
     }
     let given: Vec<&str> = given.split(' ').filter(|part| !part.is_empty()).collect();
-    json!({"extension": extension, "use": "official", "text": text, "family": family, "given": given})
+    json!({"extension": extension, "use": usage, "text": text, "family": family, "given": given})
 }

@@ -77,15 +77,23 @@ fn time(day: Date) -> String {
 fn patient(seen: &Observation, chart: &str, habits: Habits) -> String {
     let kanji = match (&seen.family.kanji, &seen.given.kanji) {
         // A name in the alphabet is told by its code.
-        (Some(family), Some(given)) if family.is_ascii() && given.is_ascii() => name('A', family, given, habits),
-        (Some(family), Some(given)) => name('I', family, given, habits),
+        (Some(family), Some(given)) if family.is_ascii() && given.is_ascii() => name("L^A", family, given, habits),
+        (Some(family), Some(given)) => name("L^I", family, given, habits),
         _ => String::new(),
     };
     let kana = match (seen.family.kana.as_str(), seen.given.kana.as_str()) {
         ("", "") => String::new(),
-        (family, given) => name('P', family, given, habits),
+        (family, given) => name("L^P", family, given, habits),
     };
-    let names = [kanji, kana].into_iter().filter(|name| !name.is_empty()).collect::<Vec<_>>().join("~");
+    let [alias_kanji, alias_kana] = seen.alias.as_ref().map_or_else(Default::default, |[family, given]| {
+        let [family_kanji, given_kanji] = [family, given].map(|name| name.kanji.as_deref().unwrap_or_default());
+        [name("A^I", family_kanji, given_kanji, habits), name("A^P", &family.kana, &given.kana, habits)]
+    });
+    let names = [kanji, kana, alias_kanji, alias_kana]
+        .into_iter()
+        .filter(|name| !name.is_empty())
+        .collect::<Vec<_>>()
+        .join("~");
     let birth = seen.birth.map_or_else(String::new, uke::compact);
     let sex = seen.sex.map_or("U", |sex| ["M", "F"][sex as usize]);
     let address = match seen.postal_code.split_at_checked(3) {
@@ -95,8 +103,8 @@ fn patient(seen: &Observation, chart: &str, habits: Habits) -> String {
     format!("PID|0001||{chart}^^^^PI||{names}||{birth}|{sex}|||{address}\r")
 }
 
-/// One name, as XPN: family, given and further names, its type and its script.
-fn name(script: char, family: &str, given: &str, habits: Habits) -> String {
+/// One name, as XPN: family, given and further names, and the codes of its type and its script.
+fn name(codes: &str, family: &str, given: &str, habits: Habits) -> String {
     let given = given.trim();
     let parts = match given.split_once(' ') {
         _ if habits.whole => format!("{}^^", full_width(&format!("{family} {given}"))),
@@ -104,7 +112,7 @@ fn name(script: char, family: &str, given: &str, habits: Habits) -> String {
         _ => format!("{family}^{given}^"),
     };
     let carets = if habits.caret_missing { "^^^" } else { "^^^^" };
-    format!("{parts}{carets}L^{script}")
+    format!("{parts}{carets}{codes}")
 }
 
 /// The IN1 segment.

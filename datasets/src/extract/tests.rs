@@ -97,6 +97,46 @@ fn a_sweep_keeps_the_people_and_moves_one_error() {
 }
 
 #[test]
+fn a_name_in_common_use_is_where_the_format_has_a_place_and_told_where_it_stands_for_the_legal_one() {
+    let options = |share: f64, instead: f64, database: &str| {
+        let mut options = ExtractOptions { databases: vec![database.to_owned()], ..options(4000) };
+        for (rate, value) in [("foreign_share", 0.3), ("alias_share", share), ("alias_instead_of_name", instead)] {
+            options.model.set(rate, value).unwrap();
+        }
+        options
+    };
+    let made = |share: f64, instead: f64| {
+        let (files, _) = written(&options(share, instead, "denkaru"));
+        let text = std::str::from_utf8(&files["denkaru.ndjson"]).unwrap();
+        let of_id = |line: &str| {
+            let patient: serde_json::Value = serde_json::from_str(line).unwrap();
+            (patient["identifier"][0]["value"].as_str().unwrap().to_owned(), line.to_owned())
+        };
+        (truth(&files), text.lines().map(of_id).collect::<HashMap<_, _>>())
+    };
+    let (plain, beside, instead) = (made(0.0, 1.0), made(1.0, 0.0), made(1.0, 1.0));
+    let chart = |row: &[String]| row[1].split_once(':').unwrap().1.to_owned();
+    let mut foreign = 0;
+    for ((row, shown), hidden) in plain.0.iter().zip(&beside.0).zip(&instead.0) {
+        assert!(row[..10] == shown[..10] && row[..10] == hidden[..10]);
+        let [line, with, without] = [&plain.1, &beside.1, &instead.1].map(|lines| &lines[&chart(row)]);
+        let told = |row: &[String]| row[10].split('+').any(|error| error == "alias-instead-of-name");
+        let is_foreign = row[6] == "1";
+        foreign += u32::from(is_foreign);
+        assert!(is_foreign || (line, &row[10]) == (with, &shown[10]) && (line, &row[10]) == (without, &hidden[10]));
+        let usual = [line, with, without].map(|line| line.contains("\"usual\""));
+        assert_eq!(usual, [false, is_foreign, false]);
+        assert_eq!([told(row), told(shown), told(hidden)], [false, false, is_foreign]);
+    }
+    assert!(foreign > 200, "{foreign}");
+    let common = |share: f64, instead: f64| {
+        storages(&options(share, instead, "ssmix2")).iter().filter(|(_, text)| text.contains("A^I~")).count()
+    };
+    assert_eq!((common(0.0, 1.0), common(1.0, 1.0)), (0, 0));
+    assert!(common(1.0, 0.0) > 200);
+}
+
+#[test]
 fn an_extract_sees_people_as_of_its_day() {
     let mut options = ExtractOptions { databases: vec!["kenshin".to_owned()], ..options(8000) };
     options.model.databases.entry("kenshin".to_owned()).or_default().as_of = Some("2020-04-01".to_owned());

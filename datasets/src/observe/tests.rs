@@ -1,5 +1,6 @@
 use super::*;
 use crate::population::{Population, REFERENCE_DATE};
+use crate::rates::PopulationModel;
 
 fn view(errors: &ErrorModel) -> View<'_> {
     View { errors, kana_is_optional: true, limited_characters: true, large_kana: false }
@@ -103,6 +104,35 @@ fn small_kana_written_large_are_told_wherever_there_are_any() {
         small += u32::from(differs);
     }
     assert!(small > 200, "{small}");
+}
+
+#[test]
+fn a_name_in_common_use_stands_beside_the_legal_one_or_in_its_place_as_often_as_the_model_says() {
+    let model = PopulationModel { alias_share: 0.5, foreign_share: 0.5, ..PopulationModel::default() };
+    let errors = ErrorModel { alias_instead_of_name: 0.25, foreign_kana_varies: 1.0, ..ErrorModel::none() };
+    let view = View { limited_characters: false, ..view(&errors) };
+    let random = &mut Random::new(1, "test", 0);
+    let (mut instead, mut of) = (0, 0);
+    for person in &Population::with_model(2, 8000, &model) {
+        // As of a day of which the family name may be another one.
+        let seen = view.observe(random, &person, &person, REFERENCE_DATE.days_before(2000));
+        let Some([family, given]) = &person.alias else {
+            assert!(seen.alias.is_none() && !seen.faults.has(Faults::ALIAS));
+            continue;
+        };
+        of += 1;
+        if seen.faults.has(Faults::ALIAS) {
+            instead += 1;
+            assert_eq!((&seen.family, &seen.given, &seen.alias), (family, given, &None));
+            // What goes wrong with a foreign name does not with this one.
+            assert!(!seen.faults.has(Faults::OLD_NAME) && !seen.faults.has(Faults::FOREIGN_KANA));
+        } else {
+            assert_eq!(seen.alias, person.alias);
+            assert!(seen.faults.has(Faults::FOREIGN_KANA));
+        }
+    }
+    let share = f64::from(instead) / f64::from(of);
+    assert!(of > 1000 && (share - 0.25).abs() < 0.05, "{share} of {of}");
 }
 
 /// The readings of people, right and with the typing error that the weights allow.

@@ -107,6 +107,7 @@ pub(super) fn generate(seed: u64, number: u64, world: &World, people: &mut Vec<P
             birth: seat.birth,
             family: family.clone(),
             given,
+            alias: None,
             place: place.clone(),
             insurance: insurance::of_member(random, &card, place.prefecture, age, branch),
             foreign: foreign.is_some(),
@@ -115,8 +116,23 @@ pub(super) fn generate(seed: u64, number: u64, world: &World, people: &mut Vec<P
             past: Vec::new(),
         });
     }
+    if foreign.is_some() {
+        give_aliases(&mut Random::new(seed, "alias", number), world, &mut people[first..]);
+    }
     let home = history::Home { seats: &seats, card, place, foreign };
     home.remember(&mut Random::new(seed, "history", number), world, &mut people[first..]);
+}
+
+/// Names in common use, with a family name that those of one household share. They are written in ordinary characters.
+fn give_aliases(random: &mut Random, world: &World, people: &mut [Person]) {
+    let ordinary = PopulationModel::none();
+    let family = world.names.family(random, &ordinary);
+    for person in people {
+        let given = world.names.given(random, person.sex, person.birth.year, &ordinary);
+        if random.chance(world.model.alias_share) {
+            person.alias = Some([family.clone(), given]);
+        }
+    }
 }
 
 /// A family name; of foreign residents one of their group.

@@ -28,6 +28,31 @@ fn the_same_seed_gives_the_same_people_and_a_smaller_population_is_a_prefix() {
 }
 
 #[test]
+fn a_name_in_common_use_is_beside_the_legal_one_of_foreign_residents_and_moves_nothing_else() {
+    let with = |alias_share| {
+        let model = PopulationModel { alias_share, foreign_share: 0.2, ..PopulationModel::default() };
+        Population::with_model(7, 6000, &model).iter().collect::<Vec<_>>()
+    };
+    let (none, some) = (with(0.0), with(0.4));
+    assert!(none.iter().all(|person| person.alias.is_none()));
+    let (mut foreign, mut named) = (0, 0);
+    for (plain, person) in none.iter().zip(&some) {
+        assert_eq!(plain, &Person { alias: None, ..person.clone() });
+        foreign += u32::from(person.foreign);
+        if let Some([family, given]) = &person.alias {
+            named += 1;
+            assert!(person.foreign && [family, given].iter().all(|name| name.kanji.is_some() && !name.kana.is_empty()));
+        }
+    }
+    let share = f64::from(named) / f64::from(foreign);
+    assert!(foreign > 800 && (share - 0.4).abs() < 0.06, "{share} of {foreign}");
+    // One family name for those who live together.
+    let family = |person: &Person| person.alias.as_ref().map(|[family, _]| (person.household, family.clone()));
+    let families: HashMap<u64, Name> = some.iter().filter_map(family).collect();
+    assert!(some.iter().filter_map(family).all(|(household, name)| families[&household] == name));
+}
+
+#[test]
 fn the_age_structure_is_that_of_japan() {
     // Thousands of people by five years of age, 0–4 to 100 and over (japan-formats.md §5).
     const JAPAN: [f64; 21] = [

@@ -9,6 +9,7 @@ mod groups;
 mod interval;
 pub mod lsh;
 pub(crate) mod random;
+mod room;
 mod rows;
 
 pub use groups::{GROUP_ROWS, Group, GroupSearch};

@@ -151,6 +151,14 @@ impl TokenRows {
         &self.bits
     }
 
+    /// Memory that so many of these rows take when they are laid out in a [`block`](Self::block).
+    pub fn block_bytes(&self, rows: usize) -> usize {
+        match self.segments {
+            1 => ClkBlock::bytes_for(self.words * 8, rows),
+            segments => ClkBlock::bytes_for_segmented(self.words * 8, segments, rows),
+        }
+    }
+
     /// These rows, laid out for the kernels that compare all pairs.
     ///
     /// # Panics

@@ -1,6 +1,7 @@
 //! Precision and recall without truth, with intervals, and a second opinion.
 
 use super::drowned::{Captured, Drowned};
+use super::linked::Linked;
 use super::measure::Measure;
 use super::mixture::{Counted, Mixture, Values};
 use super::tail::{Axis, BINS, passed_over};
@@ -32,7 +33,7 @@ pub struct Estimate {
 /// What one expects of the links of a run, without truth.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimates {
-    /// One-to-one links at this chance and above, over all pairs of databases.
+    /// Pairs within clusters, over all pairs of databases that were compared.
     pub links: u64,
     /// Pairs of records that are one person, found or not.
     pub matches: Estimate,
@@ -128,42 +129,44 @@ impl Fitted {
         best / 2.0
     }
 
-    /// What to expect of the one-to-one links from this chance on.
-    pub(super) fn estimates(&self, cut: f64) -> Estimates {
+    /// What to expect of the pairs within clusters, which were made of the links from this chance on.
+    ///
+    /// What the jackknife draws anew are the one-to-one links from this chance on: wrong and missed pairs are as unsure as
+    /// theirs.
+    pub(super) fn estimates(&self, cut: f64, linked: &Linked) -> Estimates {
         let chosen: Vec<Vec<bool>> = (0..self.links.len())
             .map(|link| (0..BINS).map(|bin| self.mixture.posterior(link, bin) >= cut).collect())
             .collect();
-        let all = figures(&self.mixture, &self.links, &chosen);
         let without: Vec<Figures> = self.without.iter().map(|(m, links)| figures(m, links, &chosen)).collect();
         let spread = |of: fn(&Figures) -> f64| {
             let mean = without.iter().map(of).sum::<f64>() / f64::from(GROUPS);
             let squares: f64 = without.iter().map(|figures| (of(figures) - mean).powi(2)).sum();
             (f64::from(GROUPS - 1) / f64::from(GROUPS) * squares).sqrt()
         };
-        let wrong = all.wrong();
-        let wrong = number(wrong, DOUBT.hypot(spread(Figures::wrong) / wrong.max(1.0)), all.links);
+        let wrong = linked.pairs - linked.right;
+        let wrong = number(wrong, DOUBT.hypot(spread(Figures::wrong) / wrong.max(1.0)), linked.pairs);
         let drowned = self.drowned();
-        let missed = all.left() + drowned.expected;
+        let missed = linked.left + drowned.expected;
         let most: f64 = self.links.iter().map(|link| link.rows[0].min(link.rows[1])).sum();
         let spread_of_missed = drowned.spread.hypot(spread(Figures::left) / missed.max(1.0));
-        let missed = number(missed, spread_of_missed, (most - all.truly).max(0.0));
-        let right = [all.links - wrong.high, all.links - wrong.low];
+        let missed = number(missed, spread_of_missed, (most - linked.right).max(0.0));
+        let right = [linked.pairs - wrong.high, linked.pairs - wrong.low];
         let precision = Estimate {
-            value: part(all.truly, wrong.value),
+            value: part(linked.right, wrong.value),
             low: part(right[0], wrong.high),
             high: part(right[1], wrong.low),
         };
         let recall = Estimate {
-            value: part(all.truly, missed.value),
+            value: part(linked.right, missed.value),
             low: part(right[0], missed.high),
             high: part(right[1], missed.low),
         };
         let (raw_precision, counted_precision) = self.second_opinion(&chosen);
         let beyond = TOLERANCE + (precision.high - precision.low) / 2.0;
         Estimates {
-            links: all.links.round() as u64,
+            links: linked.pairs.round() as u64,
             matches: Estimate {
-                value: all.truly + missed.value,
+                value: linked.right + missed.value,
                 low: right[0] + missed.low,
                 high: right[1] + missed.high,
             },

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
+use super::Tables;
 use super::background::Draw;
 use super::estimate::Estimate;
-use super::model::{Judged, Model, Options, learn};
+use super::model::{Model, Options, learn};
 use super::segments::Frequencies;
-use super::{Candidate, Tables};
 
 /// Samples drawn again, for the interval of the threshold.
 const SAMPLES: u64 = 200;
@@ -18,25 +18,30 @@ const STRETCH_VARIANCE: f64 = 0.25;
 /// Chances nearer to 0 or 1 are taken to be as near as this, on the logit scale: one label must not weigh more than all.
 const MOST: f64 = 12.0;
 
-/// A candidate, and whether it is one person.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Two records, and whether they are one person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GoldPair {
     /// The pair of databases: an index into [`Tables::links`].
     pub link: usize,
-    /// The candidate.
-    pub candidate: Candidate,
+    /// Row in the left table.
+    pub left: u32,
+    /// Row in the right table.
+    pub right: u32,
     /// Whether it is one person.
     pub matched: bool,
 }
 
-/// What was learnt without truth, corrected by a gold sample.
-#[derive(Debug, Clone)]
-pub struct GoldModel {
-    model: Model,
-    line: Line,
+/// What a gold sample says of the chances that were learnt without truth.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Correction {
     /// The chance without the sample from which a pair is more likely one person than not, with the interval over samples
     /// drawn again: 0.5 when the sample agrees.
     pub threshold: Estimate,
+    /// Labelled pairs that are candidates; the others say nothing.
+    pub pairs: u64,
+    /// How many of those are one person.
+    pub matches: u64,
+    line: Line,
 }
 
 /// What log-odds become: a + b·log-odds.
@@ -53,7 +58,7 @@ pub fn learn_from_gold(
     frequencies: &Frequencies,
     gold: &[GoldPair],
     options: &Options,
-) -> Option<GoldModel> {
+) -> Option<Model> {
     learn(tables, frequencies, options).correct(tables, gold)
 }
 
@@ -65,16 +70,16 @@ impl Model {
     /// from all pairs that are each other's best; but the labels tell whether the chances are right. So a sample that is
     /// small changes little, and a larger one as much as it must. It may be drawn from all candidates or from those of
     /// some chances only, such as the review zone, where labels tell most; but whoever draws must not know which pairs are
-    /// matches. Pairs that are no candidates are passed over.
+    /// matches. Pairs that are no candidates are passed over. What an earlier sample corrected is forgotten.
     ///
-    /// `None` when the sample lacks matches, or pairs that are none.
+    /// Chances and log-odds are corrected alike, so that clusters, zones and estimates are too. [`Self::cut`] stays.
+    ///
+    /// `None` when the candidates of the sample lack matches, or pairs that are none.
     #[must_use]
-    pub fn correct(self, tables: &Tables<'_>, gold: &[GoldPair]) -> Option<GoldModel> {
+    pub fn correct(mut self, tables: &Tables<'_>, gold: &[GoldPair]) -> Option<Self> {
+        self.gold = None;
         let labels: HashMap<(usize, u32, u32), bool> =
-            gold.iter().map(|pair| ((pair.link, pair.candidate.left, pair.candidate.right), pair.matched)).collect();
-        if labels.values().all(|matched| *matched) || labels.values().all(|matched| !*matched) {
-            return None;
-        }
+            gold.iter().map(|pair| ((pair.link, pair.left, pair.right), pair.matched)).collect();
         let mut points = Vec::new();
         for (number, link) in tables.links.iter().enumerate() {
             let judged = self.judge(tables, number);
@@ -82,6 +87,10 @@ impl Model {
                 let matched = labels.get(&(number, candidate.left, candidate.right))?;
                 Some((logit(judged.probability.into()), *matched))
             }));
+        }
+        let (pairs, matches) = (points.len() as u64, points.iter().filter(|(_, matched)| *matched).count() as u64);
+        if matches == 0 || matches == pairs {
+            return None;
         }
         let line = Line::fit(&points);
         let mut thresholds: Vec<f64> = (0..SAMPLES)
@@ -96,25 +105,20 @@ impl Model {
         let at = |share: f64| thresholds[((share * thresholds.len() as f64) as usize).min(thresholds.len() - 1)];
         let threshold = line.threshold();
         let threshold = Estimate { value: threshold, low: at(0.025).min(threshold), high: at(0.975).max(threshold) };
-        Some(GoldModel { model: self, line, threshold })
+        self.gold = Some(Correction { threshold, pairs, matches, line });
+        Some(self)
     }
 }
 
-impl GoldModel {
-    /// What was learnt without the sample.
-    #[must_use]
-    pub fn without_gold(&self) -> &Model {
-        &self.model
+impl Correction {
+    /// The corrected chance of a pair.
+    pub(super) fn chance(&self, chance: f64) -> f64 {
+        1.0 / (1.0 + (-self.log_odds(logit(chance))).exp())
     }
 
-    /// Judges every candidate of one link, as [`Model::judge`] does, with corrected chances.
-    #[must_use]
-    pub fn judge(&self, tables: &Tables<'_>, link: usize) -> Vec<Judged> {
-        let mut judged = self.model.judge(tables, link);
-        for judged in &mut judged {
-            judged.probability = self.line.corrected(judged.probability.into()) as f32;
-        }
-        judged
+    /// The corrected log of the odds.
+    pub(super) fn log_odds(&self, log_odds: f64) -> f64 {
+        self.line.a + self.line.b * log_odds
     }
 }
 
@@ -152,16 +156,13 @@ impl Line {
         Self { a, b }
     }
 
-    fn corrected(self, chance: f64) -> f64 {
-        1.0 / (1.0 + (-(self.a + self.b * logit(chance))).exp())
-    }
-
     /// The chance that is corrected to one half.
     fn threshold(self) -> f64 {
         1.0 / (1.0 + (self.a / self.b).exp())
     }
 }
 
-fn logit(chance: f64) -> f64 {
+/// log of the odds of a chance, not far from 0 where it is next to certain.
+pub(super) fn logit(chance: f64) -> f64 {
     (chance / (1.0 - chance)).ln().clamp(-MOST, MOST)
 }

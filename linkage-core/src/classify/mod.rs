@@ -11,9 +11,10 @@
 //!    candidates that one-to-one assignment passed over. From the size of the tables follow chances, so that no threshold
 //!    has to be chosen, and none breaks down as the tables grow.
 //! 5. [`Model::judge`] gives each candidate its chance, [`Model::zone`] its zone, [`Model::cut`] the chance from which on to
-//!    link when nobody reviews, [`Model::estimates`] precision and recall with intervals and a second opinion.
+//!    link when nobody reviews.
 //!
-//! [`decide`] makes clusters of what the model links. With a gold sample, [`learn_from_gold`] counts where EM would infer.
+//! [`decide`] makes clusters of what the model links, lists what somebody should look at, and estimates precision and recall
+//! with intervals and a second opinion. A gold sample corrects the chances first ([`Model::correct`]).
 //!
 //! ```
 //! # use linkage_core::classify::*;
@@ -37,13 +38,16 @@
 //!
 //! Everything is deterministic: sums are made over pieces of fixed size, in order, on any number of threads. Memory beside
 //! the candidates (32 bytes each) is 4 bytes per candidate for values, the same while they are sorted, and 24 bytes per
-//! record.
+//! record. [`decide`] holds 8 bytes per candidate and 4 per record, the pairs that it links, and at most
+//! [`MOST_REVIEWED`] pairs for review twice over.
 
 mod assign;
 mod background;
 mod composite;
 mod curve;
 mod decide;
+#[cfg(test)]
+mod decide_tests;
 mod drowned;
 mod em;
 mod estimate;
@@ -52,11 +56,15 @@ mod estimate_tests;
 #[cfg(test)]
 mod evidence_tests;
 mod gold;
+mod linked;
 mod measure;
 mod merge;
 mod mixture;
 mod model;
 mod pattern;
+mod review;
+#[cfg(test)]
+mod review_tests;
 mod search;
 mod segments;
 mod tail;
@@ -66,12 +74,28 @@ mod tests;
 pub use decide::{Decision, decide};
 pub use em::Weights;
 pub use estimate::{Estimate, Estimates};
-pub use gold::{GoldModel, GoldPair, learn_from_gold};
+pub use gold::{Correction, GoldPair, learn_from_gold};
 pub use merge::Merged;
 pub use model::{Judged, Model, Options, Zone, learn};
 pub use pattern::{Candidate, MAX_SEGMENTS, Pattern};
+pub use review::{Doubt, MOST_REVIEWED, Reason, Review};
 pub use search::{CANDIDATES_PER_RECORD, search_candidates, search_floor, segment_table};
 pub use segments::{Frequencies, SegmentTable, count_frequencies};
+
+use crate::cluster::Member;
+
+/// What [`count_frequencies`] takes beside the tables: the values of one segment of all records, in order.
+#[must_use]
+pub fn frequency_bytes(records: usize) -> usize {
+    24 * records
+}
+
+/// About what [`learn`] and [`decide`] take beside the tables and the candidates: the values of each candidate, their order and
+/// what is judged of it; and of each record its best candidate in each other table, a link and its part of a cluster.
+#[must_use]
+pub fn learning_bytes(candidates: usize, records: usize, tables: usize) -> usize {
+    32 * candidates + (128 + 16 * tables) * records
+}
 
 /// What a run compared: the tables, and the candidates of each pair of them.
 pub struct Tables<'a> {
@@ -92,6 +116,14 @@ pub struct Link<'a> {
     pub right: usize,
     /// Every pair whose composite similarity reaches the search's floor, and every pair that agrees on an exact token.
     pub candidates: &'a [Candidate],
+}
+
+impl Link<'_> {
+    /// The two records of a candidate.
+    fn members(&self, candidate: &Candidate) -> [Member; 2] {
+        let of = |table: usize, record| Member { database: table as u16, record };
+        [of(self.left, candidate.left), of(self.right, candidate.right)]
+    }
 }
 
 impl Tables<'_> {

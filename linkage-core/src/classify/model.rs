@@ -7,6 +7,8 @@ use super::assign::{assign, mutual_best};
 use super::background;
 use super::em::{self, Observed, Weights};
 use super::estimate::{Estimates, Fitted};
+use super::gold::Correction;
+use super::linked::Linked;
 use super::measure::Measure;
 use super::mixture::Values;
 use super::pattern::Candidate;
@@ -61,6 +63,8 @@ pub struct Model {
     fitted: Fitted,
     cut: f64,
     options: Options,
+    /// What a gold sample corrects.
+    pub(super) gold: Option<Correction>,
 }
 
 /// Learns from the candidates of a run, without truth.
@@ -127,7 +131,7 @@ fn fit(tables: &Tables<'_>, measure: &Measure) -> Fitted {
 
 impl Model {
     fn new(measure: Measure, fitted: Fitted, options: &Options) -> Self {
-        Self { measure, cut: fitted.best_cut(), fitted, options: options.clone() }
+        Self { measure, cut: fitted.best_cut(), fitted, options: options.clone(), gold: None }
     }
 
     pub(super) fn options(&self) -> &Options {
@@ -140,10 +144,15 @@ impl Model {
         self.cut
     }
 
-    /// What to expect of the links from this chance on, such as [`Self::cut`], without truth.
+    /// What to expect of these links, made from this chance on, without truth.
+    pub(super) fn estimates(&self, from: f64, linked: &Linked) -> Estimates {
+        self.fitted.estimates(from, linked)
+    }
+
+    /// What a gold sample said of the chances, where there was one.
     #[must_use]
-    pub fn estimates(&self, from: f64) -> Estimates {
-        self.fitted.estimates(from)
+    pub fn gold(&self) -> Option<&Correction> {
+        self.gold.as_ref()
     }
 
     /// log of the odds that a candidate of a link is one person, before its rivals are looked at: what
@@ -151,7 +160,13 @@ impl Model {
     #[must_use]
     pub fn log_odds(&self, tables: &Tables<'_>, link: usize, candidate: &Candidate) -> f64 {
         let odds = self.fitted.mixture.odds(link, self.value(tables, link, candidate).into());
-        if candidate.exact { odds.max(EXACT_ODDS).ln() } else { odds.max(f64::MIN_POSITIVE).ln() }
+        let log_odds = if candidate.exact { odds.max(EXACT_ODDS).ln() } else { odds.max(f64::MIN_POSITIVE).ln() };
+        self.gold.as_ref().map_or(log_odds, |gold| gold.log_odds(log_odds))
+    }
+
+    /// Whether chance reaches a value so often that it says nothing.
+    pub(super) fn drowns(&self, value: f64) -> bool {
+        self.fitted.mixture.drowns(value)
     }
 
     /// The match weights; none when tokens are composite.
@@ -202,7 +217,9 @@ impl Model {
             .map(|((candidate, &value), &odds)| {
                 let rivals = [sums[0][candidate.left as usize], sums[1][candidate.right as usize]]
                     .map(|sum| (sum - odds).max(0.0));
-                Judged { value, probability: (odds / (1.0 + odds + rivals[0] + rivals[1])) as f32 }
+                let chance = odds / (1.0 + odds + rivals[0] + rivals[1]);
+                let chance = self.gold.as_ref().map_or(chance, |gold| gold.chance(chance));
+                Judged { value, probability: chance as f32 }
             })
             .collect()
     }

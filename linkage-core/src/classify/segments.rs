@@ -53,6 +53,18 @@ impl SegmentTable {
         self.joined
     }
 
+    /// Makes room for exactly so many more rows.
+    pub fn reserve(&mut self, rows: usize) {
+        self.bits.reserve_exact(rows * self.segments * self.words);
+        self.presence.reserve_exact(rows);
+    }
+
+    /// Memory of so many rows with their classes of frequency, to be reserved before they are pushed.
+    #[must_use]
+    pub fn bytes_for(clk_bytes: usize, segments: usize, rows: usize) -> usize {
+        rows * (clk_bytes + size_of::<u16>() + segments)
+    }
+
     /// Appends a CLK and its presence mask, which says what a composite token holds.
     ///
     /// # Panics

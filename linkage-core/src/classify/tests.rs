@@ -42,7 +42,7 @@ fn garbled(bits: u64, flips: u64, draws: &mut Draws) -> u64 {
     (0..flips).fold(bits, |bits, _| bits ^ 1 << draws.below(64))
 }
 
-fn world(people: u32, seed: u64) -> World {
+pub(super) fn world(people: u32, seed: u64) -> World {
     garbled_world(people, seed, 10, 8)
 }
 
@@ -110,6 +110,14 @@ impl World {
         let links = self.candidates.iter().zip(&judged).filter(|(_, judged)| f64::from(judged.probability) >= cut);
         links.fold((0.0, 0.0), |(all, right), (c, _)| (all + 1.0, right + f64::from(u8::from(self.is_true(c)))))
     }
+
+    /// Pairs within clusters, and how many of them are right.
+    pub(super) fn linked(&self, decision: &Decision) -> (f64, f64) {
+        decision.clusters.iter().fold((0.0, 0.0), |(all, right), cluster| {
+            let [left, right_row] = [0, 1].map(|at| cluster.members[at].record);
+            (all + 1.0, right + f64::from(u8::from(left == right_row && left < self.people)))
+        })
+    }
 }
 
 #[test]
@@ -171,8 +179,9 @@ fn unsupervised_links_come_close_to_the_best_cut_in_hindsight() {
 fn estimates_hold_without_truth() {
     let world = world(600, 3);
     let model = learn(&world.run(), &world.frequencies, &Options::default());
-    let estimates = model.estimates(model.cut());
-    let (all, right) = world.links(&model, model.cut());
+    let decision = decide(&world.run(), &model);
+    let (estimates, (all, right)) = (decision.estimates, world.linked(&decision));
+    assert_eq!(estimates.links as f64, all);
     assert!((estimates.precision.value - right / all).abs() < 0.03, "{estimates:?} but {}", right / all);
     assert!(
         estimates.precision.low <= estimates.precision.value && estimates.precision.value <= estimates.precision.high
@@ -238,7 +247,8 @@ fn a_gold_sample_does_not_harm_and_corrects_chances_that_are_wrong() {
         let run = world.run();
         let sample = |matched: &dyn Fn(&Candidate) -> bool| -> Vec<GoldPair> {
             let drawn = world.candidates.iter().step_by(world.candidates.len() / 150);
-            drawn.map(|candidate| GoldPair { link: 0, candidate: *candidate, matched: matched(candidate) }).collect()
+            let gold = |c: &Candidate| GoldPair { link: 0, left: c.left, right: c.right, matched: matched(c) };
+            drawn.map(gold).collect()
         };
         let f1 = |model: &Model, judged: &[Judged]| {
             let linked = world.candidates.iter().zip(judged).filter(|(_, j)| f64::from(j.probability) >= model.cut());
@@ -247,15 +257,19 @@ fn a_gold_sample_does_not_harm_and_corrects_chances_that_are_wrong() {
         };
         let gold = sample(&|candidate| world.is_true(candidate));
         let model = learn_from_gold(&run, &world.frequencies, &gold, &Options::default()).unwrap();
-        let (with, without) = (model.judge(&run, 0), model.without_gold().judge(&run, 0));
-        let [with_f1, without_f1] = [&with, &without].map(|judged| f1(model.without_gold(), judged));
+        let without = learn(&run, &world.frequencies, &Options::default());
+        let (with, without) = (model.judge(&run, 0), without.judge(&run, 0));
+        let [with_f1, without_f1] = [&with, &without].map(|judged| f1(&model, judged));
         assert!(with_f1 >= without_f1 - 0.01, "seed {seed}: {with_f1} with gold, {without_f1} without");
-        assert!(model.threshold.low <= model.threshold.value && model.threshold.value <= model.threshold.high);
+        let said = model.gold().unwrap();
+        let threshold = said.threshold;
+        assert!(threshold.low <= threshold.value && threshold.value <= threshold.high);
+        assert_eq!((said.pairs, said.matches), (gold.len() as u64, gold.iter().filter(|g| g.matched).count() as u64));
 
         // A sample in which every other match was found to be wrong says that links are surer than they should be.
         let doubted = sample(&|candidate| world.is_true(candidate) && candidate.left % 2 == 0);
         let doubtful = learn_from_gold(&run, &world.frequencies, &doubted, &Options::default()).unwrap();
-        assert!(doubtful.threshold.value > model.threshold.value, "seed {seed}");
+        assert!(doubtful.gold().unwrap().threshold.value > threshold.value, "seed {seed}");
         let mean = |judged: &[Judged]| judged.iter().map(|j| f64::from(j.probability)).sum::<f64>();
         assert!(mean(&doubtful.judge(&run, 0)) < mean(&with), "seed {seed}");
         assert!(learn_from_gold(&run, &world.frequencies, &gold[..0], &Options::default()).is_none());
@@ -270,5 +284,6 @@ fn nothing_to_learn_from_is_no_link_and_no_panic() {
     let run = Tables { tables: &tables, deduplicated: &[], links };
     let model = learn(&run, &frequencies, &Options::default());
     assert!(model.judge(&run, 0).is_empty());
-    assert_eq!(model.estimates(0.5).links, 0);
+    let decision = decide(&run, &model);
+    assert_eq!((decision.estimates.links, decision.review), (0, Review::default()));
 }

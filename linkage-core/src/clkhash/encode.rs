@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use zeroize::Zeroize;
+
 use super::error::ClkhashError;
 use super::format::TextEncoding;
 use super::hash::{Keys, keys};
@@ -71,7 +73,7 @@ impl<'s> ClkhashEncoder<'s> {
             if !self.known[column].contains_key(value) {
                 let added = hashing.filter(value, &self.keys[column], filter.len(), &mut self.texts);
                 if self.known[column].len() >= REMEMBERED_VALUES {
-                    self.known[column].clear();
+                    forget(&mut self.known[column]);
                 }
                 let added = added.map_err(|rule| BrokenRule { column, rule })?;
                 self.known[column].insert(value.to_owned(), added);
@@ -84,6 +86,18 @@ impl<'s> ClkhashEncoder<'s> {
         }
         Ok(filter)
     }
+}
+
+/// Keys wipe themselves; the filters come of them.
+impl Drop for ClkhashEncoder<'_> {
+    fn drop(&mut self) {
+        self.known.iter_mut().for_each(forget);
+    }
+}
+
+/// Empties what a column remembers, and wipes the filters.
+fn forget(known: &mut HashMap<String, Vec<u8>>) {
+    known.drain().for_each(|(_, mut filter)| filter.zeroize());
 }
 
 impl fmt::Debug for ClkhashEncoder<'_> {

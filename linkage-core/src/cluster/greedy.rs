@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::union_find::ExclusiveSets;
+use super::union_find::{ExclusiveSets, Outcome};
 use super::{Cluster, Member, ScoredPair};
 
 /// Joins records into clusters, taking pairs in the order: exact first, then descending score, then member order.
@@ -15,7 +15,24 @@ use super::{Cluster, Member, ScoredPair};
 /// The result depends neither on the order of `pairs`, nor on repeated pairs, nor on which side is called left.
 /// Clusters come in the order of their smallest member. Time is O(n log n) in the number of pairs.
 #[must_use]
-pub fn cluster(mut pairs: Vec<ScoredPair>, deduplicated: &[bool]) -> Vec<Cluster> {
+pub fn cluster(pairs: Vec<ScoredPair>, deduplicated: &[bool]) -> Vec<Cluster> {
+    let Merged { members, mut sets, .. } = merge(pairs, deduplicated);
+    collect(&members, &mut sets)
+}
+
+/// What greedy merging made of the pairs.
+pub(super) struct Merged {
+    /// The pairs, the surest first, each with its smaller member left.
+    pub(super) pairs: Vec<ScoredPair>,
+    /// All records of the pairs, ascending.
+    pub(super) members: Vec<Member>,
+    /// Which of them belong together, by their places in `members`.
+    pub(super) sets: ExclusiveSets,
+    /// By pair: what became of it.
+    pub(super) outcome: Vec<Outcome>,
+}
+
+pub(super) fn merge(mut pairs: Vec<ScoredPair>, deduplicated: &[bool]) -> Merged {
     pairs.retain(|pair| pair.left != pair.right && !pair.score.is_nan());
     for pair in &mut pairs {
         if pair.left > pair.right {
@@ -26,10 +43,17 @@ pub fn cluster(mut pairs: Vec<ScoredPair>, deduplicated: &[bool]) -> Vec<Cluster
 
     let members = distinct_members(&pairs);
     let mut sets = exclusive_sets(&members, deduplicated);
-    for pair in &pairs {
-        sets.join(position(&members, pair.left), position(&members, pair.right));
-    }
-    collect(&members, &mut sets)
+    let outcome =
+        pairs.iter().map(|pair| sets.join(position(&members, pair.left), position(&members, pair.right))).collect();
+    Merged { pairs, members, sets, outcome }
+}
+
+/// The most memory that [`cluster`] takes beside so many pairs of records of up to 64 databases, for the lists that it makes of
+/// them and for the clusters. `records` is how many records there are in all.
+pub fn cluster_bytes(pairs: usize, records: usize) -> usize {
+    // Every record of every pair; and of each that is in one its set, its root, and its part of a cluster of two.
+    let of_record = 16 + 8 + size_of::<Member>() + size_of::<Cluster>() / 2;
+    pairs * 2 * size_of::<Member>() + records.min(2 * pairs) * of_record
 }
 
 /// The order in which pairs are taken. Adding 0.0 makes -0.0 and 0.0 one score.
@@ -41,7 +65,8 @@ pub(super) fn surest_first(a: &ScoredPair, b: &ScoredPair) -> Ordering {
 }
 
 pub(super) fn distinct_members(pairs: &[ScoredPair]) -> Vec<Member> {
-    let mut members: Vec<Member> = pairs.iter().flat_map(|pair| [pair.left, pair.right]).collect();
+    let mut members: Vec<Member> = Vec::with_capacity(2 * pairs.len());
+    members.extend(pairs.iter().flat_map(|pair| [pair.left, pair.right]));
     members.sort_unstable();
     members.dedup();
     members

@@ -5,20 +5,23 @@
 //! deduplicated database into one cluster: such a database holds each person once, by its custodian's own statement.
 //!
 //! A cluster that greedy merging made on one pair may still be two people. [`repair`] hears all its pairs, splits it where
-//! they speak against each other, and lists what is in doubt for review. [`connected_components`], [`mutual_best`] and
+//! they speak against each other, and lists what is in doubt for review; [`cluster_with_rivals`] tells which pairs were passed over for
+//! others hardly surer. [`connected_components`], [`mutual_best`] and
 //! [`assign_optimally`] are what others do; they are here to be compared with (docs/spec/classification.md has figures).
 
 mod compare;
 mod greedy;
 mod repair;
+mod rivals;
 mod union_find;
 
 #[cfg(test)]
 mod tests;
 
 pub use compare::{assign_optimally, connected_components, mutual_best};
-pub use greedy::cluster;
+pub use greedy::{cluster, cluster_bytes};
 pub use repair::{MOST_REPAIRED, Repaired, ReviewPair, repair};
+pub use rivals::{Rivals, cluster_with_rivals};
 
 /// One record: which database of the run, and which row of its token file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -27,10 +27,7 @@ fn naive(pairs: &[ScoredPair], deduplicated: &[bool]) -> Vec<Cluster> {
         }
         let i = clusters.iter().position(|c| c.contains(&a)).unwrap();
         let j = clusters.iter().position(|c| c.contains(&b)).unwrap();
-        let clash = clusters[i]
-            .iter()
-            .any(|x| clusters[j].iter().any(|y| x.database == y.database && deduplicated[usize::from(x.database)]));
-        if i != j && !clash {
+        if i != j && !clash(&clusters[i], &clusters[j], deduplicated) {
             let other = clusters[j].clone();
             clusters[i].extend(other);
             clusters.remove(j);
@@ -46,6 +43,49 @@ fn naive(pairs: &[ScoredPair], deduplicated: &[bool]) -> Vec<Cluster> {
         .collect();
     kept.sort();
     kept
+}
+
+/// The surest pairs one by one, until they alone put two records of one database where a passed over pair would join them.
+fn naive_rivals(pairs: &[ScoredPair], deduplicated: &[bool], margin: f64) -> Vec<Rivals> {
+    let turned = |p: &ScoredPair| ScoredPair { left: p.left.min(p.right), right: p.left.max(p.right), ..*p };
+    let mut ordered: Vec<ScoredPair> = pairs.iter().filter(|p| p.left != p.right).map(turned).collect();
+    ordered.sort_by(greedy::surest_first);
+    let part = |pairs: &[ScoredPair], m: Member| -> Vec<Member> {
+        let mut parts: Vec<Vec<Member>> = Vec::new();
+        for pair in pairs {
+            let of = |parts: &mut Vec<Vec<Member>>, m: Member| {
+                parts.iter().position(|part| part.contains(&m)).unwrap_or_else(|| {
+                    parts.push(vec![m]);
+                    parts.len() - 1
+                })
+            };
+            let (a, b) = (of(&mut parts, pair.left), of(&mut parts, pair.right));
+            if a != b && !clash(&parts[a], &parts[b], deduplicated) {
+                let other = std::mem::take(&mut parts[b]);
+                parts[a].extend(other);
+            }
+        }
+        parts.into_iter().find(|part| part.contains(&m)).unwrap_or_else(|| vec![m])
+    };
+    let mut rivals = Vec::new();
+    for (at, pair) in ordered.iter().enumerate() {
+        let bars = |known: &[ScoredPair]| {
+            let (a, b) = (part(known, pair.left), part(known, pair.right));
+            a != b && clash(&a, &b, deduplicated)
+        };
+        if !bars(&ordered[..at]) || pair.left.database == pair.right.database {
+            continue;
+        }
+        let kept = ordered[(0..at).find(|&last| bars(&ordered[..=last])).unwrap()];
+        if kept.score - pair.score < margin && (pair.exact || !kept.exact) {
+            rivals.push(Rivals { barred: *pair, kept });
+        }
+    }
+    rivals
+}
+
+fn clash(a: &[Member], b: &[Member], deduplicated: &[bool]) -> bool {
+    a.iter().any(|x| b.iter().any(|y| x.database == y.database && deduplicated[usize::from(x.database)]))
 }
 
 fn any_pair() -> impl Strategy<Value = ScoredPair> {
@@ -70,6 +110,18 @@ proptest! {
         let mut other: Vec<ScoredPair> = pairs.iter().rev().map(|p| ScoredPair { left: p.right, right: p.left, ..*p }).collect();
         other.extend_from_slice(&pairs);
         prop_assert_eq!(cluster(pairs, &deduplicated), cluster(other, &deduplicated));
+    }
+
+    #[test]
+    fn rivals_are_the_last_pair_of_those_that_bar_a_pair(
+        pairs in prop::collection::vec(any_pair(), 0..25),
+        deduplicated in prop::collection::vec(any::<bool>(), 4),
+        margin in 0u8..4,
+    ) {
+        let margin = f64::from(margin) / 5.0 + 1e-9;
+        let (clusters, rivals) = cluster_with_rivals(pairs.clone(), &deduplicated, margin);
+        prop_assert_eq!(clusters, cluster(pairs.clone(), &deduplicated));
+        prop_assert_eq!(rivals, naive_rivals(&pairs, &deduplicated, margin));
     }
 
     #[test]

@@ -1,5 +1,16 @@
 //! A union-find whose sets remember which deduplicated databases they already hold.
 
+/// What became of a wish to join two sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// They are one now.
+    Joined,
+    /// They were one already.
+    Together,
+    /// Both hold one and the same number.
+    Barred,
+}
+
 /// Disjoint sets over `0..len`, each with a set of small numbers that two sets may not share when they are joined.
 pub(super) struct ExclusiveSets {
     parent: Vec<u32>,
@@ -32,10 +43,13 @@ impl ExclusiveSets {
     }
 
     /// Joins the sets of `a` and `b`, unless both hold one and the same number.
-    pub(super) fn join(&mut self, a: u32, b: u32) {
+    pub(super) fn join(&mut self, a: u32, b: u32) -> Outcome {
         let (a, b) = (self.root(a), self.root(b));
-        if a == b || self.collide(a, b) {
-            return;
+        if a == b {
+            return Outcome::Together;
+        }
+        if self.collide(a, b) {
+            return Outcome::Barred;
         }
         let (large, small) = if self.size[a as usize] >= self.size[b as usize] { (a, b) } else { (b, a) };
         self.parent[small as usize] = large;
@@ -43,6 +57,13 @@ impl ExclusiveSets {
         for word in 0..self.words {
             self.held[large as usize * self.words + word] |= self.held[small as usize * self.words + word];
         }
+        Outcome::Joined
+    }
+
+    /// How many elements the set of `element` has.
+    pub(super) fn size(&mut self, element: u32) -> usize {
+        let root = self.root(element);
+        self.size[root as usize] as usize
     }
 
     fn collide(&self, a: u32, b: u32) -> bool {

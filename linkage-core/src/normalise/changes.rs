@@ -198,12 +198,12 @@ pub fn changes(kind: FieldKind, raw: &str) -> Changes {
         }
         FieldKind::Kanji => text::for_each(raw, |c| in_kanji(c, &mut changes)),
         FieldKind::Latin | FieldKind::LatinSorted => in_latin(raw, &mut changes),
-        FieldKind::Date => changes.one_if(folded(raw) != canonical, Change::DateForm),
-        FieldKind::Sex => changes.one_if(folded(raw) != canonical, Change::Code),
+        FieldKind::Date => in_whole(raw, &canonical, Change::DateForm, &mut changes),
+        FieldKind::Sex => in_whole(raw, &canonical, Change::Code, &mut changes),
         FieldKind::InsuredSymbol | FieldKind::InsuredNumber => in_symbol(raw, &mut changes),
         FieldKind::ChartNumber => {
             in_symbol(raw, &mut changes);
-            changes.one_if(folded(raw).starts_with('0'), Change::Padding);
+            changes.one_if(folded(raw).trim().starts_with('0'), Change::Padding);
         }
         _ => in_number(raw, &canonical, &mut changes),
     }
@@ -223,11 +223,19 @@ fn common(c: char, changes: &mut Changes) {
     }
 }
 
-/// The value after steps 2 to 5, without the spaces around it.
+/// The value after steps 2 to 5.
 fn folded(raw: &str) -> String {
     let mut folded = String::with_capacity(raw.len());
     text::for_each(raw, |c| folded.push(c));
-    folded.trim().to_owned()
+    folded
+}
+
+/// A value that is taken as a whole: the spaces around it, and whether the rest was written anew.
+fn in_whole(raw: &str, canonical: &str, change: Change, changes: &mut Changes) {
+    let folded = folded(raw);
+    let value = folded.trim();
+    changes.counts[Change::Space as usize] += (folded.chars().count() - value.chars().count()) as u64;
+    changes.one_if(value != canonical, change);
 }
 
 fn in_kana(c: char, changes: &mut Changes) {
@@ -373,6 +381,9 @@ mod tests {
             (Date, "S58.3.4", &[("date-form", 1)]),
             (Date, "１９８３０３０４", &[("width", 8)]),
             (Sex, "女", &[("code", 1)]),
+            (Sex, " 1", &[("space", 1)]),
+            (Date, "　19830304 ", &[("space", 2)]),
+            (Date, " S58.3.4", &[("space", 1), ("date-form", 1)]),
             (PostalCode, "〒100-0001", &[("separator", 2)]),
             (InsurerNumber, "138057", &[("padding", 1)]),
             (InsuredSymbol, "１２の３４", &[("width", 4), ("hiragana", 1), ("separator", 1)]),
@@ -397,7 +408,7 @@ mod tests {
                 FieldKind::PostalCode, FieldKind::Digits, FieldKind::InsurerNumber, FieldKind::InsuredSymbol,
                 FieldKind::InsuredNumber, FieldKind::InsuredBranch, FieldKind::FacilityCode, FieldKind::ChartNumber,
             ]),
-            raw in "[サトオウガぁっヴヂヽｶﾞ゛・ー ー　佐髙﨑々美A-Ca-cÉéß,'.?●①１２0-9０の〒男女年\u{FE00}\u{3099}/-]{0,8}",
+            raw in "[ 　]?[サトオウガぁっヴヂヽｶﾞ゛・ー ー　佐髙﨑々美A-Ca-cÉéß,'.?●①１２0-9０の〒男女年\u{FE00}\u{3099}/-]{0,8}",
         ) {
             if let Ok(Some(canonical)) = normalise(kind, &raw) {
                 prop_assert_eq!(changes(kind, &raw).is_empty(), canonical == raw, "{}: {} -> {}", format!("{kind:?}"), raw, canonical);

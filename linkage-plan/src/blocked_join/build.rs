@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arrow::array::{Array, FixedSizeBinaryArray, RecordBatch};
-use arrow::compute::concat_batches;
 use datafusion::common::{Result, exec_datafusion_err};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{MemoryPool, MemoryReservation};
@@ -17,10 +17,12 @@ use super::metrics::BlockedMetrics;
 use crate::dice_join::{does_not_fit, slice_bytes};
 use crate::error::PlanError;
 use crate::layout::{ClkLayout, clks};
+use crate::lsh_join::StopOnDrop;
+use crate::steps::{STEP_ROWS, concat, go_on, sort};
 
-/// What a row takes beside its CLK, its key and its columns: its place, its number, its popcount, and its share of the
-/// blocks' table.
-const ROW_BYTES: usize = 64;
+/// What a row takes beside its CLK, its key and its columns: its place, twice while it is sorted, its number, its popcount, and
+/// its share of the blocks' table.
+const ROW_BYTES: usize = 96;
 
 /// The left rows of one partition, those of a block one after another.
 pub(super) struct BuildSide {
@@ -102,32 +104,48 @@ impl Collect {
         }
         drop(input);
         // Sorting millions of rows takes seconds, and the stream must be free to be dropped.
+        let stop = StopOnDrop::default();
+        let dropped = Arc::clone(&stop.0);
         let sorted = tokio::task::spawn_blocking(move || {
+            let stop = || dropped.load(Ordering::Relaxed);
             let _timer = join.build_time.timer();
-            let columns = concat_batches(&kept_schema, &kept)?;
+            let columns = concat(&kept_schema, &kept, &stop)?;
             drop(kept);
-            let side = self.sorted(parts, columns, rows)?;
+            let side = self.sorted(&parts, columns, rows, &stop)?;
+            drop(parts);
             side._memory.shrink(held);
             join.build_bytes.sub(held);
             Ok(side)
         });
-        sorted.await.map_err(|_| exec_datafusion_err!("the left side of the Dice join was not put in blocks"))?
+        let sorted = sorted.await;
+        drop(stop);
+        sorted.map_err(|_| exec_datafusion_err!("the left side of the Dice join was not put in blocks"))?
     }
 
-    fn sorted(mut self, parts: Vec<Part>, columns: RecordBatch, rows: usize) -> Result<BuildSide> {
+    fn sorted(
+        mut self,
+        parts: &[Part],
+        columns: RecordBatch,
+        rows: usize,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<BuildSide> {
         // Rows without a key, or without a CLK, have no partner.
         let mut places: Vec<(&[u8], &Part, u32)> = Vec::with_capacity(rows);
-        for part in &parts {
+        for part in parts {
+            go_on(stop)?;
             let with_clk = (0..part.clks.len()).filter(|row| part.clks.is_valid(*row));
             places.extend(with_clk.filter_map(|row| Some((part.keys.get(row)?, part, row as u32))));
         }
-        places.sort_unstable_by_key(|(key, part, row)| (*key, part.first + row));
+        sort(&mut places, |(key, part, row)| (*key, part.first + row), stop)?;
         let mut tokens = self.clk.1.rows(places.len())?;
         let (mut ones, mut row_of) = (Vec::with_capacity(places.len()), Vec::with_capacity(places.len()));
         let mut blocks = HashMap::new();
         for block in places.chunk_by(|a, b| a.0 == b.0) {
             let first = row_of.len() as u32;
             for (_, part, row) in block {
+                if row_of.len().is_multiple_of(STEP_ROWS) {
+                    go_on(stop)?;
+                }
                 tokens.push(part.clks.value(*row as usize)).map_err(|error| exec_datafusion_err!("{error}"))?;
                 ones.push(tokens.popcount(tokens.rows() - 1));
                 row_of.push(part.first + row);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arrow::array::{Array, AsArray, FixedSizeBinaryArray, RecordBatch};
 use arrow::compute::filter_record_batch;
@@ -18,10 +19,13 @@ use datafusion::physical_plan::{
 };
 use futures::{StreamExt, TryFutureExt, TryStreamExt, stream};
 
+use super::blocks::{Blocks, KEY_BYTES};
 use super::filter::KeyFilter;
 use super::metrics::BloomMetrics;
 use crate::error::PlanError;
+use crate::lsh_join::StopOnDrop;
 use crate::once::Once;
+use crate::steps::go_on;
 
 /// Passes on the rows of `probe` whose key a Bloom filter over `keys` does not rule out.
 ///
@@ -159,21 +163,37 @@ async fn build(
     let held = memory.size();
     let bytes = KeyFilter::bytes_for(count);
     memory.try_grow(bytes).map_err(|_| refused(rows, held + bytes))?;
-    let _timer = metrics.build_time.timer();
-    let mut filter = KeyFilter::with_capacity(count)?;
-    for keys in all {
-        filter.insert(&keys);
-        tokio::task::yield_now().await;
-    }
-    memory.shrink(held);
-    metrics.keys.add(count);
-    metrics.filter_bytes.add(bytes);
-    Ok(Built { filter, _memory: memory })
+    // No plan is refused for want of what only tells of it.
+    let counting = memory.new_empty();
+    let counts = counting.try_grow(count * KEY_BYTES).is_ok();
+    let stop = StopOnDrop::default();
+    let dropped = Arc::clone(&stop.0);
+    let building = tokio::task::spawn_blocking(move || {
+        let (stop, _counting) = (|| dropped.load(Ordering::Relaxed), counting);
+        let _timer = metrics.build_time.timer();
+        let mut filter = KeyFilter::with_capacity(count)?;
+        for keys in &all {
+            go_on(&stop)?;
+            filter.insert(keys);
+        }
+        if counts {
+            let blocks = Blocks::count(&all, count, &stop)?;
+            metrics.blocks.add(blocks.blocks);
+            metrics.largest_block_rows.add(blocks.largest_rows);
+        }
+        memory.shrink(held);
+        metrics.keys.add(count);
+        metrics.filter_bytes.add(bytes);
+        Ok(Built { filter, _memory: memory })
+    });
+    let built = building.await;
+    drop(stop);
+    built.map_err(|_| exec_datafusion_err!("the Bloom filter of a blocking key was not built"))?
 }
 
 /// The rows that may have a partner; `None` when there is none.
 fn prune(batch: &RecordBatch, key: usize, filter: &KeyFilter, metrics: &BloomMetrics) -> Result<Option<RecordBatch>> {
-    let _timer = metrics.baseline.elapsed_compute().timer();
+    let (_timer, _probe_timer) = (metrics.baseline.elapsed_compute().timer(), metrics.probe_time.timer());
     let passes = filter.may_have(keys_of(batch, key)?);
     let (rows, pruned) = (batch.num_rows(), passes.false_count());
     metrics.probed.add(rows);

@@ -13,7 +13,13 @@ pub(super) struct BloomMetrics {
     /// Keys in the filter.
     pub(super) keys: Count,
     pub(super) filter_bytes: Gauge,
+    /// Building the filter and counting blocks, without what reading the keys takes.
     pub(super) build_time: Time,
+    /// Different keys, and the rows of the most frequent one.
+    pub(super) blocks: Count,
+    pub(super) largest_block_rows: Gauge,
+    /// Looking rows up, and dropping some.
+    pub(super) probe_time: Time,
     /// Rows looked up.
     pub(super) probed: Count,
     /// Of these, the rows dropped.
@@ -30,6 +36,9 @@ impl BloomMetrics {
             keys: count("keys"),
             filter_bytes: MetricBuilder::new(set).gauge(FILTER_BYTES, partition),
             build_time: MetricBuilder::new(set).subset_time("build_time", partition),
+            blocks: count("blocks"),
+            largest_block_rows: MetricBuilder::new(set).gauge("largest_block_rows", partition),
+            probe_time: MetricBuilder::new(set).subset_time("probe_time", partition),
             probed: count(PROBED),
             pruned: count(PRUNED),
             pruned_bytes: count("pruned_bytes"),

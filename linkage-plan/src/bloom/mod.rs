@@ -4,6 +4,7 @@
 //! A filter of about ten bits per key is built from one side's keys. What it lets through still has to be joined: of the
 //! keys that the other side does not have about one in a hundred passes. What it drops cannot have a partner.
 
+mod blocks;
 mod exec;
 mod filter;
 mod metrics;

@@ -115,7 +115,8 @@ impl Gather {
                 // A unit may have searched on where the bands before it were enough.
                 if rule.drawn.goes_on() {
                     let found = rule.places(pairs)?;
-                    rule.drawn.searched(&band, &found);
+                    rule.drawn.observe(&found);
+                    rule.drawn.searched(&band);
                     let rule = &rule.drawn;
                     let (plan, bands, certificate) = (*rule.plan(), rule.stats(), rule.certificate());
                     self.counts.bands(LshReport { plan, bands, certificate });

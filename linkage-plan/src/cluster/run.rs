@@ -63,6 +63,7 @@ impl RemoteCounts {
 
     pub(super) fn bands(&self, report: LshReport) {
         self.compared.store(report.bands.candidates, Ordering::Relaxed);
+        self.aborted.store(report.bands.aborted, Ordering::Relaxed);
         self.lock().0 = Some(report);
     }
 

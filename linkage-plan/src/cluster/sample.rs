@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err, internal_datafusion_err};
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use datafusion::physical_plan::execute_stream;
 use datafusion::physical_plan::metrics::{Count, Gauge, Time};
 use datafusion::prelude::{DataFrame, SessionContext};
@@ -17,13 +17,35 @@ use super::gather::Pair;
 use crate::error::PlanError;
 use crate::layout::ClkLayout;
 use crate::lsh_join::{Holding, Input, LshSettings, SideColumns, StopOnDrop, collect_of};
+use crate::sample;
+use crate::steps::stopped;
 
 /// Both sides, whole, as one process would hold them.
 pub(super) struct Held {
     sides: [Input; 2],
     kernel: Kernel,
     threads: usize,
+    granted: Granted,
+}
+
+/// What was reserved, and of which pool.
+struct Granted {
     memory: MemoryReservation,
+    pool: Arc<dyn MemoryPool>,
+}
+
+impl Granted {
+    fn draw(
+        &self,
+        tokens: (&TokenRows, &TokenRows),
+        threshold: DiceThreshold,
+        kernel: Kernel,
+        request: SampleRequest,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<RecallSample> {
+        let drawn = sample::draw(tokens, threshold, kernel, request, stop, &self.memory, self.pool.as_ref())?;
+        drawn.ok_or_else(stopped)
+    }
 }
 
 /// A sample of both sides, of which only the rows' numbers are still held.
@@ -59,51 +81,51 @@ impl Held {
             read.push(collect_of(&plan, rows, columns, layout, &memory, pool.as_ref(), &holding).await?);
         }
         let sides = read.try_into().map_err(|_| internal_datafusion_err!("a link has two sides"))?;
-        Ok(Self { sides, kernel, threads: local.state().config().target_partitions(), memory })
+        let threads = local.state().config().target_partitions();
+        Ok(Self { sides, kernel, threads, granted: Granted { memory, pool } })
     }
 
     /// Draws the sample, on threads apart from the runtime's.
     pub(super) async fn sample(self, threshold: DiceThreshold, request: SampleRequest) -> Result<Drawn<RecallSample>> {
         let kernel = self.kernel;
-        let work = move |left: &TokenRows, right: &TokenRows, stop: &(dyn Fn() -> bool + Sync)| {
-            RecallSample::draw(left, right, threshold, kernel, request, stop)
-                .map_err(|stopped| exec_datafusion_err!("{stopped}"))
-        };
-        self.on_threads(work).await
+        self.on_threads(move |tokens, held, stop| held.draw(tokens, threshold, kernel, request, stop)).await
     }
 
     /// Solves the bands and draws their sample; `None` when there is nothing to compare.
     pub(super) async fn solve(self, settings: LshSettings) -> Result<Drawn<Option<(LshPlan, RecallSample)>>> {
         let kernel = self.kernel;
-        let work = move |left: &TokenRows, right: &TokenRows, stop: &(dyn Fn() -> bool + Sync)| {
+        let work = move |tokens: (&TokenRows, &TokenRows), held: &Granted, stop: &(dyn Fn() -> bool + Sync)| {
             let (threshold, recall, seed) = (settings.threshold, settings.recall(), settings.seed);
             let demand = LshDemand { threshold, recall, most_bands: MAX_BANDS, seed };
-            let plan = match LshPlan::solve(left, right, &demand) {
+            let plan = match LshPlan::solve(tokens.0, tokens.1, &demand, stop) {
                 Ok(plan) => plan,
                 Err(LshError::Empty) => return Ok(None),
                 Err(error) => return Err(PlanError::Lsh(error).into_datafusion()),
             };
-            let request = SampleRequest::for_search(left, right, recall, seed);
-            let sample = RecallSample::draw(left, right, threshold, kernel, request, stop);
-            Ok(Some((plan, sample.map_err(|stopped| exec_datafusion_err!("{stopped}"))?)))
+            let request = SampleRequest::for_search(tokens.0, tokens.1, recall, seed);
+            Ok(Some((plan, held.draw(tokens, threshold, kernel, request, stop)?)))
         };
         self.on_threads(work).await
     }
 
     async fn on_threads<T: Send + 'static>(
         self,
-        work: impl FnOnce(&TokenRows, &TokenRows, &(dyn Fn() -> bool + Sync)) -> Result<T> + Send + 'static,
+        work: impl FnOnce((&TokenRows, &TokenRows), &Granted, &(dyn Fn() -> bool + Sync)) -> Result<T> + Send + 'static,
     ) -> Result<Drawn<T>> {
-        let stop = StopOnDrop(Arc::default());
-        let stopped = Arc::clone(&stop.0);
+        let stop = StopOnDrop::default();
+        let dropped = Arc::clone(&stop.0);
         let drawing = tokio::task::spawn_blocking(move || {
-            let Self { sides: [left, right], threads, memory, .. } = self;
+            let Self { sides: [left, right], threads, granted, .. } = self;
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
             let pool = pool.map_err(|e| exec_datafusion_err!("no threads for the exact sample: {e}"))?;
-            let drawn = pool.install(|| work(&left.tokens, &right.tokens, &|| stopped.load(Ordering::Relaxed)))?;
+            let sides_bytes = granted.memory.size();
+            let (tokens, stop) = ((&left.tokens, &right.tokens), || dropped.load(Ordering::Relaxed));
+            let drawn = pool.install(|| work(tokens, &granted, &stop))?;
             let numbers = [left.numbers, right.numbers];
             let rows = [numbers[0].len() as u64, numbers[1].len() as u64];
-            memory.try_resize(numbers.iter().map(|side| side.capacity() * size_of::<u32>()).sum())?;
+            let memory = granted.memory;
+            let number_bytes: usize = numbers.iter().map(|side| side.capacity() * size_of::<u32>()).sum();
+            memory.try_resize(memory.size() - sides_bytes + number_bytes)?;
             Ok::<_, DataFusionError>(Drawn { drawn, rows, numbers, _memory: memory })
         });
         let drawn = drawing.await.map_err(|e| exec_datafusion_err!("the exact sample was not drawn: {e}"))?;
@@ -134,8 +156,9 @@ impl<T> Drawn<T> {
             place.map(|place| place as u32).map_err(|_| internal_datafusion_err!("a pair of rows that are not there"))
         };
         let found = pairs.iter().map(|pair| {
-            // Whether a pair was found is all that is asked of it.
-            Ok(Match { left: place(0, pair.left)?, right: place(1, pair.right)?, intersection: 0, ones: 0 })
+            // Whether a pair was found is all that is asked of it, and whether its filters are equal.
+            let ones = if pair.score == 1.0 { 2 } else { 3 };
+            Ok(Match { left: place(0, pair.left)?, right: place(1, pair.right)?, intersection: 1, ones })
         });
         found.collect()
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::common::{DataFusionError, Result, not_impl_err};
+use datafusion::common::{DataFusionError, Result, not_impl_err, plan_err};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
 use linkage_core::dice::Kernel;
@@ -37,16 +37,16 @@ pub(super) fn write(node: &dyn ExecutionPlan, buf: &mut Vec<u8>) -> bool {
     } else if let Some(join) = node.downcast_ref::<KeyedJoinExec>() {
         let [left, right] = join.columns().map(|side| Some(two([side.clk, side.row])));
         let KeyedSettings { threshold, seed, sampled } = join.settings();
-        let (pairs, threshold) = (Some(two(join.pairs())), threshold.to_string());
-        ScoredJoinExecProto { pairs, left, right, threshold, recall_ppm: None, seed, part: None, sampled }.write(buf);
+        let (threshold, segments) = (threshold.to_string(), join.segments() as u32);
+        let message = ScoredJoinExecProto { left, right, threshold, seed, sampled, segments, ..Default::default() };
+        ScoredJoinExecProto { pairs: Some(two(join.pairs())), ..message }.write(buf);
     } else if let Some(join) = node.downcast_ref::<LshJoinExec>() {
         let [left, right] = join.columns().map(|side| Some(two([side.clk, side.row])));
         let LshSettings { threshold, recall_ppm, seed } = join.settings();
-        let (recall_ppm, threshold) = (Some(recall_ppm), threshold.to_string());
+        let (threshold, segments) = (threshold.to_string(), join.segments() as u32);
         let part = join.part().map(|BandPart { bits, first, end }| BandPartProto { bits, first, end });
-        let message =
-            ScoredJoinExecProto { pairs: None, left, right, threshold, recall_ppm, seed, part, sampled: false };
-        message.write(buf);
+        let message = ScoredJoinExecProto { left, right, threshold, seed, part, segments, ..Default::default() };
+        ScoredJoinExecProto { recall_ppm: Some(recall_ppm), ..message }.write(buf);
     } else if let Some(join) = node.downcast_ref::<BloomSemiExec>() {
         BloomSemiExecProto { columns: Some(two(join.columns())) }.write(buf);
     } else {
@@ -98,6 +98,14 @@ fn place(at: u32, input: &Plan) -> Result<usize> {
     Some(at as usize).filter(|at| *at < input.schema().fields().len()).ok_or_else(|| damaged("a column"))
 }
 
+/// That the tokens here are cut as those that the plan was made for: else it would give their pairs other scores.
+fn same_segments(written: u32, here: usize) -> Result<()> {
+    match written as usize == here {
+        true => Ok(()),
+        false => plan_err!("the plan scores CLKs of {written} segments, and the tokens that it reads have {here}"),
+    }
+}
+
 fn output(columns: Vec<OutputProto>, left: &Plan, right: &Plan) -> Result<Vec<OutputColumn>> {
     let output = columns.into_iter().map(|OutputProto { side, column, name }| {
         let source = match side {
@@ -126,9 +134,7 @@ fn read_dice_join(message: DiceJoinExecProto, inputs: &[Plan]) -> Result<Plan> {
     let (order, output) = (order.transpose()?, output(message.output, left, right)?);
     let (left, right) = (Arc::clone(left), Arc::clone(right));
     let mut join = DiceJoinExec::try_new(left, right, clks, threshold(&message.threshold)?, output, kernel()?)?;
-    if join.segments() != message.segments as usize {
-        return Err(damaged("its segments"));
-    }
+    same_segments(message.segments, join.segments())?;
     if let Some(order) = order {
         join = join.with_order(order)?;
     }
@@ -144,9 +150,7 @@ fn read_blocked(message: BlockedDiceJoinExecProto, inputs: &[Plan]) -> Result<Pl
     let threshold = threshold(&join.threshold)?;
     let (left, right) = (Arc::clone(left), Arc::clone(right));
     let exec = BlockedDiceJoinExec::try_new(left, right, clks, keys, threshold, output, kernel()?)?;
-    if exec.segments() != join.segments as usize {
-        return Err(damaged("its segments"));
-    }
+    same_segments(join.segments, exec.segments())?;
     Ok(Arc::new(exec))
 }
 
@@ -165,13 +169,16 @@ fn read_scored(message: &ScoredJoinExecProto, inputs: &[Plan], ctx: &TaskContext
                 (columns(&message.pairs, pairs)?, [side(&message.left, left)?, side(&message.right, right)?]);
             let inputs = [Arc::clone(pairs), Arc::clone(left), Arc::clone(right)];
             let settings = KeyedSettings { threshold, seed, sampled: message.sampled };
-            Ok(Arc::new(KeyedJoinExec::try_new(inputs, at, sides, settings, kernel, threads)?))
+            let join = KeyedJoinExec::try_new(inputs, at, sides, settings, kernel, threads)?;
+            same_segments(message.segments, join.segments())?;
+            Ok(Arc::new(join))
         }
         ([left, right], Some(recall_ppm @ 1..1_000_000)) => {
             let sides = [side(&message.left, left)?, side(&message.right, right)?];
             let (left, right) = (Arc::clone(left), Arc::clone(right));
             let settings = LshSettings { threshold, recall_ppm, seed };
             let join = LshJoinExec::try_new(left, right, sides, settings, kernel, threads)?;
+            same_segments(message.segments, join.segments())?;
             Ok(Arc::new(match &message.part {
                 Some(BandPartProto { bits, first, end }) => {
                     join.with_part(BandPart { bits: *bits, first: *first, end: *end })
@@ -188,4 +195,105 @@ fn read_bloom(message: &BloomSemiExecProto, inputs: &[Plan]) -> Result<Plan> {
     let columns = message.columns.as_ref().ok_or_else(|| damaged("its columns"))?;
     let (key, probe_key) = (place(columns.first, keys)?, place(columns.second, probe)?);
     Ok(Arc::new(BloomSemiExec::try_new(Arc::clone(keys), key, Arc::clone(probe), probe_key)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::physical_plan::empty::EmptyExec;
+    use datafusion::prelude::SessionContext;
+
+    use super::*;
+    use crate::layout::ClkLayout;
+
+    const OUTPUT: [Source; 3] = [Source::Left(1), Source::Right(1), Source::Score];
+
+    /// A side with CLKs of so many segments.
+    fn side(segments: usize) -> Plan {
+        let layout = ClkLayout { bytes: 128, segments };
+        let fields = vec![
+            layout.mark(&Field::new("clk", DataType::FixedSizeBinary(128), true)),
+            Field::new("row", DataType::UInt32, false),
+            Field::new("block_a", DataType::FixedSizeBinary(16), true),
+        ];
+        Arc::new(EmptyExec::new(Arc::new(Schema::new(fields))))
+    }
+
+    /// Every operator that scores CLKs, over sides of so many segments; and its inputs.
+    fn operators(segments: usize) -> Vec<(Plan, Vec<Plan>)> {
+        let (threshold, kernel) = ("0.85".parse().unwrap(), kernel().unwrap());
+        let (left, right) = (side(segments), side(segments));
+        let sides = || vec![Arc::clone(&left), Arc::clone(&right)];
+        let output = OUTPUT.map(|source| OutputColumn { source, name: format!("{source:?}") }).to_vec();
+        let columns = [SideColumns { clk: 0, row: 1 }; 2];
+        let rows = ["left", "right"].map(|name| Field::new(name, DataType::UInt32, false));
+        let pairs: Plan = Arc::new(EmptyExec::new(Arc::new(Schema::new(rows.to_vec()))));
+        let dice =
+            DiceJoinExec::try_new(Arc::clone(&left), Arc::clone(&right), (0, 0), threshold, output.clone(), kernel);
+        let order = RowOrder { left: 1, right: 1, left_first: true };
+        let dice = dice.unwrap().with_order(order).unwrap().with_best(Some(3));
+        let keys = vec![(2, 2)];
+        let blocked = BlockedDiceJoinExec::try_new(
+            Arc::clone(&left),
+            Arc::clone(&right),
+            (0, 0),
+            keys,
+            threshold,
+            output,
+            kernel,
+        );
+        let settings = KeyedSettings { threshold, seed: 7, sampled: true };
+        let inputs = [Arc::clone(&pairs), Arc::clone(&left), Arc::clone(&right)];
+        let keyed = KeyedJoinExec::try_new(inputs.clone(), [0, 1], columns, settings, kernel, 2);
+        let mut operators: Vec<(Plan, Vec<Plan>)> = vec![
+            (Arc::new(dice), sides()),
+            (Arc::new(blocked.unwrap()), sides()),
+            (Arc::new(keyed.unwrap()), inputs.to_vec()),
+        ];
+        if segments == 1 {
+            let settings = LshSettings { threshold, recall_ppm: 990_000, seed: 7 };
+            let lsh = LshJoinExec::try_new(Arc::clone(&left), Arc::clone(&right), columns, settings, kernel, 2);
+            operators.push((Arc::new(lsh.unwrap().with_part(BandPart { bits: 20, first: 3, end: 9 })), sides()));
+        }
+        operators
+    }
+
+    fn written(operator: &Plan) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        assert!(write(operator.as_ref(), &mut bytes), "{} is not written", operator.name());
+        bytes
+    }
+
+    #[test]
+    fn every_operator_is_read_as_it_was_written_over_tokens_of_its_segments_and_of_no_others() {
+        let context = SessionContext::new().task_ctx();
+        for (segments, others) in [(1, 4), (4, 1), (4, 2)] {
+            for (operator, inputs) in operators(segments) {
+                let bytes = written(&operator);
+                let back = read(&bytes, &inputs, &context).unwrap().unwrap();
+                assert_eq!((back.name(), written(&back)), (operator.name(), bytes.clone()), "{segments}");
+                // The same inputs, but for how their CLKs are cut.
+                let mut other = inputs;
+                let sides = other.len() - 2;
+                other.truncate(sides);
+                other.extend([side(others), side(others)]);
+                let error = read(&bytes, &other, &context).unwrap().unwrap_err().to_string();
+                let expected =
+                    format!("the plan scores CLKs of {segments} segments, and the tokens that it reads have {others}");
+                let bands = "an LSH join compares composite CLKs";
+                assert!(error.contains(&expected) || error.contains(bands), "{}: {error}", operator.name());
+            }
+        }
+    }
+
+    #[test]
+    fn a_bloom_semi_join_is_read_as_it_was_written() {
+        let context = SessionContext::new().task_ctx();
+        let inputs = vec![side(4), side(4)];
+        let bloom: Plan =
+            Arc::new(BloomSemiExec::try_new(Arc::clone(&inputs[0]), 2, Arc::clone(&inputs[1]), 2).unwrap());
+        let bytes = written(&bloom);
+        let back = read(&bytes, &inputs, &context).unwrap().unwrap();
+        assert_eq!((back.name(), written(&back)), ("BloomSemiExec", bytes));
+    }
 }

@@ -81,6 +81,9 @@ pub(super) struct ScoredJoinExecProto {
     /// Of a keyed join.
     #[prost(bool, tag = "8")]
     pub(super) sampled: bool,
+    /// That the inputs' fields say the same is looked at when the message is read.
+    #[prost(uint32, tag = "9")]
+    pub(super) segments: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -199,7 +202,7 @@ impl Marked for BlockedDiceJoinExecProto {
 }
 
 impl Marked for ScoredJoinExecProto {
-    const MAGIC: &'static [u8] = b"linkage/ScoredJoinExec/2\n";
+    const MAGIC: &'static [u8] = b"linkage/ScoredJoinExec/3\n";
 }
 
 impl Marked for BloomSemiExecProto {

@@ -1,9 +1,9 @@
 //! The left side of a Dice join, held in memory.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arrow::array::{AsArray, RecordBatch, UInt32Array};
-use arrow::compute::concat_batches;
 use arrow::datatypes::{SchemaRef, UInt32Type};
 use datafusion::common::{Result, exec_datafusion_err};
 use datafusion::execution::SendableRecordBatchStream;
@@ -15,6 +15,8 @@ use super::blocks::{BLOCK_ROWS, Blocks};
 use super::metrics::DiceJoinMetrics;
 use crate::error::PlanError;
 use crate::layout::{ClkLayout, clks};
+use crate::lsh_join::StopOnDrop;
+use crate::steps::{concat, go_on};
 
 /// Left rows that are compared, or not, together when the order of rows matters.
 pub(super) const ORDER_TILE: usize = 256;
@@ -29,19 +31,20 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
-    fn new(all: Vec<u32>, blocks: &[ClkBlock]) -> Self {
+    fn new(all: Vec<u32>, blocks: &[ClkBlock], stop: &dyn Fn() -> bool) -> Result<Self> {
         if all.is_empty() {
-            return Self::default();
+            return Ok(Self::default());
         }
         let mut bounds = Vec::with_capacity(all.len().div_ceil(ORDER_TILE));
         for (block, first) in blocks.iter().zip((0..).step_by(BLOCK_ROWS)) {
+            go_on(stop)?;
             let order: Vec<u32> = block.order().collect();
             bounds.extend(order.chunks(ORDER_TILE).map(|tile| {
                 let numbers = tile.iter().map(|row| all[first + *row as usize]);
                 numbers.fold((u32::MAX, u32::MIN), |(least, most), number| (least.min(number), most.max(number)))
             }));
         }
-        Self { all, bounds }
+        Ok(Self { all, bounds })
     }
 }
 
@@ -111,17 +114,22 @@ impl Collect {
         }
         drop(input);
         // Putting millions of rows together takes a second, and the stream must be free to be dropped.
+        let stop = StopOnDrop::default();
+        let dropped = Arc::clone(&stop.0);
         let whole = tokio::task::spawn_blocking(move || {
+            let stop = || dropped.load(Ordering::Relaxed);
             let _timer = self.metrics.build_time.timer();
-            let columns = concat_batches(&kept_schema, &kept)?;
+            let columns = concat(&kept_schema, &kept, &stop)?;
             drop(kept);
             self.memory.shrink(kept_bytes);
             self.metrics.build_bytes.sub(kept_bytes);
             let blocks = blocks.finish()?;
-            let numbers = Numbers::new(numbers, &blocks);
+            let numbers = Numbers::new(numbers, &blocks, &stop)?;
             Ok(BuildSide { blocks, columns, numbers, _memory: self.memory })
         });
-        whole.await.map_err(|_| exec_datafusion_err!("the left side of the Dice join was not put together"))?
+        let whole = whole.await;
+        drop(stop);
+        whole.map_err(|_| exec_datafusion_err!("the left side of the Dice join was not put together"))?
     }
 
     /// What the left side would have needed.

@@ -18,7 +18,7 @@ use datafusion::physical_plan::{
     PlanProperties, ReplaceChildrenOptions,
 };
 use futures::{TryStreamExt, stream};
-use linkage_core::block::certificate::{RecallCertificate, RecallSample, RecallTally, SampleRequest};
+use linkage_core::block::certificate::{RecallCertificate, RecallTally, SampleRequest};
 use linkage_core::dice::{DiceThreshold, Kernel};
 
 use super::metrics::KeyedMetrics;
@@ -26,9 +26,12 @@ use super::node::KeyedSettings;
 use super::sides::{Side, Sides};
 use crate::dice_join::SCORE;
 use crate::dice_join::metrics::{PAIRS_KEPT, total};
+use crate::error::PlanError;
 use crate::layout::ClkLayout;
 use crate::lsh_join::{CANDIDATES, Holding, SideColumns, StopOnDrop, collect_of};
 use crate::once::Once;
+use crate::sample;
+use crate::steps::stopped;
 use crate::table::ROW;
 
 /// Pairs that the exact sample is to have: the interval at a completeness of 0.9 is then about 0.04 wide.
@@ -48,9 +51,9 @@ pub(crate) fn sample_request(settings: KeyedSettings) -> SampleRequest {
 /// Segmented CLKs are scored over the segments that both rows have, in the sample as well.
 ///
 /// **What is held.** The CLKs of both sides, at 1024 bits about 140 bytes per row: the pairs themselves carry row numbers
-/// only; and after an exact stage, until a side's rows are in their order, the batches in which they came. All of it is
-/// reserved from the task's memory pool; nothing is spilled. A side that does not fit is refused with
-/// what it needs.
+/// only; the sample's pairs, and 4 bytes per left row that count what is found; and after an exact stage, until a side's rows are
+/// in their order, the batches in which they came. All of it is reserved from the task's memory pool; nothing is spilled. A side
+/// or a sample that does not fit is refused with what it needs.
 ///
 /// **Order.** As many output partitions as the pairs have. The sides are read and the sample is drawn before the first pair,
 /// once for all partitions; when that fails, it fails in each.
@@ -163,6 +166,11 @@ impl KeyedJoinExec {
     /// The columns of the left and the right side.
     pub fn columns(&self) -> [SideColumns; 2] {
         self.columns
+    }
+
+    /// Segments of each CLK, over which pairs are scored; 1 when CLKs are composite.
+    pub fn segments(&self) -> usize {
+        self.layout.segments
     }
 
     /// What is asked for.
@@ -293,24 +301,28 @@ impl Reading {
         let input = right.execute(0, context)?;
         let right = collect_of(right, input, self.columns[1], self.layout, &memory, pool.as_ref(), &holding).await?;
         for input in [&left, &right] {
-            let bytes = Side::bytes_for(input.numbers.len(), Side::numbers(input));
-            memory.try_grow(bytes)?;
+            let (rows, bytes) = (input.numbers.len(), Side::bytes_for(input.numbers.len(), Side::numbers(input)));
+            memory.try_grow(bytes).map_err(|_| {
+                let (what, hint) = ("where the rows of the keyed join are", "grant the session more memory");
+                PlanError::memory(pool.as_ref(), what, rows, bytes, hint).into_datafusion()
+            })?;
             metrics.build_bytes.add(bytes);
         }
-        let stop = StopOnDrop(Arc::default());
-        let stopped: Arc<AtomicBool> = Arc::clone(&stop.0);
+        let stop = StopOnDrop::default();
+        let dropped: Arc<AtomicBool> = Arc::clone(&stop.0);
         let (settings, kernel, threads) = (self.settings, self.kernel, self.threads);
         let drawn = tokio::task::spawn_blocking(move || {
-            let (left, right) = (Side::new(left), Side::new(right));
+            let stop = || dropped.load(Ordering::Relaxed);
+            let (left, right) = (Side::new(left, &stop)?, Side::new(right, &stop)?);
             let _timer = metrics.sample_time.timer();
             let threads = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
             let threads = threads.map_err(|e| exec_datafusion_err!("no threads for the exact sample: {e}"))?;
             let request = sample_request(settings);
-            let stop = || stopped.load(Ordering::Relaxed);
-            let sample = threads.install(|| {
-                RecallSample::draw(&left.tokens, &right.tokens, settings.threshold, kernel, request, &stop)
-            });
-            let sample = sample.map_err(|e| exec_datafusion_err!("{e}"))?;
+            let tokens = (&left.tokens, &right.tokens);
+            let sample = threads
+                .install(|| sample::draw(tokens, settings.threshold, kernel, request, &stop, &memory, pool.as_ref()));
+            let sample = sample?.ok_or_else(stopped)?;
+            metrics.build_bytes.add(sample.bytes());
             Ok::<_, DataFusionError>(Sides { left, right, tally: RecallTally::new(sample).into(), _memory: memory })
         });
         drawn.await.map_err(|e| exec_datafusion_err!("the exact sample was not drawn: {e}"))?

@@ -2,12 +2,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use datafusion::common::Result;
 use datafusion::execution::memory_pool::MemoryReservation;
 use linkage_core::block::TokenRows;
 use linkage_core::block::certificate::{RecallCertificate, RecallTally};
 use linkage_core::dice::{DiceThreshold, Match};
 
 use crate::lsh_join::Input;
+use crate::steps::{STEP_ROWS, go_on};
 
 /// The place of a number that no row has.
 const NONE: u32 = u32::MAX;
@@ -31,13 +33,18 @@ impl Side {
         input.numbers.iter().max().map_or(0, |most| *most as usize + 1)
     }
 
-    pub(super) fn new(input: Input) -> Self {
+    /// The side of an input, until it is to be stopped.
+    pub(super) fn new(input: Input, stop: &dyn Fn() -> bool) -> Result<Self> {
         let mut places = vec![NONE; Self::numbers(&input)];
+        let mut ones = Vec::with_capacity(input.tokens.rows());
         for (place, number) in input.numbers.iter().enumerate() {
+            if place.is_multiple_of(STEP_ROWS) {
+                go_on(stop)?;
+            }
             places[*number as usize] = place as u32;
+            ones.push(input.tokens.popcount(place));
         }
-        let ones = (0..input.tokens.rows()).map(|row| input.tokens.popcount(row)).collect();
-        Self { tokens: input.tokens, ones, places }
+        Ok(Self { tokens: input.tokens, ones, places })
     }
 
     fn place(&self, number: u32) -> Option<u32> {

@@ -1,5 +1,8 @@
 //! Whether bands can find what is asked for, told by some rows of both tables before a strategy is chosen.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use datafusion::common::{TableReference, exec_datafusion_err};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::prelude::SessionContext;
@@ -10,6 +13,7 @@ use linkage_core::dice::DiceThreshold;
 
 use crate::error::PlanError;
 use crate::layout::{ClkLayout, clks, for_each};
+use crate::lsh_join::StopOnDrop;
 use crate::table::CLK;
 
 /// Rows of either table that are looked at: as many as the solver looks at of the whole. A token file's rows are in the order of
@@ -37,13 +41,19 @@ pub(super) async fn out_of_reach(
         while let Some(batch) = batches.next().await {
             let batch = batch?;
             memory.try_grow(batch.num_rows() * layout.bytes)?;
+            tokens.reserve(batch.num_rows());
             for_each(clks(&batch, 0)?, |clk| tokens.push(clk))?;
         }
         sides.push(tokens);
     }
     let demand = LshDemand { threshold, recall, most_bands: MAX_BANDS, seed };
-    let solving = tokio::task::spawn_blocking(move || LshPlan::solve(&sides[0], &sides[1], &demand));
+    let stop = StopOnDrop::default();
+    let stopped = Arc::clone(&stop.0);
+    let solving = tokio::task::spawn_blocking(move || {
+        LshPlan::solve(&sides[0], &sides[1], &demand, &|| stopped.load(Ordering::Relaxed))
+    });
     let solved = solving.await.map_err(|error| exec_datafusion_err!("the bands were not solved: {error}"))?;
+    drop(stop);
     match solved {
         // Without rows there is nothing to find.
         Ok(_) | Err(LshError::Empty) => Ok(None),
@@ -54,8 +64,6 @@ pub(super) async fn out_of_reach(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow::array::{ArrayRef, FixedSizeBinaryArray, RecordBatch};
     use datafusion::datasource::MemTable;
     use tokio::runtime::Runtime;

@@ -157,6 +157,7 @@ fn add_dice_joins(plan: &Arc<dyn ExecutionPlan>, report: &mut LinkReport) {
     {
         report.lsh = join.report();
         report.compared += total(&metrics, CANDIDATES);
+        report.aborted += total(&metrics, EARLY_ABORTS);
         report.bytes += total(&metrics, BUILD_BYTES);
     }
     if let Some(join) = plan.downcast_ref::<KeyedJoinExec>()

@@ -46,15 +46,16 @@ pub struct SideColumns {
 /// [`report`](Self::report) has a certificate at any time; the bands end by the rule of
 /// [`CertifiedSearch`](linkage_core::block::lsh::CertifiedSearch).
 ///
-/// **What is held.** Both inputs, whole: at 1024 bits 144 bytes per row, CLK included, and the pairs of one band; and after an exact
-/// stage, until a side's rows are in their order, the batches in which they came.
+/// **What is held.** Both inputs, whole: at 1024 bits 144 bytes per row, CLK included; the sample's pairs, and 4 bytes per left row
+/// that count what is found; the pairs of one band, twice while they are put together; and after an exact stage, until a side's
+/// rows are in their order, the batches in which they came.
 ///
 /// **Out of memory.** All of it is reserved from the task's memory pool before it is taken; nothing is spilled. An input
-/// that does not fit is refused with what it needs.
+/// or a sample that does not fit is refused with what it needs.
 ///
 /// **Order and cancelling.** One output partition; pairs come band by band. The search runs on as many threads as the
 /// session has partitions, apart from the runtime's. When the stream is dropped they stop within some ten thousand rows, or
-/// some millions of comparisons; while the bands are being solved, when they are: that looks at 65,536 rows of a side at most.
+/// some millions of comparisons.
 pub struct LshJoinExec {
     left: Arc<dyn ExecutionPlan>,
     right: Arc<dyn ExecutionPlan>,
@@ -124,6 +125,11 @@ impl LshJoinExec {
     /// The columns of the left and the right input.
     pub fn columns(&self) -> [SideColumns; 2] {
         self.columns
+    }
+
+    /// Segments of each CLK: 1, for bands go with no other.
+    pub fn segments(&self) -> usize {
+        self.layout.segments
     }
 
     /// What is asked for.
@@ -215,7 +221,7 @@ impl ExecutionPlan for LshJoinExec {
         let (columns, layout) = (self.columns, self.layout);
         let [left_plan, right_plan] = [Arc::clone(&self.left), Arc::clone(&self.right)];
         let (out, pairs) = tokio::sync::mpsc::channel(WAITING_BATCHES);
-        let stop = StopOnDrop(Arc::default());
+        let stop = StopOnDrop::default();
         let slot = Arc::clone(&self.report);
         let run = Run {
             settings: self.settings,
@@ -229,6 +235,7 @@ impl ExecutionPlan for LshJoinExec {
             report: Arc::new(move |report| *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(report)),
             out,
             memory,
+            pool: Arc::clone(&pool),
         };
         let batches = futures::stream::once(async move {
             let [left, right] = inputs;

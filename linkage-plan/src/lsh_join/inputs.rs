@@ -1,6 +1,7 @@
 //! One input of a join that scores single pairs, held in memory.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arrow::array::{AsArray, RecordBatch, UInt32Array};
 use arrow::compute::interleave_record_batch;
@@ -19,9 +20,11 @@ use futures::StreamExt;
 use linkage_core::block::TokenRows;
 
 use super::exec::SideColumns;
+use super::stream::StopOnDrop;
 use crate::dice_join::slice_bytes;
 use crate::error::PlanError;
 use crate::layout::{ClkLayout, clks, for_each};
+use crate::steps::{go_on, sort};
 
 /// Rows that are put in order at a time.
 const ORDERED_ROWS: usize = 8192;
@@ -114,8 +117,13 @@ pub(super) async fn collect_batches(
     let mut tokens = layout.rows(rows)?;
     let mut numbers = Vec::with_capacity(rows);
     // Sorting tens of millions of rows takes a second, and the stream must be free to be dropped.
-    let ordering = tokio::task::spawn_blocking(move || Order::of(batches, columns.row, brought));
+    let stop = StopOnDrop::default();
+    let dropped = Arc::clone(&stop.0);
+    let ordering = tokio::task::spawn_blocking(move || {
+        Order::of(batches, columns.row, brought, &|| dropped.load(Ordering::Relaxed))
+    });
     let order = ordering.await.map_err(|e| exec_datafusion_err!("the rows were not put in order: {e}"))??;
+    drop(stop);
     for batch in order.batches() {
         let batch = batch?;
         for_each(clks(&batch, columns.clk)?, |clk| tokens.push(clk))?;
@@ -136,7 +144,12 @@ struct Order {
 }
 
 impl Order {
-    fn of(batches: Vec<RecordBatch>, column: usize, memory: MemoryReservation) -> Result<Self> {
+    fn of(
+        batches: Vec<RecordBatch>,
+        column: usize,
+        memory: MemoryReservation,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Self> {
         let numbers = |batch: &RecordBatch| {
             let column = batch.column(column).as_primitive_opt::<UInt32Type>();
             Ok(column.ok_or_else(|| exec_datafusion_err!("the row numbers are not UInt32"))?.clone())
@@ -145,13 +158,17 @@ impl Order {
         let mut places = Vec::new();
         if !numbers.iter().flat_map(|batch| batch.values()).is_sorted() {
             let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-            memory.try_grow(rows * size_of::<(u32, u32, u32)>())?;
+            let places_bytes = rows * size_of::<(u32, u32, u32)>();
+            // Sorting takes as much again.
+            memory.try_grow(2 * places_bytes)?;
             places.reserve_exact(rows);
             for (batch, numbers) in numbers.iter().enumerate() {
+                go_on(stop)?;
                 let rows = numbers.values().iter().enumerate();
                 places.extend(rows.map(|(row, number)| (*number, batch as u32, row as u32)));
             }
-            places.sort_unstable();
+            sort(&mut places, |place| *place, stop)?;
+            memory.shrink(places_bytes);
         }
         Ok(Self { batches, places, _memory: memory })
     }

@@ -1,10 +1,13 @@
 //! What EXPLAIN ANALYZE shows of an LSH join.
 
-use crate::dice_join::metrics::BUILD_BYTES;
 use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, Gauge, MetricBuilder, Time};
 use linkage_core::block::lsh::{BandStats, Stage};
 
+use crate::dice_join::metrics::{BUILD_BYTES, EARLY_ABORTS, PAIRS_KEPT};
+
 pub(crate) const CANDIDATES: &str = "candidates";
+
+/// The metrics of the one output partition.
 #[derive(Clone, Debug)]
 pub(super) struct LshJoinMetrics {
     /// `output_rows` and `elapsed_compute`, as every operator has them.
@@ -22,6 +25,7 @@ pub(super) struct LshJoinMetrics {
     blocks: Count,
     largest_block: Gauge,
     candidates: Count,
+    early_aborts: Count,
     pairs_kept: Count,
     pairs_capped: Count,
 }
@@ -46,7 +50,8 @@ impl LshJoinMetrics {
             blocks: count("blocks"),
             largest_block: gauge("largest_block"),
             candidates: count(CANDIDATES),
-            pairs_kept: count("pairs_kept"),
+            early_aborts: count(EARLY_ABORTS),
+            pairs_kept: count(PAIRS_KEPT),
             pairs_capped: count("pairs_capped"),
         }
     }
@@ -66,6 +71,7 @@ impl LshJoinMetrics {
         self.blocks.add(band.blocks as usize);
         self.largest_block.set_max(band.largest_block as usize);
         self.candidates.add(band.candidates as usize);
+        self.early_aborts.add(band.aborted as usize);
         self.pairs_kept.add(band.kept as usize);
         self.pairs_capped.add(band.uncompared as usize);
     }

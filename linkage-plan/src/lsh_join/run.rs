@@ -8,9 +8,9 @@ use std::time::Instant;
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, UInt32Array};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::{DataFusionError, exec_datafusion_err};
-use datafusion::execution::memory_pool::MemoryReservation;
+use datafusion::execution::memory_pool::{MemoryPool, MemoryReservation};
 use datafusion::physical_plan::metrics::RecordOutput;
-use linkage_core::block::certificate::{RecallCertificate, RecallSample, SampleRequest};
+use linkage_core::block::certificate::{RecallCertificate, SampleRequest};
 use linkage_core::block::lsh::{
     BandStats, CertifiedSearch, LshDemand, LshError, LshJoin, LshLimits, LshPlan, MAX_BANDS, Stage, Stopped,
 };
@@ -21,6 +21,7 @@ use super::inputs::Input;
 use super::metrics::LshJoinMetrics;
 use crate::error::PlanError;
 use crate::note::{Note, noted};
+use crate::sample;
 
 /// What an LSH join is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -106,6 +107,7 @@ pub(super) struct Run {
     pub(super) schema: SchemaRef,
     pub(super) batch_size: usize,
     pub(super) memory: MemoryReservation,
+    pub(super) pool: Arc<dyn MemoryPool>,
     pub(super) metrics: LshJoinMetrics,
     pub(super) stop: Arc<AtomicBool>,
     pub(super) report: Arc<dyn Fn(LshReport) + Send + Sync>,
@@ -135,22 +137,25 @@ impl Run {
         let recall = settings.recall();
         let demand = LshDemand { threshold: settings.threshold, recall, most_bands: MAX_BANDS, seed: settings.seed };
         let timer = metrics.solve_time.timer();
-        let plan = match LshPlan::solve(&left.tokens, &right.tokens, &demand) {
+        let tokens = (&left.tokens, &right.tokens);
+        let plan = match LshPlan::solve(tokens.0, tokens.1, &demand, &stopped) {
             Ok(plan) => plan,
-            // Nothing to compare has no pairs, and all of them are found.
-            Err(LshError::Empty) => return Ok(()),
+            // Nothing to compare has no pairs, and all of them are found. Whoever stopped a search asks for nothing more.
+            Err(LshError::Empty | LshError::Stopped(_)) => return Ok(()),
             Err(error) => return Err(PlanError::Lsh(error).into_datafusion()),
         };
         timer.done();
         metrics.bits.set(plan.bits() as usize);
 
         let timer = metrics.sample_time.timer();
-        let request = SampleRequest::for_search(&left.tokens, &right.tokens, recall, settings.seed);
-        let sample = RecallSample::draw(&left.tokens, &right.tokens, settings.threshold, *kernel, request, &stopped);
-        let Ok(sample) = sample else { return Ok(()) };
+        let request = SampleRequest::for_search(tokens.0, tokens.1, recall, settings.seed);
+        let (memory, pool) = (&self.memory, self.pool.as_ref());
+        let sample = sample::draw(tokens, settings.threshold, *kernel, request, &stopped, memory, pool)?;
+        let Some(sample) = sample else { return Ok(()) };
+        metrics.build_bytes.add(sample.bytes());
         timer.done();
 
-        let (tokens, limits) = ((&left.tokens, &right.tokens), LshLimits::default());
+        let limits = LshLimits::default();
         let mut search = CertifiedSearch::new(tokens.0, tokens.1, plan, *kernel, limits, sample, recall)
             .map_err(|error| PlanError::Lsh(error).into_datafusion())?;
         self.each_band(left, right, |found, grant, stage| {

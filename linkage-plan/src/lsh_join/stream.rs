@@ -10,6 +10,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
 
 /// Tells the search that nobody listens any more.
+#[derive(Default)]
 pub(crate) struct StopOnDrop(pub(crate) Arc<AtomicBool>);
 
 impl Drop for StopOnDrop {
@@ -58,7 +59,7 @@ mod tests {
                     resume_unwind(Box::new("the token of a person"));
                 }
             });
-            let batches = batches(pairs, search, StopOnDrop(Arc::default()));
+            let batches = batches(pairs, search, StopOnDrop::default());
             batches.map(|batch| batch.map(|b| b.num_rows()).map_err(|e| e.to_string())).collect().await
         })
     }

@@ -204,7 +204,17 @@ fn the_bloom_filter_prunes_rows_without_a_partner_before_they_are_joined() {
         .unwrap();
     let line = text.lines().find(|line| line.contains("BloomSemiExec: block_name_year in block_name_year")).unwrap();
     // 4000 rows of the right side have keys that nobody on the left has.
-    for part in ["keys=8.00 K", "probed=8.00 K", "pruned=4.", "pruned_bytes=", "filter_bytes=", "build_time="] {
+    for part in [
+        "keys=8.00 K",
+        "blocks=",
+        "largest_block_rows=",
+        "probed=8.00 K",
+        "pruned=4.",
+        "pruned_bytes=",
+        "filter_bytes=",
+        "build_time=",
+        "probe_time=",
+    ] {
         assert!(line.contains(part), "{part}: {line}");
     }
 }

@@ -92,7 +92,7 @@ fn explain_names_the_strategy_its_reason_and_after_a_run_the_certificate() {
         let text = session.explain_by("ndb", "dpc", &options(&[]), LSH, true).await.unwrap();
         let line = text.lines().find(|line| line.contains("LshJoinExec")).unwrap();
         for part in [
-            "bits=", "bands=", " bands searched, ", "recall>=0.95", " certified: ", "candidates=", "blocks=", "largest_block=", "pairs_kept=",
+            "bits=", "bands=", " bands searched, ", "recall>=0.95", " certified: ", "candidates=", "early_aborts=", "blocks=", "largest_block=", "pairs_kept=",
             "pairs_capped=", "build_bytes=", "solve_time=", "sample_time=", "keys_time=", "deal_time=", "blocks_time=",
         ] {
             assert!(line.contains(part), "{part}: {line}");

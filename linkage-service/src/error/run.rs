@@ -121,9 +121,14 @@ pub enum LinkError {
         /// What there is.
         limit_mib: u64,
     },
-    /// More candidates than memory for them.
-    #[error("too many candidate pairs for the run's memory\nhint: raise `matching.threshold`, or `limits.memory_mib`")]
-    TooManyCandidates,
+    /// The memory of a run does not hold what has to be held.
+    #[error(
+        "{problem}\nhint: raise `limits.memory_mib`; or `matching.threshold`, so that fewer pairs are candidates, if it is these"
+    )]
+    Memory {
+        /// What needs how much, and how much is free.
+        problem: String,
+    },
     /// The tokens cannot be learnt from.
     #[error(
         "tokens of {segments} segments cannot be learnt from\nhint: `matching.threshold` takes a decimal instead of `learnt`"
@@ -173,11 +178,25 @@ pub enum LinkError {
     },
     /// The plan.
     #[error("matching: {0}")]
-    Plan(#[from] linkage_plan::PlanError),
+    Plan(linkage_plan::PlanError),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A bug.
     #[error("an internal error; the service's log has the details")]
     Internal,
+}
+
+impl From<linkage_plan::PlanError> for LinkError {
+    /// What is said of memory ends in the key that grants it.
+    fn from(error: linkage_plan::PlanError) -> Self {
+        use linkage_plan::PlanError;
+        match error {
+            PlanError::Memory { .. } | PlanError::OutOfMemory { .. } => {
+                let text = error.to_string();
+                Self::Memory { problem: text.split("\nhint: ").next().unwrap_or_default().to_owned() }
+            }
+            other => Self::Plan(other),
+        }
+    }
 }

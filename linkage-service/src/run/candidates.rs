@@ -74,7 +74,7 @@ pub(super) fn judge(certificate: &Certificate, uncertified: Uncertified) -> Resu
 pub(super) fn explained(error: PlanError, left: &DatabaseId, right: &DatabaseId) -> LinkError {
     match error {
         PlanError::Lsh(source) => LinkError::Bands { left: left.clone(), right: right.clone(), source },
-        other => LinkError::Plan(other),
+        other => other.into(),
     }
 }
 

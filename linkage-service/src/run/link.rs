@@ -1,20 +1,18 @@
 //! The linking itself: token files → tables → candidates → clusters.
 
-use std::io::BufReader;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{Array, FixedSizeBinaryArray, RecordBatch};
-use linkage_core::cluster::{Member, ScoredPair, cluster};
+use linkage_core::cluster::Cluster;
 use linkage_core::dice::DiceThreshold;
-use linkage_core::harden::Step;
-use linkage_core::token_file::TokenFileReader;
 use linkage_core::types::RecordRef;
-use linkage_plan::{Candidate, LinkOptions, LinkSession, PlanOptions, Strategy, TokenTable};
+use linkage_plan::{LinkOptions, LinkSession, PlanOptions, Strategy, TokenTable};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::candidates;
+use super::found::Found;
 use super::learnt::Learner;
+use super::tokens::{Refs, load};
 use crate::config::{Candidates, MatchRule, Uncertified};
 use crate::error::LinkError;
 use crate::store::{Conflicts, PairRecord, RunRecord, RunState, Submission};
@@ -31,27 +29,6 @@ pub(super) struct Linked {
     pub clusters: Vec<Vec<(u16, RecordRef)>>,
     /// What was learnt, as text.
     pub findings: Option<String>,
-}
-
-/// One database's tokens, in memory.
-struct Tokens {
-    batches: Vec<RecordBatch>,
-    refs: Vec<RecordRef>,
-    exact_tokens: Vec<String>,
-    /// How many filters stand side by side in a CLK.
-    segments: usize,
-    /// How many bits of a filter each bit joins.
-    joined: u32,
-    /// Whether it has any blocking key.
-    blocking_keys: bool,
-}
-
-impl Tokens {
-    /// The bytes of a CLK and the filters that stand side by side in it; [`None`] without rows.
-    fn layout(&self) -> Option<(i32, usize)> {
-        let clk = self.batches.first()?.column_by_name("clk")?.as_any().downcast_ref::<FixedSizeBinaryArray>()?;
-        Some((clk.value_length(), self.segments))
-    }
 }
 
 /// Links every pair of the submissions' databases. Work on other threads, which goes on for a moment when a run is ended
@@ -84,9 +61,12 @@ pub(super) async fn link(
     let mut refs = Vec::with_capacity(submissions.len());
     let mut exact_tokens = Vec::new();
     let mut layout = None;
-    let mut learner = (rule == MatchRule::Learnt).then(Learner::default);
+    let mut learner = (rule == MatchRule::Learnt).then(|| Learner::new(&session));
+    // A file that is read counts until its table does.
+    let reading = session.hold("a token file");
     for submission in submissions {
-        let tokens = load(unit, submission, turn).await?;
+        reading.grow(submission.file_bytes as usize, submission.records as usize)?;
+        let mut tokens = load(unit, submission, turn).await?;
         let of_these = tokens.layout();
         if of_these.is_some() && *layout.get_or_insert(of_these) != of_these {
             return Err(LinkError::OtherLayout { database: submission.database.clone() });
@@ -94,9 +74,13 @@ pub(super) async fn link(
         if record.candidates == Candidates::Keyed && !tokens.blocking_keys {
             return Err(LinkError::NoBlockingKeys { database: submission.database.clone() });
         }
-        if let Some(learner) = &mut learner {
-            learner.add(&tokens.batches, tokens.segments, tokens.joined, submission.deduplicated)?;
+        if let Some(learns) = learner.take() {
+            let deduplicated = submission.deduplicated;
+            let added = on_threads(turn, move || Ok::<_, LinkError>((learns.add(&tokens, deduplicated)?, tokens)));
+            let (learns, same) = added.await??;
+            (learner, tokens) = (Some(learns), same);
         }
+        reading.free();
         session.register(
             submission.database.as_str(),
             TokenTable::try_new(tokens.batches)?.with_segments(tokens.segments as u32)?,
@@ -104,6 +88,11 @@ pub(super) async fn link(
         refs.push(tokens.refs);
         exact_tokens = tokens.exact_tokens;
     }
+    let learnt = match learner {
+        Some(learner) => Some(on_threads(turn, move || learner.count()).await??),
+        None => None,
+    };
+    let found = Found::new(&session, learnt, refs.iter().map(Refs::rows).sum())?;
     let mut run = Run {
         session: &session,
         exact_tokens,
@@ -112,50 +101,48 @@ pub(super) async fn link(
         uncertified: unit.config().matching.uncertified,
         progress,
         started,
-        candidates: Vec::new(),
-        count: 0,
+        found,
     };
-    // Candidates wait in memory until the last pair of databases is through; a threshold far too low shows itself here.
-    let most = memory_bytes / 4 / size_of::<ScoredPair>();
     let mut pairs = Vec::new();
     for (left, right) in pairs_of(submissions.len()) {
-        let threshold = match (rule, &learner) {
+        let threshold = match (rule, run.found.learnt()) {
             (MatchRule::Threshold(threshold), _) => threshold,
-            (MatchRule::Learnt, Some(learner)) => learner.floor(left, right),
-            (MatchRule::Learnt, None) => return Err(LinkError::Internal),
+            (MatchRule::Learnt, learnt) => {
+                learnt.and_then(|learnt| learnt.floor((left, right))).ok_or(LinkError::Internal)?
+            }
         };
-        pairs.push(run.link_pair(threshold, &submissions[left], &submissions[right], most).await?);
+        pairs.push(run.link_pair(threshold, submissions, (left, right)).await?);
         progress.send_modify(|run| run.pairs_done += 1);
     }
-    let candidates: Vec<_> = pairs_of(submissions.len()).zip(run.candidates).collect();
+    let found = run.found;
     let deduplicated: Vec<bool> = submissions.iter().map(|submission| submission.deduplicated).collect();
     let smallest_cell = unit.config().policy.smallest_cell;
-    let turn = Arc::clone(turn);
-    let linking = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
-        let (clusters, findings) = match learner {
-            Some(learner) => {
-                let (clusters, findings) = learner.decide(candidates, smallest_cell);
-                (clusters, Some(findings))
-            }
-            None => (cluster(candidates.iter().flat_map(scored).collect(), &deduplicated), None),
-        };
-        let of = |member: &Member| (member.database, refs[usize::from(member.database)][member.record as usize]);
-        (clusters.iter().map(|c| c.members.iter().map(of).collect()).collect(), findings)
+    let decided = on_threads(turn, move || {
+        let (clusters, findings) = found.decide(&deduplicated, smallest_cell);
+        (clusters.iter().map(|cluster| members(cluster, &refs)).collect::<Option<_>>(), findings)
     });
-    let (clusters, findings) = linking.await.map_err(|_| LinkError::Internal)?;
-    Ok(Linked { pairs, clusters, findings })
+    let (clusters, findings) = decided.await?;
+    Ok(Linked { pairs, clusters: clusters.ok_or(LinkError::Internal)?, findings })
 }
 
-/// The candidates of two databases as the pairs that clusters are made of.
-fn scored(((left, right), found): &((usize, usize), Vec<Candidate>)) -> impl Iterator<Item = ScoredPair> {
-    let member = |position: usize, record| Member { database: position as u16, record };
-    found.iter().map(move |candidate| ScoredPair {
-        left: member(*left, candidate.left),
-        right: member(*right, candidate.right),
-        score: candidate.score,
-        exact: candidate.exact,
-    })
+/// Work that takes long, on a thread of its own. When the run is ended from outside, it goes on for a moment, and the next run
+/// waits for it.
+async fn on_threads<T: Send + 'static>(
+    turn: &Arc<OwnedSemaphorePermit>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, LinkError> {
+    let turn = Arc::clone(turn);
+    let working = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        work()
+    });
+    working.await.map_err(|_| LinkError::Internal)
+}
+
+/// The database and the record ref of each member; [`None`] when there is no such record.
+fn members(cluster: &Cluster, refs: &[Refs]) -> Option<Vec<(u16, RecordRef)>> {
+    let members = cluster.members.iter();
+    members.map(|member| Some((member.database, refs[usize::from(member.database)].get(member.record)?))).collect()
 }
 
 struct Run<'a> {
@@ -167,20 +154,17 @@ struct Run<'a> {
     uncertified: Uncertified,
     progress: &'a watch::Sender<RunRecord>,
     started: Instant,
-    /// By pair of databases.
-    candidates: Vec<Vec<Candidate>>,
-    count: usize,
+    found: Found,
 }
 
 impl Run<'_> {
     async fn link_pair(
         &mut self,
         threshold: DiceThreshold,
-        left: &Submission,
-        right: &Submission,
-        most: usize,
+        submissions: &[Submission],
+        databases: (usize, usize),
     ) -> Result<PairRecord, LinkError> {
-        let (left, right) = (&left.database, &right.database);
+        let (left, right) = (&submissions[databases.0].database, &submissions[databases.1].database);
         let options = LinkOptions { rivals: self.rivals, ..LinkOptions::new(threshold, self.exact_tokens.clone()) };
         let (l, r) = (left.as_str(), right.as_str());
         let (plan, mut stream) = match &self.strategy {
@@ -192,7 +176,7 @@ impl Run<'_> {
                 (plan, stream)
             }
         };
-        let mut found = Vec::new();
+        self.found.begin(databases);
         let compared_before = self.progress.borrow().compared;
         loop {
             let next = tokio::time::timeout(TICK, stream.next()).await;
@@ -207,16 +191,11 @@ impl Run<'_> {
                 Err(_) => {}
                 Ok(None) => break,
                 Ok(Some(batch)) => {
-                    let before = found.len();
-                    found.extend(batch.map_err(|error| candidates::explained(error, left, right))?);
-                    self.count += found.len() - before;
-                    if self.count > most {
-                        return Err(LinkError::TooManyCandidates);
-                    }
+                    let batch = batch.map_err(|error| candidates::explained(error, left, right))?;
+                    self.found.add(databases, &batch)?;
                 }
             }
         }
-        self.candidates.push(found);
         let report = stream.report();
         if let Some(certificate) = candidates::certificate(left, right, &report) {
             let judged = candidates::judge(&certificate, self.uncertified);
@@ -246,43 +225,8 @@ impl Run<'_> {
     }
 }
 
-/// Reads a stored token file and makes sure that it is still the one that was accepted.
-async fn load(
-    unit: &Arc<Unit>,
-    submission: &Submission,
-    turn: &Arc<OwnedSemaphorePermit>,
-) -> Result<Tokens, LinkError> {
-    let file = unit.store().open_token_file(&submission.database, &submission.file_blake3).await?;
-    let (unit, submission, turn) = (Arc::clone(unit), submission.clone(), Arc::clone(turn));
-    let loading = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
-        let damaged = |_| LinkError::DamagedTokenFile { database: submission.database.clone() };
-        let mut reader = TokenFileReader::open(BufReader::new(file), unit.identity()).map_err(damaged)?;
-        let (mut batches, mut refs) = (Vec::new(), Vec::with_capacity(submission.records as usize));
-        while let Some(batch) = reader.next_batch().map_err(damaged)? {
-            refs.extend(record_refs(&batch).ok_or(LinkError::Internal)?);
-            batches.push(batch);
-        }
-        let exact_tokens = reader.header().exact_tokens.clone();
-        let segments = reader.header().segments as usize;
-        let joined = Step::joined(&reader.header().hardening_steps()).unwrap_or(1);
-        let blocking_keys = !reader.header().blocking_keys.is_empty();
-        let stats = reader.finish().map_err(damaged)?;
-        if stats.payload_blake3 != submission.payload_blake3 {
-            return Err(LinkError::DamagedTokenFile { database: submission.database });
-        }
-        Ok(Tokens { batches, refs, exact_tokens, segments, joined, blocking_keys })
-    });
-    loading.await.map_err(|_| LinkError::Internal)?
-}
-
-fn record_refs(batch: &RecordBatch) -> Option<Vec<RecordRef>> {
-    let column = batch.column_by_name("record_ref")?.as_any().downcast_ref::<FixedSizeBinaryArray>()?;
-    (0..column.len()).map(|row| column.value(row).try_into().ok().map(RecordRef)).collect()
-}
-
 /// Every pair of `n` positions, the smaller one first.
-fn pairs_of(n: usize) -> impl Iterator<Item = (usize, usize)> {
+pub(super) fn pairs_of(n: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..n).flat_map(move |left| (left + 1..n).map(move |right| (left, right)))
 }
 

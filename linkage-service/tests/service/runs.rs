@@ -271,15 +271,20 @@ fn a_run_that_a_crash_or_a_stop_has_cut_off_is_failed() {
 #[test]
 fn a_threshold_far_too_low_fails_the_run_and_says_so() {
     let matching = Matching { threshold: "0.01".to_owned(), ..Matching::default() };
-    // Memory for some two million candidates, and four million pairs that all pass.
-    let limits = Limits { memory_mib: 256, ..Limits::default() };
+    // Memory for some two million candidates and what is made of them, and four million pairs that all pass.
+    let limits = Limits { memory_mib: 128, ..Limits::default() };
     let world = World::with_config(Config { matching, limits, ..Config::default() });
     world.block_on(async {
         submit_all(&world, &[("ndb", 0..2000), ("dpc", 2000..4000)]).await;
         world.submit_permit(world.permit("p-1", "heart", &["ndb", "dpc"], 1)).await.unwrap();
         let ended = link(&world, "heart", "p-1").await;
         assert_eq!(ended.state(), RunState::Failed);
-        assert!(ended.failure.contains("threshold"), "{}", ended.failure);
+        let failure = &ended.failure;
+        assert!(
+            failure.starts_with("what is made of the candidate pairs needs ") && failure.contains(" MiB for "),
+            "{failure}"
+        );
+        assert!(failure.contains("hint: raise `limits.memory_mib`; or `matching.threshold`"), "{failure}");
     });
 }
 

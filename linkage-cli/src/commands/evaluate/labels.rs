@@ -13,8 +13,14 @@ use super::forms::{Form, MemberColumns, Members, Records, members, score, sides}
 use super::groups::Groups;
 use super::rows::Rows;
 
+/// Two rows, which count through all tables, the smaller first; and whether somebody says that they are one person.
+pub(super) type LabelledPair = ([u32; 2], bool);
+
 /// The column of Splink's clerical judgements.
 const CLERICAL: &str = "clerical_match_score";
+
+/// The column of labels that somebody gave, other than Splink's.
+const MATCH: &str = "match";
 
 /// Whether a clerical score says that a pair is a match.
 const MATCH_FROM: f64 = 0.5;
@@ -73,6 +79,39 @@ impl Labels {
         )
     }
 
+    /// Reads a gold sample: pairs of records of these tables, and whether each is one person.
+    pub(super) fn gold(path: &Path, records: &mut dyn Records) -> anyhow::Result<Vec<LabelledPair>> {
+        let rows = Rows::read(path)?;
+        let name = if rows.column(&[CLERICAL]).is_some() { CLERICAL } else { MATCH };
+        let Some(Form::Pairs { ids, tables, score: Some(score) }) = Form::find(&rows, name) else {
+            bail!(
+                "{}: not a gold sample\nhint: columns are left_id, right_id and match (1 or 0), or Splink's unique_id_l, \
+                 unique_id_r, source_dataset_l, source_dataset_r and clerical_match_score",
+                path.display()
+            );
+        };
+        let labels = Self::pairs(&rows, (ids, tables), Some(score), records, &[]);
+        let labels = labels.with_context(|| format!("{}", path.display()))?;
+        if labels.absent > 0 {
+            bail!(
+                "{}: {} labels name a record that is not in the files\n\
+                 hint: do the tables have the names of the sample, and is --id-column the column that it speaks of?",
+                path.display(),
+                labels.absent
+            );
+        }
+        if labels.within > 0 {
+            bail!(
+                "{}: {} labels are of two records of one table\nhint: one table holds each person once; leave them out",
+                path.display(),
+                labels.within
+            );
+        }
+        let mut judged: Vec<(u32, u32)> = labels.judged.into_iter().flatten().collect();
+        judged.sort_unstable();
+        Ok(judged.into_iter().map(|(left, right)| ([left, right], labels.truth.contains(left, right))).collect())
+    }
+
     /// Whether somebody knows of this pair whether it is one person.
     pub(super) fn judges(&self, left: u32, right: u32) -> bool {
         self.judged.as_ref().is_none_or(|judged| judged.contains(&(left, right)))
@@ -86,7 +125,7 @@ impl Labels {
     fn pairs(
         rows: &Rows,
         (ids, tables): ([usize; 2], Option<[usize; 2]>),
-        clerical: Option<usize>,
+        verdict: Option<usize>,
         records: &mut dyn Records,
         wanted: &[String],
     ) -> anyhow::Result<Self> {
@@ -94,8 +133,9 @@ impl Labels {
         let mut verdicts: HashMap<(u32, u32), (usize, bool)> = HashMap::new();
         let mut named: HashSet<u32> = HashSet::new();
         for (row, record) in (2..).zip(rows.iter()) {
-            let is_match = clerical
-                .map_or(Ok(true), |column| score(record, column, row, CLERICAL).map(|score| score >= MATCH_FROM))?;
+            let is_match = verdict.map_or(Ok(true), |column| {
+                score(record, column, row, &rows.header()[column]).map(|score| score >= MATCH_FROM)
+            })?;
             let [left, right] = sides(rows, (row, record), ids, tables)?;
             let found = [records.row(left.0, left.1), records.row(right.0, right.1)];
             named.extend(found.iter().flatten());
@@ -114,8 +154,9 @@ impl Labels {
                     if let Some((earlier, other)) = verdicts.insert(pair, (row, is_match))
                         && other != is_match
                     {
+                        let column = verdict.map_or(CLERICAL, |column| &rows.header()[column]);
                         bail!(
-                            "rows {earlier} and {row}, column `{CLERICAL}`: one pair, once a match and once none\n\
+                            "rows {earlier} and {row}, column `{column}`: one pair, once a match and once none\n\
                              hint: decide which it is, and leave the other row out"
                         );
                     }
@@ -125,7 +166,7 @@ impl Labels {
             }
         }
         labels.unpaired = records.total().map_or(0, |total| total - named.len() as u64);
-        labels.judged = clerical.map(|_| verdicts.keys().copied().collect());
+        labels.judged = verdict.map(|_| verdicts.keys().copied().collect());
         labels.truth = verdicts.iter().filter(|(_, (_, is_match))| *is_match).map(|(pair, _)| *pair).collect();
         Ok(labels)
     }

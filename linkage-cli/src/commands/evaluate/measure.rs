@@ -13,7 +13,7 @@ use linkage_core::schema::LinkageSchema;
 
 use super::groups::{self, Subgroup};
 use super::labels::Labels;
-use super::learnt::{Chance, Learnt, learnt};
+use super::learnt::{Chance, Gold, Learnt, learnt};
 use super::results::{About, Measurement};
 use super::study::{Decide, Encoded, Study};
 
@@ -67,6 +67,8 @@ pub(super) struct Outcome {
     pub(super) clusters: Vec<Cluster>,
     /// What the tokens alone let expect.
     pub(super) learnt: Option<Decision>,
+    /// What a gold sample said of the chances.
+    pub(super) gold: Option<Gold>,
 }
 
 impl Outcome {
@@ -76,10 +78,13 @@ impl Outcome {
         let own = schema.threshold();
         let judged = |pair: &LinkedPair| labels.judges(pair.left, pair.right);
         let (mut points, mut clusters, mut decision, mut chances) = (Vec::new(), Vec::new(), None, Vec::new());
+        let mut gold = None;
         let pairs = match decide {
             Decide::Learnt => {
-                let Learnt { candidates, chances: of_candidates, decision: learnt } =
-                    learnt(&encoded, &schema, study.seed)?;
+                let sample = study.gold(&mut encoded)?;
+                let Learnt { candidates, chances: of_candidates, decision: learnt, gold: said } =
+                    learnt(&encoded, &schema, study.seed, sample.as_deref())?;
+                gold = said;
                 clusters.clone_from(&learnt.clusters);
                 for threshold in study.thresholds.values() {
                     let known = candidates.iter().zip(&of_candidates);
@@ -138,6 +143,7 @@ impl Outcome {
             chances,
             clusters,
             learnt: decision,
+            gold,
         })
     }
 
@@ -180,10 +186,15 @@ impl Outcome {
                 let interval = Interval { low: estimate.low, high: estimate.high };
                 all.push(about.measurement("estimate", None, name, estimate.value, Some(interval)));
             }
-            all.push(about.measurement("estimate", None, "review_pairs", learnt.review.len() as f64, None));
+            all.push(about.measurement("estimate", None, "review_pairs", learnt.review.total() as f64, None));
             all.push(about.measurement("estimate", None, "warning", f64::from(u8::from(of.warning)), None));
             let unknown = f64::from(u8::from(of.recall_unknown));
             all.push(about.measurement("estimate", None, "recall_unknown", unknown, None));
+        }
+        if let Some(Gold { correction: said, .. }) = &self.gold {
+            let interval = Interval { low: said.threshold.low, high: said.threshold.high };
+            all.push(about.measurement("estimate", None, "gold_half", said.threshold.value, Some(interval)));
+            all.push(about.measurement("estimate", None, "gold_pairs", said.pairs as f64, None));
         }
         all.extend(groups::measurements(&self.groups, &about, self.threshold()));
         all

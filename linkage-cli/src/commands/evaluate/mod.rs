@@ -44,6 +44,7 @@ Examples:
       --id-column record_id --schema person-ja --groups age_band,sex,foreign
   linkage evaluate --left a.csv --right b.csv --truth febrl --schema person-en --schema person-en-max-quality \\
       --decide threshold,learnt
+  linkage evaluate --left a.csv --right b.csv --truth truth.csv --schema person-ja --decide learnt --gold looked-at.csv
   linkage evaluate links predictions.parquet --truth labels.csv --from 0.9
   linkage evaluate suite study.toml --results study.parquet";
 
@@ -97,6 +98,7 @@ pub fn run(args: EvaluateArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn run_own(args: &OwnArgs) -> anyhow::Result<ExitCode> {
+    args.study.check()?;
     let outputs = [&args.output, &args.clusters, &args.results];
     for (index, path) in outputs.iter().enumerate() {
         if path.is_some() && outputs[..index].contains(path) {

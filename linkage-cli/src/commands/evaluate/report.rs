@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::groups;
 use super::labels::Labels;
+use super::learnt::Gold;
 use super::measure::{Outcome, Point};
 
 /// Says on stderr what was left out.
@@ -94,6 +95,19 @@ pub(super) fn table(outcome: &Outcome) -> io::Result<()> {
         writeln!(out)?;
         estimates(learnt, &outcome.quality, &mut out)?;
     }
+    if let Some(Gold { labels, correction: said }) = &outcome.gold {
+        writeln!(
+            out,
+            "gold sample: {} of {labels} labelled pairs are candidates, {} of them matches",
+            said.pairs, said.matches
+        )?;
+        let interval = range(&Interval { low: said.threshold.low, high: said.threshold.high });
+        writeln!(
+            out,
+            "it makes one half of a chance of {:.4} (95 %: {interval}), and the others follow",
+            said.threshold.value
+        )?;
+    }
     if let Some(spread) = spread(outcome.draws, outcome.spread.as_ref()) {
         writeln!(out, "\n{spread}")?;
     }
@@ -137,7 +151,7 @@ fn estimates(learnt: &Decision, quality: &Quality, out: &mut impl Write) -> io::
         let interval = range(&Interval { low: estimate.low, high: estimate.high });
         writeln!(out, "{name:<9}  {:.4}    {interval}  {is:.4}", estimate.value)?;
     }
-    writeln!(out, "clusters split by repair: {}; pairs for review: {}", learnt.split, learnt.review.len())?;
+    writeln!(out, "clusters split by repair: {}; pairs for review: {}", learnt.split, learnt.review.total())?;
     if learnt.too_large > 0 {
         writeln!(out, "clusters too large for repair, which go to review: {}", learnt.too_large)?;
     }
@@ -213,6 +227,7 @@ pub(super) fn json(outcome: &Outcome) -> Value {
         "links": measures(&outcome.quality),
         "links_among_candidates": outcome.keyed.as_ref().map(measures),
         "estimates": outcome.learnt.as_ref().map(estimates_json),
+        "gold": outcome.gold.as_ref().map(gold_json),
         "intervals": outcome.spread.as_ref().map(intervals),
         "groups": groups::json(&outcome.groups, &outcome.quality),
     })
@@ -220,10 +235,18 @@ pub(super) fn json(outcome: &Outcome) -> Value {
 
 fn estimates_json(learnt: &Decision) -> Value {
     let of = &learnt.estimates;
-    let one = |estimate: &Estimate| json!({ "value": estimate.value, "low": estimate.low, "high": estimate.high });
     json!({ "from_chance": learnt.cut, "precision": one(&of.precision), "recall": one(&of.recall), "f1": one(&of.f1),
         "matches": one(&of.matches), "warning": of.warning,
-        "recall_unknown": of.recall_unknown, "review_pairs": learnt.review.len(), "split_clusters": learnt.split })
+        "recall_unknown": of.recall_unknown, "review_pairs": learnt.review.total(), "split_clusters": learnt.split })
+}
+
+fn one(estimate: &Estimate) -> Value {
+    json!({ "value": estimate.value, "low": estimate.low, "high": estimate.high })
+}
+
+fn gold_json(gold: &Gold) -> Value {
+    let said = &gold.correction;
+    json!({ "labels": gold.labels, "pairs": said.pairs, "matches": said.matches, "half": one(&said.threshold) })
 }
 
 pub(super) fn intervals(spread: &Spread) -> Value {

@@ -13,7 +13,7 @@ use linkage_core::source::Encoding;
 use serde::Deserialize;
 
 use super::forms::{MOST_RECORDS, Of, Records};
-use super::labels::Labels;
+use super::labels::{LabelledPair, Labels};
 use super::read::{Columns, Table};
 use super::thresholds::Thresholds;
 
@@ -44,6 +44,9 @@ pub(super) struct Study {
     /// The truth: by pair, by person, in Splink's columns, CSV or Parquet; or `febrl` for ids like rec-7-org and rec-7-dup-0
     #[arg(long, value_name = "FILE|febrl", required = true)]
     truth: Option<PathBuf>,
+    /// Pairs that somebody has looked at, to correct what is learnt: left_id, right_id and match (1 or 0), or Splink's labels
+    #[arg(long, value_name = "FILE")]
+    gold: Option<PathBuf>,
     /// Columns of the truth that make subgroups [default: age_band,sex,foreign,changed_name,twin,errors, where they are]
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
     #[serde(default)]
@@ -194,6 +197,9 @@ impl Study {
         for path in files.chain(&mut self.left).chain(&mut self.right) {
             *path = folder.join(&path);
         }
+        if let Some(gold) = &mut self.gold {
+            *gold = folder.join(&gold);
+        }
         if let Some(truth) = self.truth.as_mut().filter(|truth| truth.as_os_str() != "febrl") {
             *truth = folder.join(&truth);
         }
@@ -211,6 +217,11 @@ impl Study {
             if is_empty {
                 bail!("`{key}` is empty, so nothing would be measured\nhint: name one at least");
             }
+        }
+        if self.gold.is_some() && !self.decide.contains(&Decide::Learnt) {
+            bail!(
+                "a gold sample, and nothing that it could correct\nhint: --decide learnt learns the chances that it corrects"
+            );
         }
         Ok(())
     }
@@ -265,6 +276,11 @@ impl Study {
             }
         }
         Ok(files)
+    }
+
+    /// The pairs that somebody has looked at, each with whether it is one person.
+    pub(super) fn gold(&self, encoded: &mut Encoded) -> anyhow::Result<Option<Vec<LabelledPair>>> {
+        self.gold.as_deref().map(|gold| Labels::gold(gold, encoded)).transpose()
     }
 
     /// The truth about these tables.

@@ -7,18 +7,29 @@ use rayon::prelude::*;
 use super::super::lsh::Stopped;
 use super::super::pairs_needed;
 use super::super::random::Draws;
+use super::super::room::make_room;
 use super::super::rows::TokenRows;
-use super::tally::CONFIDENCE;
+use super::tally::{CONFIDENCE, RecallTally};
 use crate::dice::{ClkBlock, DiceThreshold, Kernel, Match, search};
 
 /// Left rows of the first round; each later round triples what there is.
 const FIRST_ROWS: usize = 128;
 
-/// Right rows that are laid out at a time.
-const TILE_ROWS: usize = 8192;
+/// Right rows that are laid out at a time: what of 1024-bit CLKs stays in the second-level cache.
+const TILE_ROWS: usize = 2048;
 
-/// Drawn rows that are compared with a tile at a time, between two looks at whether to stop.
+/// Drawn rows that are compared with a tile at a time, between two looks at whether to stop: what is found of them is held,
+/// 32 MB at most and a thread, before there is a grant for it.
 const PIECE_ROWS: usize = 1024;
+
+/// Rows that are drawn between two looks at whether to stop.
+const DRAWN_AT_A_TIME: usize = 1 << 14;
+
+/// What a drawn row takes beside its layout: its number, and where it is among those that were drawn.
+const ROW_BYTES: usize = 64;
+
+/// What a pair takes, and whether it was found.
+const PAIR_BYTES: usize = size_of::<(u32, u32)>() + size_of::<bool>();
 
 /// What the stream of draws is for.
 const PURPOSE: u64 = 4 << 40;
@@ -75,8 +86,11 @@ impl RecallSample {
     ///
     /// Work is shared by the threads of the current rayon pool; they have no say in the result.
     ///
+    /// `grant` is asked whether so many more bytes may be held before they are taken, for what drawing takes as well as for the
+    /// sample and its tally. When the sample is drawn, [`bytes`](Self::bytes) are still held: the rest is the caller's to take back.
+    ///
     /// # Errors
-    /// When `stop` says yes.
+    /// When `stop` says yes or `grant` says no.
     ///
     /// # Panics
     /// When the tables' CLKs differ in length, or a table has more than 2³² rows.
@@ -87,9 +101,13 @@ impl RecallSample {
         kernel: Kernel,
         request: SampleRequest,
         stop: &(dyn Fn() -> bool + Sync),
+        grant: &(dyn Fn(usize) -> bool + Sync),
     ) -> Result<Self, Stopped> {
         let mut sample =
             Self { left_rows: left.rows(), rows: Vec::new(), pairs: Vec::new(), compared: 0, squares: 0.0 };
+        if !grant(sample.bytes()) {
+            return Err(Stopped);
+        }
         if right.rows() == 0 {
             return Ok(sample);
         }
@@ -108,18 +126,33 @@ impl RecallSample {
                     (missing.ceil() as usize).clamp(FIRST_ROWS / 4, 2 * drawn)
                 }
             };
-            let rows: Vec<usize> = order.by_ref().take(wanted.min(most - sample.rows.len())).collect();
-            let mut pairs = pairs_of(&rows, left, right, threshold, kernel, stop)?;
+            let wanted = wanted.min(most - sample.rows.len());
+            if !grant(wanted * ROW_BYTES + left.block_bytes(PIECE_ROWS) * wanted.div_ceil(PIECE_ROWS)) {
+                return Err(Stopped);
+            }
+            let rows = order.draw(wanted, stop)?;
+            let found = pairs_of(&rows, (left, right), threshold, kernel, stop, grant)?;
+            let before = sample.pairs.len();
+            let pairs = found.iter().map(Vec::len).sum();
+            make_room(&mut sample.pairs, pairs, |pairs| grant(pairs * PAIR_BYTES))?;
+            sample.pairs.extend(found.into_iter().flatten());
+            let pairs = &mut sample.pairs[before..];
             pairs.sort_unstable();
             // A row is drawn once, so that all its pairs are among these.
             sample.squares += pairs.chunk_by(|a, b| a.0 == b.0).map(|row| (row.len() as f64).powi(2)).sum::<f64>();
-            sample.pairs.extend(pairs);
             sample.compared += rows.len() as u64 * right.rows() as u64;
             sample.rows.extend(rows.iter().map(|row| *row as u32));
         }
         sample.rows.sort_unstable();
         sample.pairs.sort_unstable();
         Ok(sample)
+    }
+
+    /// Memory that the sample takes, and the [tally](RecallTally) that is made of it.
+    pub fn bytes(&self) -> usize {
+        self.pairs.capacity() * PAIR_BYTES
+            + self.rows.capacity() * size_of::<u32>()
+            + RecallTally::bytes_for(self.left_rows)
     }
 
     /// Rows drawn.
@@ -160,14 +193,15 @@ impl std::fmt::Debug for RecallSample {
     }
 }
 
+/// The pairs of these left rows, tile by tile of the right ones.
 fn pairs_of(
     rows: &[usize],
-    left: &TokenRows,
-    right: &TokenRows,
+    (left, right): (&TokenRows, &TokenRows),
     threshold: DiceThreshold,
     kernel: Kernel,
     stop: &(dyn Fn() -> bool + Sync),
-) -> Result<Vec<(u32, u32)>, Stopped> {
+    grant: &(dyn Fn(usize) -> bool + Sync),
+) -> Result<Vec<Vec<(u32, u32)>>, Stopped> {
     let pieces: Vec<&[usize]> = rows.chunks(PIECE_ROWS).collect();
     let lay_out = |rows: &&[usize]| if stop() { Err(Stopped) } else { Ok(left.block(rows.iter().copied())) };
     let drawn: Vec<ClkBlock> = pieces.par_iter().map(lay_out).collect::<Result<_, _>>()?;
@@ -180,11 +214,12 @@ fn pairs_of(
                 return Err(Stopped);
             }
             search(kernel, drawn, 0..drawn.rows(), &tile, 0..tile.rows(), threshold, &mut near);
+            make_room(&mut found, near.len(), |pairs| grant(pairs * size_of::<(u32, u32)>()))?;
             found.extend(near.drain(..).map(|pair| (rows[pair.left as usize] as u32, from as u32 + pair.right)));
         }
         Ok(found)
     });
-    Ok(found.collect::<Result<Vec<Vec<_>>, _>>()?.concat())
+    found.collect()
 }
 
 /// Rows in random order, each once.
@@ -200,28 +235,46 @@ impl Order {
     fn new(rows: usize, seed: u64) -> Self {
         Self { rows, draws: Draws::new(seed, PURPOSE), drawn: HashSet::new(), rest: None }
     }
-}
 
-impl Iterator for Order {
-    type Item = usize;
+    /// The next rows, so many or all that are left.
+    fn draw(&mut self, wanted: usize, stop: &(dyn Fn() -> bool + Sync)) -> Result<Vec<usize>, Stopped> {
+        let mut rows = Vec::with_capacity(wanted);
+        while rows.len() < wanted {
+            if rows.len().is_multiple_of(DRAWN_AT_A_TIME) && stop() {
+                return Err(Stopped);
+            }
+            if self.rest.is_none() && self.drawn.len() * 2 >= self.rows {
+                self.rest = Some(self.shuffled_rest(stop)?.into_iter());
+            }
+            let Some(rest) = &mut self.rest else {
+                let row = self.draws.below(self.rows as u64) as usize;
+                rows.extend(self.drawn.insert(row).then_some(row));
+                continue;
+            };
+            match rest.next() {
+                Some(row) => rows.push(row),
+                None => break,
+            }
+        }
+        Ok(rows)
+    }
 
-    fn next(&mut self) -> Option<usize> {
-        if self.rest.is_none() && self.drawn.len() * 2 >= self.rows {
-            let mut rest: Vec<usize> = (0..self.rows).filter(|row| !self.drawn.contains(row)).collect();
-            for at in (1..rest.len()).rev() {
-                rest.swap(at, self.draws.below(at as u64 + 1) as usize);
+    fn shuffled_rest(&mut self, stop: &(dyn Fn() -> bool + Sync)) -> Result<Vec<usize>, Stopped> {
+        let mut rest = Vec::with_capacity(self.rows - self.drawn.len());
+        for from in (0..self.rows).step_by(DRAWN_AT_A_TIME) {
+            if stop() {
+                return Err(Stopped);
             }
-            self.rest = Some(rest.into_iter());
+            let rows = from..(from + DRAWN_AT_A_TIME).min(self.rows);
+            rest.extend(rows.filter(|row| !self.drawn.contains(row)));
         }
-        if let Some(rest) = &mut self.rest {
-            return rest.next();
-        }
-        loop {
-            let row = self.draws.below(self.rows as u64) as usize;
-            if self.drawn.insert(row) {
-                return Some(row);
+        for at in (1..rest.len()).rev() {
+            if at.is_multiple_of(DRAWN_AT_A_TIME) && stop() {
+                return Err(Stopped);
             }
+            rest.swap(at, self.draws.below(at as u64 + 1) as usize);
         }
+        Ok(rest)
     }
 }
 
@@ -232,7 +285,9 @@ mod tests {
     #[test]
     fn rows_are_drawn_at_random_and_each_once() {
         for rows in [0, 1, 2, 3, 100] {
-            let mut drawn: Vec<usize> = Order::new(rows, 5).collect();
+            let mut order = Order::new(rows, 5);
+            let mut drawn = order.draw(rows / 3, &|| false).unwrap();
+            drawn.extend(order.draw(rows, &|| false).unwrap());
             assert!(rows < 100 || !drawn.is_sorted());
             drawn.sort_unstable();
             assert_eq!(drawn, (0..rows).collect::<Vec<_>>());

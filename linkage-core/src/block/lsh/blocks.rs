@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::super::room::make_room;
 use super::super::rows::TokenRows;
 use super::bands::Bands;
 use super::error::Stopped;
@@ -33,9 +34,6 @@ const TILES_PER_THREAD: usize = 2;
 /// Pairs that are compared at a time, between two looks at whether to stop: what is found of them is held, 16 MB at most and a
 /// thread, before there is a grant for it.
 const STEP_PAIRS: usize = 1 << 20;
-
-/// Matches for which room is made at first.
-const FIRST_MATCHES: usize = 64;
 
 /// What stays the same over all parts of a band.
 pub(super) struct Search<'a> {
@@ -74,9 +72,11 @@ impl Search<'_> {
         let parts: Vec<Part<'_>> = parts.collect::<Result<_, _>>()?;
         let mut stats = BandStats::default();
         let mut large = Vec::new();
-        // The room is the one granted to the parts, which go one by one as they are copied.
-        out.reserve_exact(parts.iter().map(|part| part.found.len()).sum());
+        self.make_place(out, parts.iter().map(|part| part.found.len()).sum())?;
         for part in parts {
+            if (self.stop)() {
+                return Err(Stopped);
+            }
             stats.add(&part.stats);
             out.extend_from_slice(&part.found);
             large.extend(part.large);
@@ -107,7 +107,7 @@ impl Search<'_> {
                     part.large.push((&left[l..left_end], &right[r..right_end]));
                 } else if rows.0.min(rows.1) >= LAID_OUT_ROWS {
                     part.stats.candidates += pairs;
-                    self.laid_out(&left[l..left_end], &right[r..right_end], &mut part.found)?;
+                    part.stats.aborted += self.laid_out(&left[l..left_end], &right[r..right_end], &mut part.found)?;
                 } else {
                     part.stats.candidates += pairs;
                     batch.add((l..left_end, r..right_end), left, right, &mut part.found)?;
@@ -120,40 +120,40 @@ impl Search<'_> {
         Ok(part)
     }
 
-    /// Makes room for so many more matches, after asking for it.
-    fn make_room(&self, found: &mut Vec<Match>, more: usize) -> Result<(), Stopped> {
-        let (needed, had) = (found.len() + more, found.capacity());
-        if needed > had {
-            let room = needed.max(had + had / 2).max(FIRST_MATCHES);
-            if !(self.grant)(room - had) {
-                return Err(Stopped);
-            }
-            found.reserve_exact(room - found.len());
+    /// Makes room for exactly so many more pairs, after asking for it: those who found them still hold them as well.
+    fn make_place(&self, out: &mut Vec<Match>, more: usize) -> Result<(), Stopped> {
+        let missing = (out.len() + more).saturating_sub(out.capacity());
+        if missing > 0 && !(self.grant)(missing) {
+            return Err(Stopped);
         }
+        out.reserve_exact(more);
         Ok(())
     }
 
-    /// A block with many rows on both sides, by the kernels that compare all pairs of two blocks.
-    fn laid_out(&self, left: &[u64], right: &[u64], found: &mut Vec<Match>) -> Result<(), Stopped> {
+    /// A block with many rows on both sides, by the kernels that compare all pairs of two blocks. Returns how many pairs they gave
+    /// up early.
+    fn laid_out(&self, left: &[u64], right: &[u64], found: &mut Vec<Match>) -> Result<u64, Stopped> {
         let left_block = self.left.block(left.iter().map(|entry| row(*entry)));
         let right_block = self.right.block(right.iter().map(|entry| row(*entry)));
-        let mut near = Vec::new();
+        let (mut near, mut aborted) = (Vec::new(), 0);
         let step_rows = (STEP_PAIRS / right.len().max(1)).max(8) / 8 * 8;
         for from in (0..left.len()).step_by(step_rows) {
             if (self.stop)() {
                 return Err(Stopped);
             }
             let (left_rows, right_rows) = (from..(from + step_rows).min(left.len()), 0..right.len());
-            search(self.kernel, &left_block, left_rows, &right_block, right_rows, self.threshold, &mut near);
+            let stats =
+                search(self.kernel, &left_block, left_rows, &right_block, right_rows, self.threshold, &mut near);
+            aborted += stats.aborted;
             near.retain_mut(|pair| {
                 let (left, right) = (row(left[pair.left as usize]), row(right[pair.right as usize]));
                 (pair.left, pair.right) = (left as u32, right as u32);
                 self.is_first(left, right)
             });
-            self.make_room(found, near.len())?;
+            make_room(found, near.len(), self.grant)?;
             found.append(&mut near);
         }
-        Ok(())
+        Ok(aborted)
     }
 
     /// A block of very many pairs: in tiles that all threads share, and no further than the cap.
@@ -167,13 +167,13 @@ impl Search<'_> {
         for tiles in tiles.chunks(TILES_PER_THREAD * rayon::current_num_threads()) {
             let found = tiles.par_iter().map(|(left, right)| {
                 let mut found = Vec::new();
-                self.laid_out(left, right, &mut found)?;
-                Ok(found)
+                let aborted = self.laid_out(left, right, &mut found)?;
+                Ok((found, aborted))
             });
-            let found: Vec<Vec<Match>> = found.collect::<Result<_, _>>()?;
-            // The room is the one granted to the tiles, which go one by one as they are copied.
-            out.reserve_exact(found.iter().map(Vec::len).sum());
-            for tile in found {
+            let found: Vec<(Vec<Match>, u64)> = found.collect::<Result<_, _>>()?;
+            self.make_place(out, found.iter().map(|(tile, _)| tile.len()).sum())?;
+            for (tile, aborted) in found {
+                stats.aborted += aborted;
                 stats.kept += tile.len() as u64;
                 out.extend(tile);
             }
@@ -263,6 +263,9 @@ impl<'a> Batch<'a> {
 
     fn flush(&mut self, left: &[u64], right: &[u64], found: &mut Vec<Match>) -> Result<(), Stopped> {
         let Self { search, kernel, words, rows, ones, common, .. } = self;
+        if (search.stop)() {
+            return Err(Stopped);
+        }
         rows.clear();
         for (l, r) in &self.blocks {
             for entry in &left[l.clone()] {
@@ -293,7 +296,7 @@ impl<'a> Batch<'a> {
                     {
                         let (left, right) = (row(left[l]) as u32, row(right[r.start + offset]) as u32);
                         let ones = ones[place] + right_ones;
-                        search.make_room(found, 1)?;
+                        make_room(found, 1, search.grant)?;
                         found.push(Match { left, right, intersection: *intersection, ones });
                     }
                 }

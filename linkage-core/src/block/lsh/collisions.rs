@@ -3,6 +3,7 @@
 
 use super::super::random::Draws;
 use super::super::rows::TokenRows;
+use super::error::Stopped;
 
 /// Most bits of a band.
 pub(super) const MAX_BITS: usize = 64;
@@ -28,24 +29,38 @@ pub(super) struct Collisions {
 
 impl Collisions {
     /// `None` when a side has no filled row.
-    pub(super) fn measure(left: &TokenRows, right: &TokenRows, seed: u64) -> Option<Self> {
+    pub(super) fn measure(
+        left: &TokenRows,
+        right: &TokenRows,
+        seed: u64,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<Self>, Stopped> {
+        let go_on = || if stop() { Err(Stopped) } else { Ok(()) };
+        go_on()?;
         let (left_rows, right_rows) = (sample(left, seed, LEFT), sample(right, seed, RIGHT));
+        go_on()?;
         let (left_ones, right_ones) = (popcounts(left, &left_rows), popcounts(right, &right_rows));
-        let popcount_sum = quantile(&left_ones)? + quantile(&right_ones)?;
+        let (Some(left_most), Some(right_most)) = (quantile(&left_ones), quantile(&right_ones)) else {
+            return Ok(None);
+        };
         let all: u64 = left_ones.iter().chain(&right_ones).map(|ones| u64::from(*ones)).sum();
         let bits = (left_ones.len() + right_ones.len()) as f64 * (left.words() * 64) as f64;
         let mut rate = [0.0; MAX_BITS + 1];
         rate[0] = 1.0;
         for attempt in 0..TRIES {
             let at = positions(left.words() * 64, seed, attempt);
-            let (left_keys, right_keys) = (keys(left, &left_rows, &at), keys(right, &right_rows, &at));
+            go_on()?;
+            let left_keys = keys(left, &left_rows, &at);
+            go_on()?;
+            let right_keys = keys(right, &right_rows, &at);
             for (bits, rate) in rate.iter_mut().enumerate().skip(1) {
+                go_on()?;
                 *rate += agreeing(&left_keys, &right_keys, bits as u32) as f64 / TRIES as f64;
             }
         }
         let pairs = left_rows.len() as f64 * right_rows.len() as f64;
         rate[1..].iter_mut().for_each(|rate| *rate /= pairs);
-        Some(Self { rate, popcount_sum, density: all as f64 / bits })
+        Ok(Some(Self { rate, popcount_sum: left_most + right_most, density: all as f64 / bits }))
     }
 }
 
@@ -132,7 +147,7 @@ mod tests {
                 .count();
             assert_eq!(agreeing(&left_keys, &right_keys, bits as u32), naive as u64, "{bits}");
         }
-        let measured = Collisions::measure(&left, &right, 1).unwrap();
+        let measured = Collisions::measure(&left, &right, 1, &|| false).unwrap().unwrap();
         // At a density of a quarter two bits agree with a chance of 10/16.
         assert!((measured.rate[1] - 0.625).abs() < 0.1 && measured.rate.windows(2).all(|two| two[0] >= two[1]));
         assert!((measured.density - 0.25).abs() < 0.02);

@@ -51,6 +51,9 @@ pub enum LshError {
         /// Whether about half the bits are set.
         dense: bool,
     },
+    /// The caller asked to stop.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
 }
 
 /// The caller asked to stop.

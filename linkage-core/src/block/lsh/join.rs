@@ -54,6 +54,8 @@ pub struct BandStats {
     pub largest_block: u64,
     /// Pairs compared; a pair that agrees in several bands counts in each.
     pub candidates: u64,
+    /// Of these, the pairs given up early: in blocks of many rows on both sides.
+    pub aborted: u64,
     /// Pairs at or above the threshold that agree in no earlier band.
     pub kept: u64,
     /// Blocks with more pairs than are allowed.
@@ -71,6 +73,7 @@ impl BandStats {
         self.blocks += other.blocks;
         self.largest_block = self.largest_block.max(other.largest_block);
         self.candidates += other.candidates;
+        self.aborted += other.aborted;
         self.kept += other.kept;
         self.capped_blocks += other.capped_blocks;
         self.uncompared += other.uncompared;
@@ -129,9 +132,9 @@ impl<'a> LshJoin<'a> {
     /// Searches the next band and appends its pairs to `out`; `None` when all bands are done.
     ///
     /// `stop` is asked about every ten thousand rows, and about every million pairs of a large block. `grant` is asked whether
-    /// so many more matches may be held, [`size_of::<Match>()`](Match) bytes each, before room is made for them: in all at least
-    /// for those that are appended, and at most for about half as many again. What was granted is the caller's to take back
-    /// when the band is done. `stage` is told what comes next.
+    /// so many more matches may be held, [`size_of::<Match>()`](Match) bytes each, before room is made for them: in all for those
+    /// that are appended and for what they were found in, at most half as much again as they are. What was granted is the
+    /// caller's to take back when the band is done. `stage` is told what comes next.
     ///
     /// # Errors
     /// When `stop` says yes or `grant` says no. The search is then of no further use.

@@ -10,6 +10,9 @@ use crate::dice::{Kernel, Match};
 /// How many times the bands of the plan are searched at most.
 const MOST_TIMES: u32 = 2;
 
+/// Pairs that are looked up in the sample between two looks at whether to stop.
+const OBSERVED_PAIRS: usize = 1 << 20;
+
 /// The rule by which bands end, apart from who searches them, and in which process.
 ///
 /// It ends as soon as the lower end of the certificate's interval has reached the target, and never before; looking after
@@ -31,7 +34,8 @@ pub struct BandRule {
 impl BandRule {
     /// A rule for a recall of at least `target`, shown on a sample of the tables that are searched by this plan.
     pub fn new(plan: LshPlan, sample: RecallSample, target: f64) -> Self {
-        let tally = RecallTally::new(sample);
+        // Equal filters agree in every band.
+        let tally = RecallTally::new(sample).that_finds_equal();
         let times = if tally.can_certify(target) { MOST_TIMES } else { 1 };
         let (most, certificate) = (plan.with_bands(plan.bands() * times).bands(), tally.certificate(target));
         Self { plan, tally, target, most, stats: BandStats::default(), certificate }
@@ -49,13 +53,19 @@ impl BandRule {
 
     /// Whether another band is to be searched.
     pub fn goes_on(&self) -> bool {
-        self.stats.bands < self.most && (self.stats.bands == 0 || !self.certificate.certified())
+        let (bands, solved) = (self.stats.bands, self.plan.bands());
+        let open = bands < self.most && (bands == 0 || !self.certificate.certified());
+        open && (bands < solved || self.tally.can_certify(self.target))
     }
 
-    /// Takes note of the next band: its counts and its pairs. Bands come in their order.
-    pub fn searched(&mut self, band: &BandStats, found: &[Match]) {
-        self.stats.add(band);
+    /// Takes note of pairs of the next band.
+    pub fn observe(&mut self, found: &[Match]) {
         self.tally.observe(found);
+    }
+
+    /// Takes note that the next band is done, whose pairs were all [observed](Self::observe): its counts. Bands come in their order.
+    pub fn searched(&mut self, band: &BandStats) {
+        self.stats.add(band);
         self.certificate = self.tally.certificate_of(self.target, self.stats.kept, self.stats.lost);
     }
 
@@ -117,7 +127,13 @@ impl<'a> CertifiedSearch<'a> {
         let from = out.len();
         let band = self.join.next_band(out, stop, grant, stage)?;
         if let Some(band) = &band {
-            self.rule.searched(band, &out[from..]);
+            for found in out[from..].chunks(OBSERVED_PAIRS) {
+                if stop() {
+                    return Err(Stopped);
+                }
+                self.rule.observe(found);
+            }
+            self.rule.searched(band);
         }
         Ok(band)
     }

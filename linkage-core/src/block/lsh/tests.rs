@@ -160,7 +160,7 @@ fn a_solved_plan_finds_at_least_the_recall_that_was_asked_for() {
     let (left, right) = people(3000, 33, 160);
     for (threshold, recall) in [("0.8", 0.9), ("0.85", 0.99), ("0.9", 0.999)] {
         let demand = LshDemand { threshold: threshold.parse().unwrap(), recall, most_bands: MAX_BANDS, seed: 3 };
-        let plan = LshPlan::solve(&left, &right, &demand).unwrap();
+        let plan = LshPlan::solve(&left, &right, &demand, &|| false).unwrap();
         assert!(plan.worst_recall() >= recall && plan.recall_at(plan.distance() - 20) > plan.worst_recall());
         let (found, stats) = run(&left, &right, plan, LshLimits::default());
         let all = exhaustive(&left, &right, demand.threshold);
@@ -200,7 +200,7 @@ fn tokens_that_collide_as_often_as_pairs_agree_are_refused_with_what_is_possible
     // Diffused tokens: half the bits set, and a pair at the mapped threshold differs in four bits of ten.
     let (left, right) = people(2000, 50, 10);
     let demand = LshDemand { threshold: "0.6".parse().unwrap(), recall: 0.99, most_bands: 1000, seed: 1 };
-    let refused = LshPlan::solve(&left, &right, &demand).unwrap_err();
+    let refused = LshPlan::solve(&left, &right, &demand, &|| false).unwrap_err();
     let LshError::OutOfReach { possible, dense: true, .. } = refused else { panic!("{refused:?}") };
     assert!((0.01..0.9).contains(&possible), "{refused}");
     assert!(
@@ -208,7 +208,7 @@ fn tokens_that_collide_as_often_as_pairs_agree_are_refused_with_what_is_possible
         "{refused}"
     );
     // What is possible can be had.
-    let plan = LshPlan::solve(&left, &right, &LshDemand { recall: possible * 0.99, ..demand }).unwrap();
+    let plan = LshPlan::solve(&left, &right, &LshDemand { recall: possible * 0.99, ..demand }, &|| false).unwrap();
     assert!(plan.bands() <= 1000);
 }
 
@@ -217,7 +217,7 @@ fn small_tables_are_planned_although_their_matches_are_a_large_share_of_all_pair
     // Fifty people, all on both sides: one pair in fifty is a match, and agrees in nearly every band.
     let (left, right) = people(50, 50, 2);
     let demand = LshDemand { threshold: "0.8".parse().unwrap(), recall: 0.99, most_bands: MAX_BANDS, seed: 1 };
-    let plan = LshPlan::solve(&left, &right, &demand).unwrap();
+    let plan = LshPlan::solve(&left, &right, &demand, &|| false).unwrap();
     let (found, _) = run(&left, &right, plan, LshLimits::default());
     assert_eq!(found.len(), 50);
 }
@@ -227,12 +227,15 @@ fn senseless_demands_are_refused() {
     let (left, right) = people(10, 33, 10);
     let demand = LshDemand { threshold: "0.8".parse().unwrap(), recall: 0.9, most_bands: 100, seed: 1 };
     for recall in [0.0, 1.0, -1.0, f64::NAN] {
-        assert!(matches!(LshPlan::solve(&left, &right, &LshDemand { recall, ..demand }), Err(LshError::Recall { .. })));
+        assert!(matches!(
+            LshPlan::solve(&left, &right, &LshDemand { recall, ..demand }, &|| false),
+            Err(LshError::Recall { .. })
+        ));
     }
     let none = TokenRows::with_capacity(128, 0).unwrap();
-    assert_eq!(LshPlan::solve(&left, &none, &demand), Err(LshError::Empty));
+    assert_eq!(LshPlan::solve(&left, &none, &demand, &|| false), Err(LshError::Empty));
     let short = TokenRows::from_rows(8, [[1_u8; 8].as_slice()]).unwrap();
-    assert_eq!(LshPlan::solve(&left, &short, &demand), Err(LshError::Lengths));
+    assert_eq!(LshPlan::solve(&left, &short, &demand, &|| false), Err(LshError::Lengths));
     for (bits, bands) in [(0, 1), (65, 1), (1, 0), (1, MAX_BANDS + 1)] {
         assert_eq!(LshPlan::by_hand(128, demand.threshold, 80, (bits, bands), 1), Err(LshError::Plan { bits, bands }));
     }
@@ -252,6 +255,44 @@ fn a_search_can_be_stopped() {
     assert!(LshJoin::bytes_for(1000, 1000) <= 2000 * 13);
 }
 
+#[test]
+fn a_plan_and_a_search_can_be_stopped_at_every_look() {
+    let (left, right) = people(40_000, 33, 40);
+    let demand = LshDemand { threshold: "0.85".parse().unwrap(), recall: 0.9, most_bands: MAX_BANDS, seed: 3 };
+    let solve = |looks: usize| {
+        let looked = AtomicUsize::new(0);
+        let stop = || looked.fetch_add(1, Ordering::Relaxed) >= looks;
+        (LshPlan::solve(&left, &right, &demand, &stop), looked.into_inner())
+    };
+    let (plan, looks) = solve(usize::MAX);
+    let plan = plan.unwrap();
+    // Four trials, each of keys of both sides and of every number of bits.
+    assert!(looks >= 4 * 66, "{looks}");
+    for at in (0..looks).step_by(7) {
+        assert_eq!(solve(at), (Err(LshError::Stopped(Stopped)), at + 1));
+    }
+
+    let kernel = Kernel::detect().unwrap();
+    let request = SampleRequest { pairs: 100, most_compared: u64::MAX, seed: 1 };
+    let search = |looks: usize| {
+        let sample =
+            RecallSample::draw(&left, &right, plan.threshold(), kernel, request, &|| false, &|_| true).unwrap();
+        let limits = LshLimits::default();
+        let mut search = CertifiedSearch::new(&left, &right, plan, kernel, limits, sample, 0.9).unwrap();
+        let looked = AtomicUsize::new(0);
+        let stop = || looked.fetch_add(1, Ordering::Relaxed) >= looks;
+        let ended = search.next_band(&mut Vec::new(), &stop, &|_| true, &mut |_| ()).err();
+        (ended, looked.into_inner())
+    };
+    let (ended, looks) = search(usize::MAX);
+    // For every sixteen thousand rows of a side once as they are looked through, hashed, counted and dealt out; and in parts.
+    assert!(ended.is_none() && looks >= 2 * 4 * 3 + 4, "{looks}");
+    for at in 0..looks {
+        let (ended, looked) = search(at);
+        assert!(ended == Some(Stopped) && looked <= at + 1 + rayon::current_num_threads(), "{looked} after {at}");
+    }
+}
+
 /// A search by this plan until it ends, with the recall that it really has.
 fn certified(
     (left, right): &(TokenRows, TokenRows),
@@ -260,7 +301,7 @@ fn certified(
     target: f64,
 ) -> (BandStats, RecallCertificate, f64) {
     let kernel = Kernel::detect().unwrap();
-    let sample = RecallSample::draw(left, right, plan.threshold(), kernel, request, &|| false).unwrap();
+    let sample = RecallSample::draw(left, right, plan.threshold(), kernel, request, &|| false, &|_| true).unwrap();
     let mut search = CertifiedSearch::new(left, right, plan, kernel, LshLimits::default(), sample, target).unwrap();
     let mut found = Vec::new();
     while search.next_band(&mut found, &|| false, &|_| true, &mut |_| ()).unwrap().is_some() {
@@ -276,7 +317,7 @@ fn a_search_ends_when_its_recall_is_shown_and_goes_on_with_further_bands_until_t
     let tables = people(6000, 33, 160);
     let threshold: DiceThreshold = "0.85".parse().unwrap();
     let demand = LshDemand { threshold, recall: 0.97, most_bands: MAX_BANDS, seed: 3 };
-    let plan = LshPlan::solve(&tables.0, &tables.1, &demand).unwrap();
+    let plan = LshPlan::solve(&tables.0, &tables.1, &demand, &|| false).unwrap();
     let (stats, certificate, recall) = certified(&tables, plan, SampleRequest::for_target(0.97, 8), 0.97);
     assert!(certificate.rows < 6000 && certificate.certified() && recall >= 0.97, "{certificate}, truly {recall}");
     assert!(stats.bands < plan.bands(), "most pairs are easier to find than the worst one: {stats:?}");
@@ -305,7 +346,7 @@ fn looking_after_every_band_does_not_certify_what_is_not_so() {
     // The rule stops at the first band that looks good enough, which luck makes happen early for some samples.
     let tables = people(3000, 33, 160);
     let demand = LshDemand { threshold: "0.85".parse().unwrap(), recall: 0.95, most_bands: MAX_BANDS, seed: 4 };
-    let plan = LshPlan::solve(&tables.0, &tables.1, &demand).unwrap();
+    let plan = LshPlan::solve(&tables.0, &tables.1, &demand, &|| false).unwrap();
     let wrong = (0..60).filter(|seed| {
         let request = SampleRequest { pairs: 150, most_compared: u64::MAX, seed: *seed };
         let (_, certificate, recall) = certified(&tables, plan, request, 0.95);
@@ -336,7 +377,8 @@ fn a_band_asks_before_it_holds_its_pairs_and_ends_when_it_may_not() {
     for (left, right, least) in [(&same, &same, 16_000_000), (&people.0, &people.1, 1000)] {
         let (found, asked) = granted((left, right), plan, usize::MAX);
         let found = found.unwrap().len();
-        assert!(found >= least && asked >= found && asked <= 2 * found + 64 * 64, "{asked} for {found}");
+        // Once where they are found, with room to grow, and once where they are put together.
+        assert!(found >= least && asked >= 2 * found && asked <= 5 * found / 2 + 64 * 64, "{asked} for {found}");
         let (refused, asked) = granted((left, right), plan, least / 10);
         assert_eq!(refused, Err(Stopped));
         // Threads that were at work asked once more, and no other did.
@@ -357,7 +399,7 @@ fn what_capped_blocks_lost_counts_against_a_certificate_whose_sample_has_none_of
     let plan = LshPlan::by_hand(1024, threshold, 700, (20, 150), 5).unwrap();
     let draw = |pairs: u64, seed: u64| {
         let request = SampleRequest { pairs, most_compared: u64::MAX, seed };
-        RecallSample::draw(&left, &right, threshold, kernel, request, &|| false).unwrap()
+        RecallSample::draw(&left, &right, threshold, kernel, request, &|| false, &|_| true).unwrap()
     };
     let run = |sample: RecallSample| {
         let limits = LshLimits { block_pairs: 400 };
