@@ -5,6 +5,7 @@
 
 mod codec;
 mod people;
+mod shapes;
 mod strategies;
 #[path = "../plan/support.rs"]
 #[allow(dead_code, reason = "shared with the tests of plans, which use all of it")]
