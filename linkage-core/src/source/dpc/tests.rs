@@ -78,8 +78,13 @@ fn what_a_summary_has_wrong_is_left_for_the_report_to_find() {
         patient("131234567", "2", "20240301", ["", "", "postal code unknown"]),
     ]
     .concat();
-    let receipts =
-        [IR.to_owned(), receipt("山田　花子", "", "", "1"), receipt("佐藤　次郎", "1", "19600101", "2")].concat();
+    let receipts = [
+        IR.to_owned(),
+        receipt("山田　花子", "", "", "1"),
+        receipt("佐藤　次郎", "1", "19600101", "2"),
+        "GO,2,100,99\n".to_owned(),
+    ]
+    .concat();
     let (rows, ..) = read_joined(&summaries, &receipts).unwrap();
     assert_eq!(
         rows,
