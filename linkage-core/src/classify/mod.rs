@@ -91,10 +91,12 @@ pub fn frequency_bytes(records: usize) -> usize {
 }
 
 /// About what [`learn`] and [`decide`] take beside the tables and the candidates: the values of each candidate, their order and
-/// what is judged of it; and of each record its best candidate in each other table, a link and its part of a cluster.
+/// what is judged of it; of each record its best candidate in each other table, and, twice over, half a link to each of them, what
+/// became of it, and its part of a cluster; and the list for review.
 #[must_use]
 pub fn learning_bytes(candidates: usize, records: usize, tables: usize) -> usize {
-    32 * candidates + (128 + 16 * tables) * records
+    let reviewed = candidates.min(2 * MOST_REVIEWED) * 2 * size_of::<Doubt>();
+    32 * candidates + (128 + 112 * tables) * records + reviewed
 }
 
 /// What a run compared: the tables, and the candidates of each pair of them.
