@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::SegmentTable;
+use super::numeric::Triangle;
 
 /// The presence mask has this many bits.
 const FIELDS: usize = u16::BITS as usize;
@@ -69,18 +70,19 @@ impl FieldBits {
         });
         let usual = drawn / of;
         let belief = if joined > 1.0 { (0.5 * usual).max(1.0).powi(-2) } else { BELIEF / all };
-        let mut equations = [[0.0; FIELDS + 1]; FIELDS];
+        let (mut equations, mut right) = ([[0.0; FIELDS]; FIELDS], [0.0; FIELDS]);
         for (mask, drawn, weight) in observed {
             for field in fields(mask) {
                 fields(mask).for_each(|other| equations[field][other] += weight);
-                equations[field][FIELDS] += weight * drawn;
+                right[field] += weight * drawn;
             }
         }
-        for (field, equation) in equations.iter_mut().enumerate() {
-            equation[field] += belief;
-            equation[FIELDS] += if joined > 1.0 { belief * usual } else { 0.0 };
+        for field in 0..FIELDS {
+            equations[field][field] += belief;
+            right[field] += if joined > 1.0 { belief * usual } else { 0.0 };
         }
-        Self { length, joined, drawn: solve(equations).map(|drawn| drawn.max(0.0)) }
+        let drawn = Triangle::of(&equations).map_or([0.0; FIELDS], |triangle| triangle.solve(right));
+        Self { length, joined, drawn: drawn.map(|drawn| drawn.max(0.0)) }
     }
 
     /// The value of a pair: bits common beyond chance, less half of those in which the sides differ, over the fields that
@@ -147,21 +149,4 @@ fn undo(bias: f64, joined: f64) -> f64 {
 
 fn fields(mask: u16) -> impl Iterator<Item = usize> {
     (0..FIELDS).filter(move |field| mask >> field & 1 == 1)
-}
-
-/// Gauss's elimination of symmetric positive definite equations.
-fn solve(mut equations: [[f64; FIELDS + 1]; FIELDS]) -> [f64; FIELDS] {
-    for pivot in 0..FIELDS {
-        let row = equations[pivot];
-        for below in &mut equations[pivot + 1..] {
-            let factor = below[pivot] / row[pivot];
-            below.iter_mut().zip(row).for_each(|(entry, above)| *entry -= factor * above);
-        }
-    }
-    let mut solution = [0.0; FIELDS];
-    for at in (0..FIELDS).rev() {
-        let known: f64 = (at + 1..FIELDS).map(|other| equations[at][other] * solution[other]).sum();
-        solution[at] = (equations[at][FIELDS] - known) / equations[at][at];
-    }
-    solution
 }

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::background::Background;
 use super::merge::{Merged, merge};
+use super::numeric::rising;
 use super::pattern::{CLASSES, EQUAL, LEVELS, MISSING, PARTIAL, Pattern};
 use super::segments::Frequencies;
 
@@ -181,7 +182,8 @@ fn weigh(
         .map(|(segment, m)| {
             let u = &background.levels[segment];
             let mut levels = [0.0; LEVELS];
-            let ratios = rising(&m[..PARTIAL], &u[1..=PARTIAL]);
+            // log2 of m/u, which rises with similarity.
+            let ratios: Vec<f64> = rising(&m[..PARTIAL], &u[1..=PARTIAL]).into_iter().map(f64::log2).collect();
             levels[1..=PARTIAL].copy_from_slice(&ratios);
             for class in 0..CLASSES {
                 let (share, chance) = (frequencies.shares[segment][class], frequencies.equal[segment][class]);
@@ -195,19 +197,4 @@ fn weigh(
     let equal: Vec<f64> = m.iter().map(|m| m[PARTIAL]).collect();
     let merged = merge(observed, posterior, background, frequencies, &equal);
     Weights { levels, merged, equal }
-}
-
-/// log2 of m/u, made to rise with similarity by pooling neighbours that do not (pool adjacent violators).
-fn rising(m: &[f64], u: &[f64]) -> Vec<f64> {
-    let mut pools: Vec<(f64, f64, usize)> = Vec::new();
-    for (&m, &u) in m.iter().zip(u) {
-        pools.push((m, u, 1));
-        while let [.., (m1, u1, n1), (m2, u2, n2)] = pools[..]
-            && m1 * u2 > m2 * u1
-        {
-            pools.truncate(pools.len() - 2);
-            pools.push((m1 + m2, u1 + u2, n1 + n2));
-        }
-    }
-    pools.iter().flat_map(|&(m, u, levels)| std::iter::repeat_n((m / u).log2(), levels)).collect()
 }

@@ -4,7 +4,7 @@ use super::drowned::{Captured, Drowned};
 use super::linked::Linked;
 use super::measure::Measure;
 use super::mixture::{Counted, Mixture, Values};
-use super::tail::{Axis, BINS, passed_over};
+use super::tail::{Axis, BINS, Passed};
 use super::{Link, Tables};
 
 /// Groups of records; each is left out once (delete-a-group jackknife, Kott 2001).
@@ -82,16 +82,14 @@ impl Fitted {
             let links = tables.links.iter().zip(values);
             links.map(|(link, values)| Counted::new(tables.rows(link), link, values, axis, share, belongs)).collect()
         };
-        let passed = |posteriors: &[Vec<f64>], belongs: &(dyn Fn(u32) -> bool + Sync)| {
-            let mut wrong = vec![0.0; BINS];
-            for (number, posterior) in posteriors.iter().enumerate() {
-                let passed = passed_over(tables, number, &values[number], posterior, axis, belongs);
-                wrong.iter_mut().zip(passed).for_each(|(sum, passed)| *sum += passed);
-            }
-            wrong
+        let passed = |posteriors: &[Vec<f64>], sure: usize, belongs: &(dyn Fn(u32) -> bool + Sync)| -> Vec<Passed> {
+            let of = |(number, posterior): (usize, &Vec<f64>)| {
+                Passed::count(tables, number, &values[number], posterior, sure, axis, belongs)
+            };
+            posteriors.iter().enumerate().map(of).collect()
         };
         let links = count(1.0, &|_| true);
-        let mixture = Mixture::iterate(&links, axis, start, |posteriors| passed(posteriors, &|_| true));
+        let mixture = Mixture::iterate(&links, axis, start, |posteriors, sure| passed(posteriors, sure, &|_| true));
         let posteriors: Vec<Vec<f64>> =
             (0..links.len()).map(|link| (0..BINS).map(|bin| mixture.posterior(link, bin)).collect()).collect();
         let without = (0..GROUPS)
@@ -99,8 +97,8 @@ impl Fitted {
                 let belongs = move |row: u32| group_of(row) != group;
                 let links = count(1.0 - 1.0 / f64::from(GROUPS), &belongs);
                 // What was passed over hardly depends on the group left out; so it is counted once per group.
-                let wrong = passed(&posteriors, &belongs);
-                (Mixture::iterate(&links, axis, start, |_| wrong.clone()), links)
+                let passed = passed(&posteriors, mixture.sure, &belongs);
+                (Mixture::iterate(&links, axis, start, |_, _| passed.clone()), links)
             })
             .collect();
         let multiplicity =

@@ -1,8 +1,10 @@
 //! From values to chances: how likely a pair is true, given its weight or score and the size of the tables.
 
+use std::ops::Range;
+
 use super::Link;
 use super::curve::{Curve, Point};
-use super::tail::{Axis, BINS, above, with_tail};
+use super::tail::{Axis, BINS, Passed, above, with_tail};
 
 /// Rounds of the fixed point; it settles in ten or so.
 const ROUNDS: usize = 60;
@@ -10,6 +12,13 @@ const ROUNDS: usize = 60;
 const CONVERGED: f64 = 1e-5;
 /// A value says nothing by itself once this many pairs per row of the larger table reach it by chance.
 const CROWDED: f64 = 0.2;
+/// A pair whose value so many pairs per row of the larger table reach by chance, and not more, surely is one person's.
+const SURE: f64 = 0.01;
+/// Rows without partner are compared with others by the values below [`CROWDED`] down to where so many times as many pairs
+/// come by chance: there are enough of them, and hardly a match.
+const WINDOW: f64 = 10.0;
+/// Pairs that the belief is worth that all are reached by chance alike often.
+const SHRINK: f64 = 20.0;
 
 /// The values of one link: of each candidate, and which candidates one-to-one assignment keeps.
 pub(super) struct Values<'a> {
@@ -61,9 +70,11 @@ impl Counted {
 ///
 /// Chance is measured where it is certain: a candidate that one-to-one assignment passed over, with a row whose partner
 /// is known, cannot be true. How often that happens per pair of rows, at each value, is also how often it happens to rows
-/// without a partner: `chance(v)`. A link has (N−D)·(M−D) pairs of such rows, D being the number of matches; so what
-/// chance adds to the assigned pairs grows with N×M, as it does in truth. What the assigned pairs exceed chance by are
-/// matches; the log-odds of being one are taken to be linear in the value.
+/// without a partner: `chance(v)`, but for a factor. For a row may have none because it is of another kind, young where the
+/// other table is old, or lack fields; how alike such rows are is counted at values that no match has. A link has
+/// (N−D)·(M−D) pairs of such rows, D being the number of matches; so what chance adds to the assigned pairs grows with N×M,
+/// as it does in truth. What the assigned pairs exceed chance by are matches; the log-odds of being one are a smooth curve
+/// of the value that rises.
 #[derive(Debug, Clone)]
 pub(super) struct Mixture {
     pub(super) axis: Axis,
@@ -75,12 +86,14 @@ pub(super) struct Mixture {
     above: Vec<f64>,
     /// The lowest bin in which a best pair says anything: below, chance alone gives most rows one as good.
     pub(super) from: usize,
+    /// The lowest bin in which hardly any pair is there by chance ([`SURE`]).
+    pub(super) sure: usize,
     /// By link.
     pub(super) fits: Vec<Fit>,
 }
 
 /// What was found of one link.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Fit {
     /// Matches whose values do not drown in chance.
     pub(super) matches: f64,
@@ -90,6 +103,9 @@ pub(super) struct Fit {
     free: f64,
     /// Rows without a partner, of both sides.
     rivals: f64,
+    /// By bin: how many times as often such pairs reach a value by chance as pairs of all links of which a row has its
+    /// partner.
+    alike: Vec<f64>,
 }
 
 impl Mixture {
@@ -99,7 +115,7 @@ impl Mixture {
         links: &[Counted],
         axis: Axis,
         start: usize,
-        mut passed: impl FnMut(&[Vec<f64>]) -> Vec<f64>,
+        mut passed: impl FnMut(&[Vec<f64>], usize) -> Vec<Passed>,
     ) -> Self {
         let mut mixture = Self {
             axis,
@@ -107,6 +123,7 @@ impl Mixture {
             chance: vec![0.0; BINS],
             above: vec![0.0; BINS],
             from: start,
+            sure: start,
             fits: links.iter().map(|link| Fit::new(link, 1.0)).collect(),
         };
         mixture.count_matches(links);
@@ -114,7 +131,7 @@ impl Mixture {
             let before: Vec<f64> = mixture.fits.iter().map(|fit| fit.matches).collect();
             let posteriors: Vec<Vec<f64>> =
                 (0..links.len()).map(|link| (0..BINS).map(|bin| mixture.posterior(link, bin)).collect()).collect();
-            mixture.measure_chance(links, &passed(&posteriors));
+            mixture.measure_chance(links, &passed(&posteriors, mixture.sure));
             mixture.measure_odds(links);
             mixture.count_matches(links);
             let after = mixture.fits.iter().zip(&before);
@@ -126,39 +143,57 @@ impl Mixture {
         mixture
     }
 
-    fn measure_chance(&mut self, links: &[Counted], wrong: &[f64]) {
-        let pairs = links.iter().zip(&self.fits).map(|(link, fit)| link.comparisons() - fit.free - fit.matches);
-        self.chance = with_tail(wrong, pairs.sum::<f64>().max(1.0));
+    fn measure_chance(&mut self, links: &[Counted], passed: &[Passed]) {
+        let pairs: f64 = links.iter().zip(&self.fits).map(|(link, fit)| fit.partnered(link)).sum();
+        let all = passed.iter().fold(Passed::none(), Passed::and);
+        self.chance = with_tail(&all.wrong, pairs.max(1.0));
         self.above = above(&self.chance);
         let longest = links.iter().flat_map(|link| link.rows).fold(1.0, f64::max);
-        self.from = (0..BINS).find(|&bin| longest * self.above[bin] <= CROWDED).unwrap_or(BINS - 1);
+        let lowest = |most: f64| (0..BINS).find(|&bin| longest * self.above[bin] <= most).unwrap_or(BINS - 1);
+        let [window, from, sure] = [WINDOW * CROWDED, CROWDED, SURE].map(lowest);
+        for (number, (link, passed)) in links.iter().zip(passed).enumerate() {
+            let window = Window {
+                bins: window..from,
+                sure: link.exact + link.assigned[self.sure..].iter().sum::<f64>(),
+                // As many as in the same number of bins above, at most.
+                matches: (from..(2 * from - window).min(BINS))
+                    .map(|bin| link.assigned[bin] * self.posterior(number, bin))
+                    .sum(),
+            };
+            self.fits[number].measure_alike(link, passed, &window, &self.chance);
+        }
+        (self.from, self.sure) = (from, sure);
     }
 
     fn measure_odds(&mut self, links: &[Counted]) {
-        let mut points = Vec::new();
-        for (link, fit) in links.iter().zip(&self.fits) {
-            for bin in self.from..BINS {
-                let (found, expected) = (link.assigned[bin], fit.free * self.chance[bin] * self.kept(fit, bin));
-                if found > 0.0 || expected > 1e-6 {
-                    let prior = (fit.inexact.max(0.5) / (fit.free * self.kept(fit, bin)).max(1.0)).ln();
-                    points.push(Point { bin, prior, found, expected });
+        // All links together: what is expected of one is off by more than what is expected of all.
+        let points: Vec<Point> = (self.from..BINS)
+            .filter_map(|bin| {
+                let (mut found, mut expected, mut matches) = (0.0, 0.0, 0.0);
+                for (link, fit) in links.iter().zip(&self.fits) {
+                    found += link.assigned[bin];
+                    expected += fit.free(bin) * self.chance[bin] * self.kept(fit, bin);
+                    matches += fit.inexact.max(0.5) * self.chance[bin];
                 }
-            }
-        }
+                let prior = (matches / expected.max(1e-12)).ln();
+                (found > 0.0 || expected > 1e-6).then_some(Point { bin, prior, found, expected })
+            })
+            .collect();
         self.curve = Curve::fit(&points);
     }
 
     fn count_matches(&mut self, links: &[Counted]) {
         for (number, link) in links.iter().enumerate() {
             let found: f64 = (self.from..BINS).map(|bin| link.assigned[bin] * self.posterior(number, bin)).sum();
-            self.fits[number] = Fit::new(link, found);
+            self.fits[number] = Fit { alike: std::mem::take(&mut self.fits[number].alike), ..Fit::new(link, found) };
         }
     }
 
     /// A row's best pair by chance is kept only if no row without a partner has a better one for either side. Below the
     /// crowded value the assigned pairs are a remainder that says nothing, so that there it is no longer looked at.
     fn kept(&self, fit: &Fit, bin: usize) -> f64 {
-        (-fit.rivals * self.above[bin.max(self.from)]).exp()
+        let bin = bin.max(self.from);
+        (-fit.rivals * fit.alike[bin] * self.above[bin]).exp()
     }
 
     /// Whether a value says nothing by itself.
@@ -175,7 +210,7 @@ impl Mixture {
     pub(super) fn posterior(&self, link: usize, bin: usize) -> f64 {
         let fit = &self.fits[link];
         let truly = fit.inexact.max(0.5) * self.curve.ratio(bin);
-        let by_chance = (fit.free * self.kept(fit, bin)).max(1e-3);
+        let by_chance = (fit.free(bin) * self.kept(fit, bin)).max(1e-3);
         if truly.is_infinite() { 1.0 } else { truly / (truly + by_chance) }
     }
 
@@ -188,8 +223,17 @@ impl Mixture {
     pub(super) fn odds(&self, link: usize, value: f64) -> f64 {
         let fit = &self.fits[link];
         let place = self.axis.place(value);
-        fit.inexact.max(0.5) * self.curve.ratio_at(place) / fit.free.max(1.0)
+        fit.inexact.max(0.5) * self.curve.ratio_at(place) / fit.free(self.axis.bin(value)).max(1.0)
     }
+}
+
+/// Where rows without partner are compared with others, of one link.
+struct Window {
+    bins: Range<usize>,
+    /// Rows of either side that surely have their partner.
+    sure: f64,
+    /// Matches of other rows in these bins.
+    matches: f64,
 }
 
 impl Fit {
@@ -197,6 +241,32 @@ impl Fit {
         let [n, m] = link.rows;
         let matches = (link.exact + inexact).min(n.min(m));
         let [left, right] = [(n - matches).max(0.0), (m - matches).max(0.0)];
-        Self { matches, inexact: (matches - link.exact).max(0.0), free: left * right, rivals: left + right }
+        let inexact = (matches - link.exact).max(0.0);
+        Self { matches, inexact, free: left * right, rivals: left + right, alike: vec![1.0; BINS] }
+    }
+
+    /// Pairs of different people of which a row has its partner.
+    fn partnered(&self, link: &Counted) -> f64 {
+        (link.comparisons() - self.free - self.matches).max(0.0)
+    }
+
+    /// How alike rows without partner are, in the window, and the rows of this link beside those of all, from each value on.
+    fn measure_alike(&mut self, link: &Counted, passed: &Passed, window: &Window, chance: &[f64]) {
+        let within = |of: &[f64]| of[window.bins.clone()].iter().sum::<f64>();
+        let (rate, pairs) = (within(chance), self.partnered(link));
+        let of_link = (within(&passed.wrong) + SHRINK) / (pairs * rate + SHRINK);
+        let [left, right] = link.rows.map(|rows| (rows - window.sure).max(0.0));
+        let free = (within(&passed.free) - window.matches).max(0.0);
+        let of_free = (free + SHRINK) / (left * right * rate * of_link + SHRINK);
+        let (mut wrong, mut expected) = (0.0, 0.0);
+        for bin in (0..BINS).rev() {
+            (wrong, expected) = (wrong + passed.wrong[bin], expected + pairs * chance[bin]);
+            self.alike[bin] = of_free * (wrong + SHRINK * of_link) / (expected + SHRINK);
+        }
+    }
+
+    /// Pairs of rows without partner, as many as would reach a value by chance as often as others do.
+    fn free(&self, bin: usize) -> f64 {
+        self.free * self.alike[bin]
     }
 }

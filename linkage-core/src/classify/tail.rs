@@ -64,48 +64,77 @@ impl Axis {
     }
 }
 
-/// By bin: the candidates of a link that were passed over, each with the chance that one of its rows has its partner
-/// elsewhere.
-pub(super) fn passed_over(
-    tables: &Tables<'_>,
-    link: usize,
-    values: &Values<'_>,
-    posterior: &[f64],
-    axis: Axis,
-    belongs: impl Fn(u32) -> bool + Sync,
-) -> Vec<f64> {
-    let link = &tables.links[link];
-    let mut taken = tables.rows(link).map(|rows| vec![0.0_f32; rows]);
-    let mut kept = vec![false; link.candidates.len()];
-    for &index in values.assigned {
-        let candidate = &link.candidates[index as usize];
-        let bin = axis.bin(values.value[index as usize].into());
-        let p = if candidate.exact { 1.0 } else { posterior[bin] as f32 };
-        taken[0][candidate.left as usize] = p;
-        taken[1][candidate.right as usize] = p;
-        kept[index as usize] = true;
-    }
-    let pieces: Vec<Vec<f64>> = link
-        .candidates
-        .par_chunks(PIECE)
-        .zip(values.value.par_chunks(PIECE))
-        .zip(kept.par_chunks(PIECE))
-        .map(|((candidates, values), kept)| {
-            let mut sums = vec![0.0; BINS];
-            for ((candidate, &value), &kept) in candidates.iter().zip(values).zip(kept) {
-                if !kept && belongs(candidate.left) {
-                    let (a, b) = (taken[0][candidate.left as usize], taken[1][candidate.right as usize]);
-                    sums[axis.bin(value.into())] += f64::from(1.0 - (1.0 - a) * (1.0 - b));
+/// Candidates of one link that say what chance does, by bin.
+#[derive(Debug, Clone)]
+pub(super) struct Passed {
+    /// Each that assignment passed over, with the chance that one of its rows has its partner elsewhere, so that it joins
+    /// two people.
+    pub(super) wrong: Vec<f64>,
+    /// All, passed over or assigned, of whose rows neither surely has a partner.
+    pub(super) free: Vec<f64>,
+}
+
+impl Passed {
+    /// Counts the candidates of left rows that `belongs` accepts, by the chances of the pairs that were assigned, and by
+    /// whether those agree on an exact token or lie in bin `sure` or above.
+    pub(super) fn count(
+        tables: &Tables<'_>,
+        link: usize,
+        values: &Values<'_>,
+        posterior: &[f64],
+        sure: usize,
+        axis: Axis,
+        belongs: impl Fn(u32) -> bool + Sync,
+    ) -> Self {
+        let link = &tables.links[link];
+        let mut taken = tables.rows(link).map(|rows| vec![(0.0_f32, false); rows]);
+        let mut kept = vec![false; link.candidates.len()];
+        for &index in values.assigned {
+            let candidate = &link.candidates[index as usize];
+            let bin = axis.bin(values.value[index as usize].into());
+            let p = if candidate.exact { 1.0 } else { posterior[bin] as f32 };
+            let of = (p, candidate.exact || bin >= sure);
+            taken[0][candidate.left as usize] = of;
+            taken[1][candidate.right as usize] = of;
+            kept[index as usize] = true;
+        }
+        let pieces: Vec<Self> = link
+            .candidates
+            .par_chunks(PIECE)
+            .zip(values.value.par_chunks(PIECE))
+            .zip(kept.par_chunks(PIECE))
+            .map(|((candidates, values), kept)| {
+                let mut sums = Self::none();
+                for ((candidate, &value), &kept) in candidates.iter().zip(values).zip(kept) {
+                    if belongs(candidate.left) {
+                        let (a, b) = (taken[0][candidate.left as usize], taken[1][candidate.right as usize]);
+                        let bin = axis.bin(value.into());
+                        if !kept {
+                            sums.wrong[bin] += f64::from(1.0 - (1.0 - a.0) * (1.0 - b.0));
+                        }
+                        if !a.1 && !b.1 {
+                            sums.free[bin] += 1.0;
+                        }
+                    }
                 }
-            }
-            sums
-        })
-        .collect();
-    let mut sums = vec![0.0; BINS];
-    for piece in pieces {
-        sums.iter_mut().zip(piece).for_each(|(sum, piece)| *sum += piece);
+                sums
+            })
+            .collect();
+        pieces.iter().fold(Self::none(), Self::and)
     }
-    sums
+
+    /// None at all.
+    pub(super) fn none() -> Self {
+        Self { wrong: vec![0.0; BINS], free: vec![0.0; BINS] }
+    }
+
+    /// These and others together.
+    pub(super) fn and(mut self, other: &Self) -> Self {
+        let add = |sums: &mut [f64], others: &[f64]| sums.iter_mut().zip(others).for_each(|(sum, other)| *sum += other);
+        add(&mut self.wrong, &other.wrong);
+        add(&mut self.free, &other.free);
+        self
+    }
 }
 
 /// Chance per pair of rows, by bin. Above the last [`TAIL`] pairs it is an exponential with their mean excess: there
