@@ -4,8 +4,9 @@ use super::drowned::{Captured, Drowned};
 use super::linked::Linked;
 use super::measure::Measure;
 use super::mixture::{Counted, Mixture, Values};
+use super::multiplicity::Multiplicity;
 use super::tail::{Axis, BINS, Passed};
-use super::{Link, Tables};
+use super::Tables;
 
 /// Groups of records; each is left out once (delete-a-group jackknife, Kott 2001).
 const GROUPS: u32 = 20;
@@ -66,14 +67,6 @@ pub(super) struct Fitted {
     captured: Captured,
 }
 
-/// Of one link: by bin, candidates and left rows with at least one candidate, in this bin or above.
-#[derive(Debug, Clone)]
-struct Multiplicity {
-    rows: f64,
-    pairs: Vec<f64>,
-    rows_with: Vec<f64>,
-}
-
 impl Fitted {
     pub(super) fn fit(tables: &Tables<'_>, measure: &Measure, values: &[Values<'_>]) -> Self {
         let axis = Axis::new(values);
@@ -102,7 +95,7 @@ impl Fitted {
             })
             .collect();
         let multiplicity =
-            tables.links.iter().zip(values).map(|(link, v)| Multiplicity::count(tables, link, v, axis)).collect();
+            tables.links.iter().zip(values).map(|(link, v)| Multiplicity::count(tables, link, v, &mixture)).collect();
         let captured = Captured::count(tables, measure, values, &mixture);
         Self { mixture, links, without, multiplicity, captured }
     }
@@ -214,41 +207,6 @@ impl Fitted {
             return (1.0, None);
         }
         (1.0 - wrong_by_mixture / pairs, Some(1.0 - (wrong_by_count / pairs).min(1.0)))
-    }
-}
-
-impl Multiplicity {
-    fn count(tables: &Tables<'_>, link: &Link<'_>, values: &Values<'_>, axis: Axis) -> Self {
-        let rows = tables.rows(link)[0];
-        let mut highest = vec![None; rows];
-        let mut pairs = vec![0.0; BINS];
-        for (candidate, &value) in link.candidates.iter().zip(values.value) {
-            let bin = axis.bin(value.into());
-            if !candidate.exact {
-                pairs[bin] += 1.0;
-                let best = &mut highest[candidate.left as usize];
-                *best = Some(best.map_or(bin, |best: usize| best.max(bin)));
-            }
-        }
-        let mut rows_with = vec![0.0; BINS];
-        highest.into_iter().flatten().for_each(|bin| rows_with[bin] += 1.0);
-        for bin in (0..BINS - 1).rev() {
-            pairs[bin] += pairs[bin + 1];
-            rows_with[bin] += rows_with[bin + 1];
-        }
-        Self { rows: rows as f64, pairs, rows_with }
-    }
-
-    /// λ, the mean number of wrong pairs of a row, from two counts: with a true pair for a share θ of the rows and a
-    /// Poisson number of wrong ones, μ = θ + λ pairs per row and P(none) = (1 − θ)·e^−λ.
-    fn wrong_per_row(&self, from: usize) -> f64 {
-        let (mean, none) = (self.pairs[from] / self.rows, 1.0 - self.rows_with[from] / self.rows);
-        let (mut low, mut high) = ((mean - 1.0).max(0.0), mean);
-        for _ in 0..60 {
-            let lambda = (low + high) / 2.0;
-            if (1.0 - mean + lambda) * (-lambda).exp() < none { low = lambda } else { high = lambda }
-        }
-        (low + high) / 2.0
     }
 }
 

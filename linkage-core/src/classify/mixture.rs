@@ -18,7 +18,7 @@ const SURE: f64 = 0.01;
 /// come by chance: there are enough of them, and hardly a match.
 const WINDOW: f64 = 10.0;
 /// Pairs that the belief is worth that all are reached by chance alike often.
-const SHRINK: f64 = 20.0;
+pub(super) const SHRINK: f64 = 20.0;
 
 /// The values of one link: of each candidate, and which candidates one-to-one assignment keeps.
 pub(super) struct Values<'a> {
@@ -88,6 +88,8 @@ pub(super) struct Mixture {
     pub(super) from: usize,
     /// The lowest bin in which hardly any pair is there by chance ([`SURE`]).
     pub(super) sure: usize,
+    /// The bins in which rows without partner are compared with others ([`WINDOW`]).
+    pub(super) window: Range<usize>,
     /// By link.
     pub(super) fits: Vec<Fit>,
 }
@@ -124,6 +126,7 @@ impl Mixture {
             above: vec![0.0; BINS],
             from: start,
             sure: start,
+            window: start..start,
             fits: links.iter().map(|link| Fit::new(link, 1.0)).collect(),
         };
         mixture.count_matches(links);
@@ -162,7 +165,7 @@ impl Mixture {
             };
             self.fits[number].measure_alike(link, passed, &window, &self.chance);
         }
-        (self.from, self.sure) = (from, sure);
+        (self.from, self.sure, self.window) = (from, sure, window..from);
     }
 
     fn measure_odds(&mut self, links: &[Counted]) {

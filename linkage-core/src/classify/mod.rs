@@ -61,6 +61,7 @@ mod measure;
 mod merge;
 mod mixture;
 mod model;
+mod multiplicity;
 mod numeric;
 mod pattern;
 mod review;
