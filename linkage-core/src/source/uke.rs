@@ -16,6 +16,8 @@ use super::names::is_kana;
 use super::person::{Column, Person, PersonLayout, Selection, Value, insurance_id, newness};
 use super::{Encoding, RawBatch, Roster, Source, dpc};
 use crate::error::SourceError;
+use crate::normalise::{Rule, normalise};
+use crate::schema::FieldKind;
 
 /// An RE record is a patient's when it reaches to the birth date.
 const RE_COLUMNS: usize = 7;
@@ -52,7 +54,8 @@ impl UkeKind {
 pub enum UkeColumn {
     /// In the column of this number; the record's name `RE` is column 1.
     At(usize),
-    /// In the first column after the birth date that holds nothing but kana.
+    /// In the first column after the birth date that holds nothing but kana or characters that cannot be read; where a receipt
+    /// has none, in the column in which the receipt before of its kind had it.
     Detect,
     /// Nowhere.
     Absent,
@@ -135,6 +138,8 @@ pub struct UkeSource<R> {
     facility: Facility,
     receipt: Receipt,
     person: Person,
+    /// For each kind of receipt the column in which the last reading was detected.
+    detected: [Option<usize>; UkeKind::ALL.len()],
 }
 
 /// The IR record that was read last.
@@ -203,6 +208,7 @@ impl<R: Read> UkeSource<R> {
             facility: Facility::default(),
             receipt: Receipt::default(),
             person: Person::default(),
+            detected: Default::default(),
         })
     }
 
@@ -245,7 +251,7 @@ impl<R: Read> UkeSource<R> {
 
     /// Reads what the receipt says of the patient, and returns the number of the chart.
     fn read_person(&mut self) -> String {
-        let Self { encoding, receipt, person, facility, .. } = self;
+        let Self { encoding, receipt, person, facility, detected, .. } = self;
         let decode = |line: &[u8], column: usize| {
             let mut scratch = String::new();
             let decoded = encoding.decode(cell(line, column), &mut scratch);
@@ -258,13 +264,15 @@ impl<R: Read> UkeSource<R> {
             Some(b'6') => UkeKind::Nursing,
             _ => UkeKind::Medical,
         };
-        let patient = |column: UkeColumn| match column {
+        let mut patient = |column: UkeColumn| match column {
             UkeColumn::At(column) => decode(&receipt.patient, column),
             UkeColumn::Absent => Value::default(),
             UkeColumn::Detect => {
                 let columns = receipt.patient.split(|&byte| byte == b',').count();
-                let mut values = (8..=columns).map(|column| decode(&receipt.patient, column));
-                values.find(|value| is_kana(&value.text)).unwrap_or_default()
+                let found = (8..=columns).find(|&column| is_reading(&decode(&receipt.patient, column).text));
+                let column = found.or(detected[kind as usize]);
+                detected[kind as usize] = column;
+                column.map(|column| decode(&receipt.patient, column)).unwrap_or_default()
             }
         };
         person.clear();
@@ -303,6 +311,11 @@ impl<R: Read> UkeSource<R> {
         person.set(Column::ChartNumber, &chart.text, chart.damaged);
         chart.text
     }
+}
+
+/// Whether a value can be nothing but the reading of a name, readable or not: other columns have digits.
+fn is_reading(value: &str) -> bool {
+    is_kana(value) || normalise(FieldKind::Kana, value) == Err(Rule::Unreadable)
 }
 
 /// What identifies a person within the database: the facility and the number of the chart, or, where one of them is not

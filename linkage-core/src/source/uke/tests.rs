@@ -142,6 +142,22 @@ fn the_kana_column_depends_on_the_kind_and_can_be_set() {
 }
 
 #[test]
+fn a_reading_that_is_none_is_detected_where_the_receipts_before_had_theirs() {
+    let receipt = |name: &str, kana: &str| format!("RE,1,1112,202110,{name},1,19911121,,9,,12,,{kana},3\nBU,x\n");
+    let text = format!(
+        "{IR}{}{}{}{}",
+        receipt("山田　太郎", "●〓"),
+        receipt("佐藤　次郎", "サトウジロウ"),
+        receipt("鈴木　三郎", "鈴木"),
+        receipt("高橋　四郎", ""),
+    );
+    let rows = read(&text);
+    let found: Vec<&str> = rows.iter().map(|row| row.split_once(' ').unwrap().1.split('|').next().unwrap()).collect();
+    let readings: Vec<&str> = found.iter().map(|row| row.rsplit(' ').next().unwrap()).collect();
+    assert_eq!(readings, ["●〓", "サトウジロウ", "鈴木", ""]);
+}
+
+#[test]
 fn what_the_online_check_gave_replaces_the_card() {
     let re = re("202110", "山田　太郎", "1", "19911121", "1", "");
     let text = format!("{IR}{re}HO,01010016,１,１\nSN,2,01,99999999,,9,,\nSN,1,01,06132013,,３４,05,\n");
