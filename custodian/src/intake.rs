@@ -17,10 +17,11 @@ use linkage_core::secret::LinkageSecret;
 use linkage_core::source::{Encoding, Mapping, RawBatch};
 
 use crate::allocator::keep_freed_memory;
+use crate::figure::grouped;
 use crate::findings::{Findings, SetAside};
 use crate::inputs::{Format, Inputs, Register, listed, parse_encoding};
 use crate::opt_out::{OptOutCount, OptOuts};
-use crate::output::{at, grouped, progress, rate, talk};
+use crate::output::{at, progress, rate, talk};
 use crate::refs::RecordRefs;
 use crate::report::survey::Survey;
 use crate::sort::{Remaining, RowCodec, Sorted, Sorter};

@@ -6,6 +6,7 @@
 mod allocator;
 pub mod cli;
 mod commands;
+mod figure;
 mod findings;
 mod guess;
 mod inputs;

@@ -12,7 +12,8 @@ use linkage_core::token_file::{TokenFileHeader, TokenFileReader, TokenFileStats}
 use serde_json::json;
 
 use crate::cli::Done;
-use crate::output::{self, SMALL_CELL, at, grouped, remainder, share, suppressed};
+use crate::figure::{Figure, SMALL_CELL, grouped, remainder, share, suppressed};
+use crate::output::{self, at};
 use crate::refs::SiteKey;
 
 const EXAMPLES: &str = "\
@@ -137,7 +138,7 @@ fn describe(pattern: u16, names: &[String]) -> String {
 
 /// The patterns and their rows, most frequent first. Small counts are hidden, and the largest is then rounded down: the
 /// number of records is known, so it would give a single small count away.
-fn patterns(seen: &Seen) -> Vec<(u16, String)> {
+fn patterns(seen: &Seen) -> Vec<(u16, Figure)> {
     let mut counts: Vec<(u16, u64)> = seen.patterns.iter().map(|(pattern, count)| (*pattern, *count)).collect();
     counts.sort_by_key(|(pattern, count)| (std::cmp::Reverse(*count), *pattern));
     let all: Vec<u64> = counts.iter().map(|(_, count)| *count).collect();
@@ -196,10 +197,10 @@ fn json_report(seen: &Seen, names: &[String]) -> String {
         "payload_blake3": blake3::Hash::from_bytes(seen.stats.payload_blake3).to_hex().as_str(),
         "file_bytes": seen.file_bytes,
         "columns": seen.columns.iter().map(|(name, width, filled)| json!({
-            "name": name, "bytes": width, "filled": share(*filled, seen.stats.records),
+            "name": name, "bytes": width, "filled_percent": share(*filled, seen.stats.records).json(),
         })).collect::<Vec<_>>(),
         "presence": patterns(seen).into_iter().map(|(pattern, rows)| json!({
-            "mask": pattern, "rows": rows, "fields": describe(pattern, names),
+            "mask": pattern, "rows": rows.json(), "fields": describe(pattern, names),
         })).collect::<Vec<_>>(),
         "rows": seen.rows,
         "verified": true,

@@ -15,7 +15,8 @@ use serde_json::json;
 use super::service::{ServiceArgs, block_on, refused};
 use crate::cli::Done;
 use crate::intake::RereadArgs;
-use crate::output::{self, WholeFile, at, grouped, refuse_output};
+use crate::figure::grouped;
+use crate::output::{self, WholeFile, at, refuse_output};
 use crate::refs::{RecordId, RecordRefs, SiteKey, record_ref, trim_id};
 
 const BATCH_ROWS: usize = 16_384;

@@ -8,7 +8,8 @@ use zeroize::Zeroizing;
 
 use crate::cli::Done;
 use crate::intake::InputArgs;
-use crate::output::{self, SMALL_CELL};
+use crate::figure::SMALL_CELL;
+use crate::output;
 use crate::refs::SiteKey;
 use crate::report::survey::Survey;
 use crate::report::{Hiding, Report, html, text};

@@ -18,7 +18,8 @@ use tonic::{Code, Status};
 
 use super::service::{ServiceArgs, block_on, refused};
 use crate::cli::Done;
-use crate::output::{self, at, grouped, progress};
+use crate::figure::grouped;
+use crate::output::{self, at, progress};
 
 /// The first bytes of every file that is sealed with age.
 const SEAL: &[u8] = b"age-encryption.org/v1\n";

@@ -20,7 +20,8 @@ use crate::cli::Done;
 use crate::findings::Findings;
 use crate::intake::{InputArgs, Intake, folder_of};
 use crate::opt_out::OptOutCount;
-use crate::output::{self, at, grouped, rate, refuse_output};
+use crate::figure::grouped;
+use crate::output::{self, at, rate, refuse_output};
 use crate::refs::{SiteKey, load_recipient};
 use crate::sort::{Row, Sorted};
 
@@ -180,7 +181,7 @@ impl Args {
         elapsed: Duration,
     ) -> anyhow::Result<()> {
         let fields: Vec<&str> = schema.fields().iter().map(|field| field.name()).collect();
-        for line in findings.lines(&fields, 5, false) {
+        for line in findings.lines(&fields, 5, 1) {
             output::talk(&line);
         }
         if let Some(opt_out) = opt_out {
@@ -221,7 +222,7 @@ impl Args {
                 "set_aside_rows": findings.set_aside_rows(),
                 "elapsed_seconds": elapsed.as_secs_f64(),
                 "rows_per_second": rate(findings.rows, elapsed),
-                "findings": findings.json(&fields, 5, false),
+                "findings": findings.json(&fields, 5, 1),
                 "opt_out": opt_out.map(|opt_out| opt_out.json(1)),
             });
             output::data(&format!("{summary:#}\n"))?;

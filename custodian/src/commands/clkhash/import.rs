@@ -16,7 +16,8 @@ use super::{load_schema, load_secret};
 use crate::cli::Done;
 use crate::commands::tokenise::{Output, SiteKeyFile, write};
 use crate::intake::folder_of;
-use crate::output::{self, at, grouped, refuse_output};
+use crate::figure::grouped;
+use crate::output::{self, at, refuse_output};
 use crate::refs::{RecordId, RecordRefs, load_recipient, record_ref};
 use crate::sort::{RowCodec, Sorted, Sorter};
 

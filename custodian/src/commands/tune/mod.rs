@@ -12,7 +12,8 @@ use serde_json::json;
 use crate::cli::Done;
 use crate::inputs::{Format, Register, parse_encoding};
 use crate::intake::{InputArgs, parse_mapping};
-use crate::output::{self, grouped};
+use crate::figure::grouped;
+use crate::output;
 use read::{Gold, Table};
 
 const EXAMPLES: &str = "\
