@@ -63,27 +63,35 @@ pub enum UkeColumn {
 
 /// Where each kind of receipt has a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UkeColumns([UkeColumn; 5]);
+pub struct UkeColumns {
+    columns: [UkeColumn; 5],
+    /// Whether they hold readings, which can be told by their looks; a number cannot.
+    are_readings: bool,
+}
 
 impl UkeColumns {
     /// The reading of the name. 医科 37 and 歯科 26 are documented; the others are not, so they are detected.
-    pub const KANA: Self =
-        Self([UkeColumn::At(37), UkeColumn::Detect, UkeColumn::At(26), UkeColumn::Detect, UkeColumn::Detect]);
+    pub const KANA: Self = Self {
+        columns: [UkeColumn::At(37), UkeColumn::Detect, UkeColumn::At(26), UkeColumn::Detect, UkeColumn::Detect],
+        are_readings: true,
+    };
 
     /// The number of the patient's chart. Where its column is not documented it is not used: a wrong column would make
     /// one row of many people.
-    pub const CHART: Self =
-        Self([UkeColumn::At(14), UkeColumn::Absent, UkeColumn::At(14), UkeColumn::Absent, UkeColumn::Absent]);
+    pub const CHART: Self = Self {
+        columns: [UkeColumn::At(14), UkeColumn::Absent, UkeColumn::At(14), UkeColumn::Absent, UkeColumn::Absent],
+        are_readings: false,
+    };
 
     /// Changes one kind by a text such as `dpc=38`, `dpc=detect` or `dpc=none`.
     ///
     /// # Errors
-    /// When the text is anything else.
+    /// When the text is anything else, or `detect` where a number is meant.
     pub fn set(&mut self, text: &str) -> Result<(), SourceError> {
         let (kind, column) = text.split_once('=').ok_or(SourceError::UkeColumn)?;
         let kind = UkeKind::ALL.iter().position(|(_, name)| *name == kind).ok_or(SourceError::UkeColumn)?;
-        self.0[kind] = match column {
-            "detect" => UkeColumn::Detect,
+        self.columns[kind] = match column {
+            "detect" if self.are_readings => UkeColumn::Detect,
             "none" => UkeColumn::Absent,
             // The columns to the birth date are the same for all kinds.
             number => match number.parse() {
@@ -95,7 +103,7 @@ impl UkeColumns {
     }
 
     fn of(&self, kind: UkeKind) -> UkeColumn {
-        self.0[kind as usize]
+        self.columns[kind as usize]
     }
 }
 
@@ -122,7 +130,7 @@ impl UkeLayout {
     /// because a wrong one joins with nothing and shows.
     pub fn beside_summaries(person: PersonLayout) -> Self {
         let mut layout = Self::new(person);
-        layout.chart.0[UkeKind::Dpc as usize] = UkeColumn::At(14);
+        layout.chart.columns[UkeKind::Dpc as usize] = UkeColumn::At(14);
         layout
     }
 }

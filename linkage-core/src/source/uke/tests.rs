@@ -139,6 +139,8 @@ fn the_kana_column_depends_on_the_kind_and_can_be_set() {
     for bad in ["", "dpc", "dpc=", "dpc=7", "dpc=0", "x=8", "dpc=1000", "dpc=-1"] {
         assert!(layout.kana.set(bad).is_err(), "{bad}");
     }
+    // What looks like a reading is no number of a chart.
+    assert!(layout.kana.set("dpc=detect").is_ok() && layout.chart.set("dpc=detect").is_err());
 }
 
 #[test]
