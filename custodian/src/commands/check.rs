@@ -6,8 +6,8 @@ use linkage_core::secret::LinkageSecret;
 use serde_json::json;
 
 use crate::cli::Done;
-use crate::intake::{InputArgs, Intake};
 use crate::figure::{SMALL_CELL, remainder, share, suppressed};
+use crate::intake::{InputArgs, Intake};
 use crate::output;
 use crate::refs::SiteKey;
 

@@ -68,7 +68,8 @@ fn read(args: &Args, site_key: &SiteKey) -> anyhow::Result<Seen> {
     let failed = |error| match error {
         // Whoever inspects holds a site key, and mostly several.
         TokenFileError::WrongRecipient => {
-            let hint = "hint: the site key is the one that `tokenise` used: beside the file, unless --site-key named it";
+            let hint =
+                "hint: the site key is the one that `tokenise` used: beside the file, unless --site-key named it";
             at(&args.file, format!("this site key does not open it\n{hint}"))
         }
         error => at(&args.file, error),

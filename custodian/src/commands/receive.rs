@@ -14,8 +14,8 @@ use serde_json::json;
 
 use super::service::{ServiceArgs, block_on, refused};
 use crate::cli::Done;
-use crate::intake::RereadArgs;
 use crate::figure::grouped;
+use crate::intake::RereadArgs;
 use crate::output::{self, WholeFile, at, refuse_output};
 use crate::refs::{RecordId, RecordRefs, SiteKey, record_ref, trim_id};
 

@@ -7,8 +7,8 @@ use linkage_core::secret::LinkageSecret;
 use zeroize::Zeroizing;
 
 use crate::cli::Done;
-use crate::intake::InputArgs;
 use crate::figure::SMALL_CELL;
+use crate::intake::InputArgs;
 use crate::output;
 use crate::refs::SiteKey;
 use crate::report::survey::Survey;

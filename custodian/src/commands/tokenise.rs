@@ -17,10 +17,10 @@ use linkage_core::types::{DatabaseId, RecordRef};
 use serde_json::json;
 
 use crate::cli::Done;
+use crate::figure::grouped;
 use crate::findings::Findings;
 use crate::intake::{InputArgs, Intake, folder_of};
 use crate::opt_out::OptOutCount;
-use crate::figure::grouped;
 use crate::output::{self, at, rate, refuse_output};
 use crate::refs::{SiteKey, load_recipient};
 use crate::sort::{Row, Sorted};

@@ -50,4 +50,3 @@ pub(crate) fn text(report: &Report) -> String {
     ]);
     lines.join("\n")
 }
-
