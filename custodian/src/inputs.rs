@@ -290,7 +290,7 @@ impl Layout {
             Format::Fhir => Self::Fhir(PersonLayout { fields, map, id_column }),
             Format::Kenshin => Self::Kenshin(KenshinLayout {
                 person: PersonLayout { fields, map, id_column },
-                branch_root: args.branch_root.clone(),
+                branch_root: args.of_format.branch_root.clone(),
             }),
             Format::Csv => {
                 let encoding = args.encoding.unwrap_or(Encoding::Utf8);
@@ -303,18 +303,18 @@ impl Layout {
                 let beside = args.format == Format::Dpc;
                 let mut layout = if beside { UkeLayout::beside_summaries(person) } else { UkeLayout::new(person) };
                 layout.encoding = args.encoding.unwrap_or(layout.encoding);
-                args.kana_column.iter().try_for_each(|column| layout.kana.set(column))?;
-                args.chart_column.iter().try_for_each(|column| layout.chart.set(column))?;
+                args.of_format.kana_column.iter().try_for_each(|column| layout.kana.set(column))?;
+                args.of_format.chart_column.iter().try_for_each(|column| layout.chart.set(column))?;
                 if beside { Self::Dpc(layout, Roster::default()) } else { Self::Uke(layout) }
             }
             Format::Kaigo => {
                 let person = PersonLayout { fields, map, id_column };
-                let mut layout = match args.register {
+                let mut layout = match args.of_format.register {
                     Some(Register::Assessment) => KaigoLayout::assessment(person),
                     Some(Register::Ledger) | None => KaigoLayout::ledger(person),
                 };
                 layout.encoding = args.encoding.unwrap_or(layout.encoding);
-                args.column.iter().try_for_each(|column| layout.set(column))?;
+                args.of_format.column.iter().try_for_each(|column| layout.set(column))?;
                 Self::Kaigo(layout, (!args.names.is_empty()).then(Roster::default))
             }
             Format::Ssmix2 => {

@@ -8,6 +8,7 @@ pub mod cli;
 mod commands;
 mod figure;
 mod findings;
+mod format_args;
 mod guess;
 mod inputs;
 mod intake;
