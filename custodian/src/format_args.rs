@@ -22,6 +22,23 @@ pub(crate) struct FormatArgs {
     /// Where a value is, by number or by its name in the first row, such as register.number=10 (kaigo)
     #[arg(long, value_name = "PART.NAME=COLUMN", requires = "format")]
     pub(crate) column: Vec<String>,
+    /// The field of IN1 with symbol, number and branch, or none [default: 10] (ssmix2)
+    #[arg(long, value_name = "N|none", requires = "format", value_parser = InsuredField::parse)]
+    pub(crate) insured_field: Option<InsuredField>,
+}
+
+/// The field of a segment that tells of the insured person; none where none does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InsuredField(pub(crate) Option<usize>);
+
+impl InsuredField {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(field @ 1..=99) => Ok(Self(Some(field))),
+            _ if text == "none" => Ok(Self(None)),
+            _ => Err("give the number of a field, from 1 to 99, or none".to_owned()),
+        }
+    }
 }
 
 impl FormatArgs {
@@ -40,6 +57,9 @@ impl FormatArgs {
         if format != Format::Kaigo && (self.register.is_some() || !self.column.is_empty()) {
             bail!("--register and --column are for long-term care\nhint: say --format kaigo, or leave them out");
         }
+        if format != Format::Ssmix2 && self.insured_field.is_some() {
+            bail!("--insured-field is for SS-MIX2\nhint: say --format ssmix2, or leave it out");
+        }
         Ok(())
     }
 
@@ -54,6 +74,9 @@ impl FormatArgs {
         }
         if !kept(&[Format::Kaigo]) {
             (own.register, own.column) = Default::default();
+        }
+        if !kept(&[Format::Ssmix2]) {
+            own.insured_field = None;
         }
         own
     }

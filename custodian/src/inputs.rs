@@ -17,6 +17,7 @@ use linkage_core::source::{
     UkeSource,
 };
 
+use crate::format_args::InsuredField;
 use crate::intake::InputArgs;
 use crate::output::at;
 
@@ -319,7 +320,12 @@ impl Layout {
             }
             Format::Ssmix2 => {
                 let person = PersonLayout { fields, map, id_column };
-                Self::Ssmix2(Ssmix2Layout { encoding: args.encoding, person })
+                let mut layout = Ssmix2Layout::new(person);
+                layout.encoding = args.encoding;
+                if let Some(InsuredField(field)) = args.of_format.insured_field {
+                    layout.insured_field = field;
+                }
+                Self::Ssmix2(layout)
             }
             #[cfg(feature = "parquet")]
             Format::Parquet => {
