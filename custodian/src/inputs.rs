@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use linkage_core::error::SourceError;
 use linkage_core::schema::LinkageSchema;
 #[cfg(feature = "submit")]
 use linkage_core::source::Mapping;
@@ -19,6 +20,7 @@ use linkage_core::source::{
 
 use crate::format_args::InsuredField;
 use crate::intake::InputArgs;
+use crate::looks;
 use crate::output::at;
 
 /// What an extract can be.
@@ -124,6 +126,7 @@ const ANY: &str = "*";
 
 /// The files of an extract, and the one that is being read.
 pub(crate) struct Inputs {
+    format: Format,
     layout: Layout,
     paths: std::vec::IntoIter<PathBuf>,
     /// The files that have the names, where the others have none: they are read last.
@@ -181,6 +184,7 @@ impl Inputs {
         let mut total_bytes = Some(0);
         let (paths, names) = list_all(args, &mut total_bytes)?;
         let mut inputs = Self {
+            format: args.format,
             layout,
             paths: paths.into_iter(),
             names: names.into_iter(),
@@ -235,17 +239,26 @@ impl Inputs {
         };
         self.current = match path {
             None => None,
-            Some(path) => Some(Open { source: self.layout.open(&path, of_names, &self.read_bytes)?, path }),
+            Some(path) => {
+                let said = if of_names { self.format.of_names().unwrap_or(self.format) } else { self.format };
+                Some(Open { source: self.layout.open(&path, (said, of_names), &self.read_bytes)?, path })
+            }
         };
         Ok(())
     }
 }
 
 impl Layout {
-    fn open(&self, path: &Path, of_names: bool, read: &Arc<AtomicU64>) -> anyhow::Result<Box<dyn Source + Send>> {
+    fn open(
+        &self,
+        path: &Path,
+        (said, of_names): (Format, bool),
+        read: &Arc<AtomicU64>,
+    ) -> anyhow::Result<Box<dyn Source + Send>> {
         fn boxed<S: Source + Send + 'static>(source: S) -> Box<dyn Source + Send> {
             Box::new(source)
         }
+        let not_as_said = |error: SourceError| at(path, looks::better_hint(path, said, &error.to_string()));
         #[cfg(feature = "parquet")]
         if let Self::Parquet(layout, shape) = self {
             if path == Path::new("-") {
@@ -256,7 +269,7 @@ impl Layout {
             }
             let file = File::open(path).map_err(|error| at(path, error))?;
             read.fetch_add(file.metadata().map_or(0, |metadata| metadata.len()), Ordering::Relaxed);
-            return ParquetSource::open_shaped(file, layout, shape).map(boxed).map_err(|error| at(path, error));
+            return ParquetSource::open_shaped(file, layout, shape).map(boxed).map_err(not_as_said);
         }
         let reader = open(path, Arc::clone(read))?;
         let source = match self {
@@ -274,7 +287,7 @@ impl Layout {
             #[cfg(feature = "parquet")]
             Self::Parquet(..) => unreachable!("Parquet has been opened above"),
         };
-        source.map_err(|error| at(path, error))
+        source.map_err(not_as_said)
     }
 
     /// The layout of files of these fields; `table` is what a mapping says of a table.
@@ -400,7 +413,7 @@ fn list(input: &Path, format: Format, paths: &mut Vec<PathBuf>, total: &mut Opti
         return Ok(());
     }
     if format.endings().is_empty() {
-        return Err(at(input, "a folder, not a file\nhint: give one CSV file"));
+        return Err(at(input, "a folder, not a file\nhint: name its files, or give a pattern such as 'FOLDER/*.csv'"));
     }
     let before = paths.len();
     walk(input, format, paths, total)?;

@@ -21,6 +21,7 @@ use crate::figure::grouped;
 use crate::findings::{Findings, SetAside};
 use crate::format_args::FormatArgs;
 use crate::inputs::{Format, Inputs, listed, parse_encoding};
+use crate::looks;
 use crate::opt_out::{OptOutCount, OptOuts};
 use crate::output::{at, progress, rate, talk};
 use crate::refs::RecordRefs;
@@ -336,12 +337,19 @@ impl InputArgs {
         let Sink { mut sorter, mut findings, .. } = sink;
         bar.finish_and_clear();
         if findings.rows == 0 {
-            return Err(at(self.first(), self.format.nothing_found()));
+            return Err(at(self.first(), looks::better_hint(self.first(), self.format, self.format.nothing_found())));
         }
         if findings.encoding_is_wrong() {
             let advice = "hint: declare another one with --encoding (utf-8 or cp932); nothing has been written";
             let what = format!("more than half of the rows are not in the declared encoding\n{advice}");
             return Err(at(self.first(), what));
+        }
+        let unread = findings.set_aside.get(&pieces.malformed).map_or(0, |rows| rows.count);
+        if unread == findings.rows {
+            let (first, format) = (self.first(), looks::name(self.format));
+            let hint = looks::hint(first, self.format)
+                .unwrap_or_else(|| format!("hint: is it what `--format {format}` and its options say?"));
+            talk(&format!("warning: `{}`: not one row can be read\n{hint}", first.display()));
         }
         if work.is_some() && batches > done_batches {
             let folder = work.map_or(spill_folder, |(folder, _)| folder);

@@ -12,6 +12,7 @@ mod format_args;
 mod guess;
 mod inputs;
 mod intake;
+mod looks;
 mod opt_out;
 mod output;
 pub mod refs;

@@ -5,7 +5,7 @@ use super::*;
 
 fn proposal(extract: &[u8], schema: &str) -> String {
     let schema = LinkageSchema::shipped(schema).unwrap();
-    let proposal = propose(extract, &schema, None).unwrap().unwrap();
+    let proposal = propose(&Sample::read(extract, None).unwrap(), &schema);
     let mapping = Mapping::parse(&proposal.text, &schema).unwrap();
     assert!(!mapping.confirmed());
     proposal.text
@@ -160,9 +160,8 @@ fn a_column_whose_values_contradict_its_name_is_not_taken() {
 fn names_of_columns_cannot_break_out_of_the_file() {
     let extract = "患者ID,生年月日\",\"se\"\"x\n\\\"\n1,2,3\n".replace("生年月日\"", "生年月日");
     let schema = LinkageSchema::shipped("person-ja").unwrap();
-    if let Some(proposal) = propose(extract.as_bytes(), &schema, None).unwrap() {
-        Mapping::parse(&proposal.text, &schema).unwrap();
-    }
+    let proposal = propose(&Sample::read(extract.as_bytes(), None).unwrap(), &schema);
+    Mapping::parse(&proposal.text, &schema).unwrap();
     assert_eq!(quoted("a\"b\\c\nd"), r#""a\"b\\c\u000Ad""#);
-    assert!(propose(&b""[..], &schema, None).unwrap().is_none());
+    assert!(Sample::read(b"", None).is_none());
 }

@@ -108,7 +108,7 @@ fn every_refusal_says_what_to_do_and_leaves_nothing_behind() {
         error: `nowhere.csv`: no such file
         hint: give a CSV file, or - for stdin
         error: `.`: a folder, not a file
-        hint: give one CSV file
+        hint: name its files, or give a pattern such as 'FOLDER/*.csv'
         error: `empty.csv`: the file is empty
         hint: the first row must be a header with the names of the columns
         error: `header.csv`: there is no row after the header

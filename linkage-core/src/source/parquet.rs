@@ -47,6 +47,17 @@ enum Column {
 }
 
 impl ParquetSource {
+    /// The names of the columns that can hold a name, a date or a number of a person, in their order.
+    ///
+    /// # Errors
+    /// [`SourceError::NotParquet`].
+    pub fn column_names<C: ChunkReader + 'static>(file: C) -> Result<Vec<String>, SourceError> {
+        let builder = caught(|| ParquetRecordBatchReaderBuilder::try_new(file).ok()).flatten();
+        let schema = builder.ok_or(SourceError::NotParquet)?.schema().clone();
+        let read = schema.fields().iter().filter(|field| is_read(field.data_type()));
+        Ok(read.map(|field| field.name().trim().to_owned()).collect())
+    }
+
     /// Reads the file's metadata and finds the columns. The layout's encoding counts for columns of bytes alone.
     ///
     /// # Errors
