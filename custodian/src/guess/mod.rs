@@ -230,9 +230,14 @@ fn write(schema: &LinkageSchema, sample: &Sample, id: Option<usize>, guesses: &[
         line(&format!("delimiter = {}", quoted(&char::from(delimiter).to_string())));
         line(&format!("header = {}", sample.header.is_some()));
     }
-    let marks: Vec<String> = sample.marks().into_iter().map(quoted).collect();
+    let is_name = |kind| matches!(kind, FieldKind::Kana | FieldKind::Kanji | FieldKind::Latin | FieldKind::LatinSorted);
+    let of_names = schema.fields().iter().zip(guesses).filter(|(field, _)| is_name(field.kind()));
+    let names: Vec<usize> = of_names.filter_map(|(_, guess)| Some(guess.as_ref()?.column)).collect();
+    let marks: Vec<String> = sample.marks(&names).into_iter().map(quoted).collect();
     if !marks.is_empty() {
-        line("# These values occur, and are commonly written for \"missing\".");
+        line(
+            "# These values occur, and are commonly written for \"missing\"; a name that is one of them would be missing too.",
+        );
         line(&format!("missing = [{}]", marks.join(", ")));
     }
     let name = |column: usize| match &sample.header {
@@ -241,7 +246,14 @@ fn write(schema: &LinkageSchema, sample: &Sample, id: Option<usize>, guesses: &[
     };
     match id {
         Some(column) => line(&format!("# nearly every row has its own\nid_column = {}", name(column))),
-        None => line("# id_column = …  # no column seems to identify a row: its number will"),
+        None => {
+            line("# id_column = …  # no column is known to identify a row: its number will");
+            let open = (0..sample.columns.len()).filter(|&column| sample.header.is_some() && sample.identifies(column));
+            let own: Vec<String> = open.map(&name).collect();
+            if !own.is_empty() {
+                line(&format!("# nearly every row has its own value in: {}", own.join(", ")));
+            }
+        }
     }
     for (field, guess) in schema.fields().iter().zip(guesses) {
         line("");

@@ -18,7 +18,10 @@ pub(crate) const SAMPLE_BYTES: usize = 4 << 20;
 const SAMPLE_ROWS: usize = 20_000;
 
 /// Texts that people write for "missing"; no other value is ever copied into a mapping.
-const MARKS: [&str; 12] = ["NULL", "null", "N/A", "n/a", "NA", "NaN", "None", "-", "未登録", "なし", "無し", "未入力"];
+const MARKS: [&str; 12] = ["NULL", "null", "N/A", "n/a", NAME, "NaN", "None", "-", "未登録", "なし", "無し", "未入力"];
+
+/// The one that people are called by: 娜.
+const NAME: &str = "NA";
 
 /// The first rows of an extract.
 pub(crate) struct Sample {
@@ -95,9 +98,14 @@ impl Sample {
         self.rows += 1;
     }
 
-    /// The marks for missing values that occur.
-    pub(super) fn marks(&self) -> Vec<&'static str> {
-        MARKS.into_iter().filter(|mark| self.columns.iter().flatten().any(|value| value == mark)).collect()
+    /// The marks for missing values that occur; one that is also a name must occur in another column than those of `names`.
+    pub(super) fn marks(&self, names: &[usize]) -> Vec<&'static str> {
+        let occurs = |mark: &&str| {
+            let columns = self.columns.iter().enumerate();
+            let mut telling = columns.filter(|(column, _)| *mark != NAME || !names.contains(column));
+            telling.any(|(_, values)| values.iter().any(|value| value == mark))
+        };
+        MARKS.into_iter().filter(occurs).collect()
     }
 
     /// The values of a column that say something.

@@ -36,7 +36,7 @@ fn a_hospital_extract_in_cp932_is_mapped_by_its_japanese_names() {
         encoding = "cp932"
         delimiter = ","
         header = true
-        # These values occur, and are commonly written for "missing".
+        # These values occur, and are commonly written for "missing"; a name that is one of them would be missing too.
         missing = ["NULL"]
         # nearly every row has its own
         id_column = "患者ID"
@@ -164,4 +164,22 @@ fn names_of_columns_cannot_break_out_of_the_file() {
     Mapping::parse(&proposal.text, &schema).unwrap();
     assert_eq!(quoted("a\"b\\c\nd"), r#""a\"b\\c\u000Ad""#);
     assert!(Sample::read(b"", None).is_none());
+}
+
+#[test]
+fn a_mark_that_is_also_a_name_is_one_only_where_no_name_stands() {
+    let extract = |postal_code: &str| {
+        let row = |n: usize| format!("{n},チョウ,ナ,ZHAO,NA,19830304,2,{postal_code}\n");
+        format!("登録番号,姓カナ,名カナ,姓,名,生年月日,性別,郵便番号\n{}", (0..20).map(row).collect::<String>())
+    };
+    assert!(!proposal(extract("1000001").as_bytes(), "person-ja").contains("missing"));
+    assert!(proposal(extract("NA").as_bytes(), "person-ja").contains("missing = [\"NA\"]"));
+    assert!(proposal(extract("NULL").as_bytes(), "person-ja").contains("missing = [\"NULL\"]"));
+}
+
+#[test]
+fn a_column_that_may_identify_rows_is_named_when_its_name_is_not_known() {
+    let rows: String = (0..20).map(|n| format!("{n},サトウ,1983030{}\n", n % 9 + 1)).collect();
+    let text = proposal(format!("台帳区分,姓カナ,生年月日\n{rows}").as_bytes(), "person-ja");
+    assert!(text.contains("# nearly every row has its own value in: \"台帳区分\"\n"), "{text}");
 }
