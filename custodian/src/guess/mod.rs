@@ -231,9 +231,9 @@ fn write(schema: &LinkageSchema, sample: &Sample, id: Option<usize>, guesses: &[
         line(&format!("header = {}", sample.header.is_some()));
     }
     let is_name = |kind| matches!(kind, FieldKind::Kana | FieldKind::Kanji | FieldKind::Latin | FieldKind::LatinSorted);
-    let of_names = schema.fields().iter().zip(guesses).filter(|(field, _)| is_name(field.kind()));
-    let names: Vec<usize> = of_names.filter_map(|(_, guess)| Some(guess.as_ref()?.column)).collect();
-    let marks: Vec<String> = sample.marks(&names).into_iter().map(quoted).collect();
+    let others = schema.fields().iter().zip(guesses).filter(|(field, _)| !is_name(field.kind()));
+    let nameless: Vec<usize> = others.filter_map(|(_, guess)| Some(guess.as_ref()?.column)).collect();
+    let marks: Vec<String> = sample.marks(&nameless).into_iter().map(quoted).collect();
     if !marks.is_empty() {
         line(
             "# These values occur, and are commonly written for \"missing\"; a name that is one of them would be missing too.",

@@ -98,12 +98,12 @@ impl Sample {
         self.rows += 1;
     }
 
-    /// The marks for missing values that occur; one that is also a name must occur in another column than those of `names`.
-    pub(super) fn marks(&self, names: &[usize]) -> Vec<&'static str> {
-        let occurs = |mark: &&str| {
-            let columns = self.columns.iter().enumerate();
-            let mut telling = columns.filter(|(column, _)| *mark != NAME || !names.contains(column));
-            telling.any(|(_, values)| values.iter().any(|value| value == mark))
+    /// The marks for missing values that occur; the one that is also a name must do so in one of the columns of `nameless`.
+    pub(super) fn marks(&self, nameless: &[usize]) -> Vec<&'static str> {
+        let has = |column: &Vec<String>, mark: &str| column.iter().any(|value| value == mark);
+        let occurs = |mark: &&str| match *mark {
+            NAME => nameless.iter().any(|&column| has(&self.columns[column], NAME)),
+            mark => self.columns.iter().any(|column| has(column, mark)),
         };
         MARKS.into_iter().filter(occurs).collect()
     }
