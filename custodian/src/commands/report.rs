@@ -17,7 +17,8 @@ use crate::report::{Hiding, Report, html, text};
 const EXAMPLES: &str = "\
 Examples:
   custodian report --schema person-ja --mapping mapping.toml patients.csv
-  custodian report --schema person-ja --id-column id --html report.html --secret linkage.secret people.csv";
+  custodian report --schema person-ja --id-column id --html report.html \\
+      --secret linkage.secret people.csv";
 
 /// Report on an extract: fill rates, uniqueness, every alteration by class, every broken rule
 ///

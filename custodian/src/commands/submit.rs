@@ -31,7 +31,8 @@ const EXAMPLES: &str = "\
 Examples:
   custodian submit --service https://unit.example:7443 --credential ndb-credential ndb.tokens
 
-An upload that was broken off goes on where it stopped. The same file is accepted once, however often it is sent.";
+An upload that was broken off goes on where it stopped. The same file is accepted once, however
+often it is sent.";
 
 /// Send a token file to the linkage service
 #[derive(Debug, clap::Args)]

@@ -33,7 +33,8 @@ Examples:
   custodian tokenise --database ndb --schema person-ja --secret linkage.secret --to unit.pub \\
       --id-column id people.csv -o ndb.tokens
   custodian tokenise --database dpc --schema person-ja --secret linkage.secret --to unit.pub \\
-      --encoding cp932 --id-column 患者番号 --map birth_date=生年月日 --map given_kanji= patients.csv -o dpc.tokens
+      --encoding cp932 --id-column 患者番号 --map birth_date=生年月日 --map given_kanji= \\
+      patients.csv -o dpc.tokens
   custodian tokenise --database ndb --schema person-ja --secret linkage.secret --to unit.pub \\
       --format uke receipts/ -o ndb.tokens
   custodian tokenise --database kaigo --schema person-ja --secret linkage.secret --to unit.pub \\

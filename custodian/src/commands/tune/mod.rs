@@ -19,15 +19,20 @@ use read::{Gold, Table};
 
 const EXAMPLES: &str = "\
 Examples:
-  custodian tune --left a.csv --right b.csv --gold truth.csv --id-column id --schema person-ja -o tuned.json
-  custodian tune --left receipts/ --format uke --right patients.ndjson --right-format fhir --gold truth.csv --schema person-ja -o tuned.json
-  custodian tune --left claims/ --format kaigo --names ledger.csv --right a.csv --right-format csv --right-id-column id …
+  custodian tune --left a.csv --right b.csv --gold truth.csv --id-column id \\
+      --schema person-ja -o tuned.json
+  custodian tune --left receipts/ --format uke --right patients.ndjson --right-format fhir \\
+      --gold truth.csv --schema person-ja -o tuned.json
+  custodian tune --left claims/ --format kaigo --names ledger.csv --right a.csv \\
+      --right-format csv --right-id-column id …
   linkage generate population -o a.csv --people 20000 --seed 7
-  linkage generate corrupt a.csv -o b.csv --truth truth.csv --id-column person --column family_kana=kana …
+  linkage generate corrupt a.csv -o b.csv --truth truth.csv --id-column person \\
+      --column family_kana=kana …
 
-The gold file is CSV with the columns left_id and right_id. It must list every pair of the two tables that is one person:
-rows that stand in no pair are taken for other people. Where no such file can be had, `linkage generate` makes a
-synthetic twin: made-up people with the fields and the errors of yours.";
+The gold file is CSV with the columns left_id and right_id. It must list every pair of the two
+tables that is one person: rows that stand in no pair are taken for other people. Where no such
+file can be had, `linkage generate` makes a synthetic twin: made-up people with the fields and
+the errors of yours.";
 
 /// Fit the weights and the threshold of a linkage schema to pairs that are known to be one person
 ///
