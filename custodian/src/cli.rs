@@ -17,7 +17,8 @@ Examples:
       --id-column id people.csv -o ndb.tokens
   custodian inspect --site-key ndb.site-key ndb.tokens
 
-Exit codes: 0 done; 1 failed, nothing written; 2 wrong usage; 3 written, but some rows were set aside.";
+Exit codes: 0 done; 1 failed, nothing written; 2 wrong usage; 3 written, but some rows
+were set aside.";
 
 /// Turn person records into tokens on your own site, and see what leaves it.
 #[derive(Debug, Parser)]
@@ -97,5 +98,17 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_example_is_broken_by_the_width_of_help() {
+        fn check(command: &clap::Command) {
+            // Help is at most 100 columns wide.
+            let width = |line: &str| line.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum::<usize>();
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.lines().all(|line| width(line) <= 100), "{}: {help}", command.get_name());
+            command.get_subcommands().for_each(check);
+        }
+        check(&super::Cli::command());
     }
 }

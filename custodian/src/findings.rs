@@ -6,7 +6,7 @@ use linkage_core::normalise::Rule;
 use linkage_core::source::NameNote;
 use serde_json::{Value, json};
 
-use crate::output::{grouped, suppressed, suppressed_json};
+use crate::figure::hidden;
 
 /// Why a whole row is not in the token file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -254,13 +254,10 @@ impl Findings {
 
     /// The lines of a report to a person at the site.
     ///
-    /// Counts are exact in a summary for the site alone, and small ones are hidden in what may be passed on.
-    pub(crate) fn lines(&self, fields: &[&str], rows: usize, hide_small: bool) -> Vec<String> {
-        self.lines_hiding(fields, rows, &|count| if hide_small { suppressed(count) } else { grouped(count) })
-    }
-
-    /// The same with counts as the caller shows them.
-    pub(crate) fn lines_hiding(&self, fields: &[&str], rows: usize, count: &dyn Fn(u64) -> String) -> Vec<String> {
+    /// Counts below `limit` are hidden: of 1 in a summary for the site alone, where all are exact, and more in what may be
+    /// passed on.
+    pub(crate) fn lines(&self, fields: &[&str], rows: usize, limit: u64) -> Vec<String> {
+        let count = |count| hidden(count, limit);
         let describe = |found: &Rows| match rows {
             0 => String::new(),
             _ => format!(" (rows {})", found.listed(rows)),
@@ -280,12 +277,8 @@ impl Findings {
     }
 
     /// The same for a script.
-    pub(crate) fn json(&self, fields: &[&str], rows: usize, hide_small: bool) -> Value {
-        self.json_hiding(fields, rows, &|count| if hide_small { suppressed_json(count) } else { count.into() })
-    }
-
-    /// The same with counts as the caller shows them.
-    pub(crate) fn json_hiding(&self, fields: &[&str], rows: usize, count: &dyn Fn(u64) -> Value) -> Value {
+    pub(crate) fn json(&self, fields: &[&str], rows: usize, limit: u64) -> Value {
+        let count = |count| hidden(count, limit).json();
         let first = |found: &Rows| found.first[..rows.min(found.first.len())].to_vec();
         json!({
             "rows": count(self.rows),

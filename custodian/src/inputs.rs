@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use linkage_core::error::SourceError;
 use linkage_core::schema::LinkageSchema;
 #[cfg(feature = "submit")]
 use linkage_core::source::Mapping;
@@ -17,7 +18,9 @@ use linkage_core::source::{
     UkeSource,
 };
 
+use crate::format_args::InsuredField;
 use crate::intake::InputArgs;
+use crate::looks;
 use crate::output::at;
 
 /// What an extract can be.
@@ -123,6 +126,7 @@ const ANY: &str = "*";
 
 /// The files of an extract, and the one that is being read.
 pub(crate) struct Inputs {
+    format: Format,
     layout: Layout,
     paths: std::vec::IntoIter<PathBuf>,
     /// The files that have the names, where the others have none: they are read last.
@@ -180,6 +184,7 @@ impl Inputs {
         let mut total_bytes = Some(0);
         let (paths, names) = list_all(args, &mut total_bytes)?;
         let mut inputs = Self {
+            format: args.format,
             layout,
             paths: paths.into_iter(),
             names: names.into_iter(),
@@ -234,17 +239,26 @@ impl Inputs {
         };
         self.current = match path {
             None => None,
-            Some(path) => Some(Open { source: self.layout.open(&path, of_names, &self.read_bytes)?, path }),
+            Some(path) => {
+                let said = if of_names { self.format.of_names().unwrap_or(self.format) } else { self.format };
+                Some(Open { source: self.layout.open(&path, (said, of_names), &self.read_bytes)?, path })
+            }
         };
         Ok(())
     }
 }
 
 impl Layout {
-    fn open(&self, path: &Path, of_names: bool, read: &Arc<AtomicU64>) -> anyhow::Result<Box<dyn Source + Send>> {
+    fn open(
+        &self,
+        path: &Path,
+        (said, of_names): (Format, bool),
+        read: &Arc<AtomicU64>,
+    ) -> anyhow::Result<Box<dyn Source + Send>> {
         fn boxed<S: Source + Send + 'static>(source: S) -> Box<dyn Source + Send> {
             Box::new(source)
         }
+        let not_as_said = |error: SourceError| at(path, looks::better_hint(path, said, &error.to_string()));
         #[cfg(feature = "parquet")]
         if let Self::Parquet(layout, shape) = self {
             if path == Path::new("-") {
@@ -255,7 +269,7 @@ impl Layout {
             }
             let file = File::open(path).map_err(|error| at(path, error))?;
             read.fetch_add(file.metadata().map_or(0, |metadata| metadata.len()), Ordering::Relaxed);
-            return ParquetSource::open_shaped(file, layout, shape).map(boxed).map_err(|error| at(path, error));
+            return ParquetSource::open_shaped(file, layout, shape).map(boxed).map_err(not_as_said);
         }
         let reader = open(path, Arc::clone(read))?;
         let source = match self {
@@ -273,7 +287,7 @@ impl Layout {
             #[cfg(feature = "parquet")]
             Self::Parquet(..) => unreachable!("Parquet has been opened above"),
         };
-        source.map_err(|error| at(path, error))
+        source.map_err(not_as_said)
     }
 
     /// The layout of files of these fields; `table` is what a mapping says of a table.
@@ -290,7 +304,7 @@ impl Layout {
             Format::Fhir => Self::Fhir(PersonLayout { fields, map, id_column }),
             Format::Kenshin => Self::Kenshin(KenshinLayout {
                 person: PersonLayout { fields, map, id_column },
-                branch_root: args.branch_root.clone(),
+                branch_root: args.of_format.branch_root.clone(),
             }),
             Format::Csv => {
                 let encoding = args.encoding.unwrap_or(Encoding::Utf8);
@@ -303,23 +317,28 @@ impl Layout {
                 let beside = args.format == Format::Dpc;
                 let mut layout = if beside { UkeLayout::beside_summaries(person) } else { UkeLayout::new(person) };
                 layout.encoding = args.encoding.unwrap_or(layout.encoding);
-                args.kana_column.iter().try_for_each(|column| layout.kana.set(column))?;
-                args.chart_column.iter().try_for_each(|column| layout.chart.set(column))?;
+                args.of_format.kana_column.iter().try_for_each(|column| layout.kana.set(column))?;
+                args.of_format.chart_column.iter().try_for_each(|column| layout.chart.set(column))?;
                 if beside { Self::Dpc(layout, Roster::default()) } else { Self::Uke(layout) }
             }
             Format::Kaigo => {
                 let person = PersonLayout { fields, map, id_column };
-                let mut layout = match args.register {
+                let mut layout = match args.of_format.register {
                     Some(Register::Assessment) => KaigoLayout::assessment(person),
                     Some(Register::Ledger) | None => KaigoLayout::ledger(person),
                 };
                 layout.encoding = args.encoding.unwrap_or(layout.encoding);
-                args.column.iter().try_for_each(|column| layout.set(column))?;
+                args.of_format.column.iter().try_for_each(|column| layout.set(column))?;
                 Self::Kaigo(layout, (!args.names.is_empty()).then(Roster::default))
             }
             Format::Ssmix2 => {
                 let person = PersonLayout { fields, map, id_column };
-                Self::Ssmix2(Ssmix2Layout { encoding: args.encoding, person })
+                let mut layout = Ssmix2Layout::new(person);
+                layout.encoding = args.encoding;
+                if let Some(InsuredField(field)) = args.of_format.insured_field {
+                    layout.insured_field = field;
+                }
+                Self::Ssmix2(layout)
             }
             #[cfg(feature = "parquet")]
             Format::Parquet => {
@@ -394,7 +413,7 @@ fn list(input: &Path, format: Format, paths: &mut Vec<PathBuf>, total: &mut Opti
         return Ok(());
     }
     if format.endings().is_empty() {
-        return Err(at(input, "a folder, not a file\nhint: give one CSV file"));
+        return Err(at(input, "a folder, not a file\nhint: name its files, or give a pattern such as 'FOLDER/*.csv'"));
     }
     let before = paths.len();
     walk(input, format, paths, total)?;

@@ -17,10 +17,13 @@ use linkage_core::secret::LinkageSecret;
 use linkage_core::source::{Encoding, Mapping, RawBatch};
 
 use crate::allocator::keep_freed_memory;
+use crate::figure::grouped;
 use crate::findings::{Findings, SetAside};
-use crate::inputs::{Format, Inputs, Register, listed, parse_encoding};
+use crate::format_args::FormatArgs;
+use crate::inputs::{Format, Inputs, listed, parse_encoding};
+use crate::looks;
 use crate::opt_out::{OptOutCount, OptOuts};
-use crate::output::{at, grouped, progress, rate, talk};
+use crate::output::{at, progress, rate, talk};
 use crate::refs::RecordRefs;
 use crate::report::survey::Survey;
 use crate::sort::{Remaining, RowCodec, Sorted, Sorter};
@@ -54,24 +57,11 @@ pub(crate) struct InputArgs {
     /// Which column is which field, how they are written and encoded: a file that `custodian map` proposes (csv, parquet)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["map", "id_column", "encoding"])]
     pub(crate) mapping: Option<PathBuf>,
-    /// Where receipts of a kind have the reading of the name, such as dpc=38, dpc=detect or dpc=none (uke)
-    #[arg(long, value_name = "KIND=COLUMN", requires = "format")]
-    pub(crate) kana_column: Vec<String>,
-    /// Where receipts of a kind have the number of the chart (uke)
-    #[arg(long, value_name = "KIND=COLUMN", requires = "format")]
-    pub(crate) chart_column: Vec<String>,
-    /// The root (OID) of the id that is the branch number (kenshin); without it, checkups have none
-    #[arg(long, value_name = "OID", requires = "format")]
-    pub(crate) branch_root: Option<String>,
     /// Where the names are, when the extract has none: the register beside claims (kaigo), the receipts beside 様式1 (dpc)
     #[arg(long, value_name = "FILE", requires = "format")]
     pub(crate) names: Vec<PathBuf>,
-    /// How the register is laid out [default: ledger] (kaigo)
-    #[arg(long, value_name = "LAYOUT", requires = "format")]
-    pub(crate) register: Option<Register>,
-    /// Where a value is, by number or by its name in the first row, such as register.number=10 (kaigo)
-    #[arg(long, value_name = "PART.NAME=COLUMN", requires = "format")]
-    pub(crate) column: Vec<String>,
+    #[command(flatten)]
+    pub(crate) of_format: FormatArgs,
     /// Leave out the rows whose record ids this file lists, one per line, in UTF-8
     #[arg(long, value_name = "FILE", requires = "identified")]
     opt_out: Option<PathBuf>,
@@ -118,12 +108,8 @@ impl InputArgs {
             id_column: None,
             map: Vec::new(),
             mapping: None,
-            kana_column: Vec::new(),
-            chart_column: Vec::new(),
-            branch_root: None,
             names: Vec::new(),
-            register: None,
-            column: Vec::new(),
+            of_format: FormatArgs::default(),
             opt_out: None,
             threads: None,
             memory: 0,
@@ -153,16 +139,7 @@ impl InputArgs {
     /// # Errors
     /// When there is one, or one that the format needs is missing.
     pub(crate) fn refuse_options_of_other_formats(&self) -> anyhow::Result<()> {
-        let of_receipts = matches!(self.format, Format::Uke | Format::Dpc);
-        if !(of_receipts || self.kana_column.is_empty() && self.chart_column.is_empty()) {
-            bail!("--kana-column and --chart-column are for receipts\nhint: say --format uke, or leave them out");
-        }
-        if self.format != Format::Kenshin && self.branch_root.is_some() {
-            bail!("--branch-root is for checkups\nhint: say --format kenshin, or leave it out");
-        }
-        if self.format != Format::Kaigo && (self.register.is_some() || !self.column.is_empty()) {
-            bail!("--register and --column are for long-term care\nhint: say --format kaigo, or leave them out");
-        }
+        self.of_format.refuse_others(self.format)?;
         match (self.format, self.names.is_empty()) {
             (Format::Kaigo, _) | (Format::Dpc, false) => Ok(()),
             (Format::Dpc, true) => bail!("様式1 has no names\nhint: give the DPC receipts with --names"),
@@ -360,12 +337,19 @@ impl InputArgs {
         let Sink { mut sorter, mut findings, .. } = sink;
         bar.finish_and_clear();
         if findings.rows == 0 {
-            return Err(at(self.first(), self.format.nothing_found()));
+            return Err(at(self.first(), looks::better_hint(self.first(), self.format, self.format.nothing_found())));
         }
         if findings.encoding_is_wrong() {
             let advice = "hint: declare another one with --encoding (utf-8 or cp932); nothing has been written";
             let what = format!("more than half of the rows are not in the declared encoding\n{advice}");
             return Err(at(self.first(), what));
+        }
+        let unread = findings.set_aside.get(&pieces.malformed).map_or(0, |rows| rows.count);
+        if unread == findings.rows {
+            let (first, format) = (self.first(), looks::name(self.format));
+            let hint = looks::hint(first, self.format)
+                .unwrap_or_else(|| format!("hint: is it what `--format {format}` and its options say?"));
+            talk(&format!("warning: `{}`: not one row can be read\n{hint}", first.display()));
         }
         if work.is_some() && batches > done_batches {
             let folder = work.map_or(spill_folder, |(folder, _)| folder);

@@ -6,10 +6,13 @@
 mod allocator;
 pub mod cli;
 mod commands;
+mod figure;
 mod findings;
+mod format_args;
 mod guess;
 mod inputs;
 mod intake;
+mod looks;
 mod opt_out;
 mod output;
 pub mod refs;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use linkage_core::types::RecordRef;
 use serde_json::{Value, json};
 
-use crate::output::{grouped, hidden, hidden_json, remainder};
+use crate::figure::{Figure, hidden, remainder};
 use crate::refs::{RecordId, RecordRefs, record_ref, trim_id};
 
 /// A list of record ids, as the refs that they have. It notes which of them have been met.
@@ -73,21 +73,19 @@ impl OptOutCount {
 
     /// `3 of 5 listed ids`.
     pub(crate) fn found_of_listed(self, limit: u64) -> String {
-        format!("{} of {} listed ids", self.found_text(limit), hidden(self.listed, limit))
+        format!("{} of {} listed ids", self.found_figure(limit), hidden(self.listed, limit))
     }
 
     /// The same for a script.
     pub(crate) fn json(self, limit: u64) -> Value {
-        let exact = grouped(self.found) == self.found_text(limit);
-        let found: Value = if exact { self.found.into() } else { self.found_text(limit).into() };
-        json!({ "listed_ids": hidden_json(self.listed, limit), "found_ids": found })
+        json!({ "listed_ids": hidden(self.listed, limit).json(), "found_ids": self.found_figure(limit).json() })
     }
 
     /// Few ids that were found are hidden, and so is what would tell that few were not.
-    fn found_text(self, limit: u64) -> String {
+    fn found_figure(self, limit: u64) -> Figure {
         match hidden(self.found, limit) {
-            few if few.starts_with('<') => few,
-            _ => remainder(self.found, &[self.listed - self.found], limit),
+            Figure::Count(found) => remainder(found, &[self.listed - found], limit),
+            few => few,
         }
     }
 }

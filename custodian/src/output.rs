@@ -12,9 +12,6 @@ use tempfile::NamedTempFile;
 
 use crate::intake::folder_of;
 
-/// Counts below this are not shown: a small cell can point at a person.
-pub(crate) const SMALL_CELL: u64 = 10;
-
 /// Writes a line to stderr. When nobody can read it any more there is nobody to tell.
 pub(crate) fn talk(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
@@ -132,59 +129,6 @@ pub(crate) fn hardening(header: &TokenFileHeader) -> Vec<String> {
         None => step.to_string(),
     };
     header.hardening_steps().iter().map(line).collect()
-}
-
-/// A count, or `<limit` when it is below the limit but not zero; a limit of 1 hides nothing.
-pub(crate) fn hidden(count: u64, limit: u64) -> String {
-    if (1..limit).contains(&count) { format!("<{limit}") } else { grouped(count) }
-}
-
-/// The same as JSON: a number, or the string `<limit`.
-pub(crate) fn hidden_json(count: u64, limit: u64) -> serde_json::Value {
-    if (1..limit).contains(&count) { hidden(count, limit).into() } else { count.into() }
-}
-
-/// A count, or `<10` when it is small but not zero.
-pub(crate) fn suppressed(count: u64) -> String {
-    hidden(count, SMALL_CELL)
-}
-
-/// A count as JSON: a number, or the string `<10`.
-pub(crate) fn suppressed_json(count: u64) -> serde_json::Value {
-    hidden_json(count, SMALL_CELL)
-}
-
-/// How many of `rows` have something: in whole per cent, and without a number where few have it or few lack it.
-pub(crate) fn share(present: u64, rows: u64) -> String {
-    let missing = rows.saturating_sub(present);
-    if (1..SMALL_CELL).contains(&present) {
-        format!("in <{SMALL_CELL} rows")
-    } else if present > 0 && (1..SMALL_CELL).contains(&missing) {
-        format!("in all but <{SMALL_CELL} rows")
-    } else {
-        format!("{} %", (present * 100).checked_div(rows).unwrap_or(0))
-    }
-}
-
-/// What remains, rounded down when the exact figure would tell a number below `limit`: its own or one that was taken away.
-pub(crate) fn remainder(remaining: u64, taken: &[u64], limit: u64) -> String {
-    if taken.iter().chain([&remaining]).any(|count| (1..limit).contains(count)) {
-        return format!("at least {}", grouped(remaining / limit * limit));
-    }
-    grouped(remaining)
-}
-
-/// A number with its thousands set apart.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A bar on stderr when a person watches it, and nothing otherwise.

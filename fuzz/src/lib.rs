@@ -132,7 +132,7 @@ pub fn dpc(data: &[u8]) {
 /// HL7 messages, in whatever encoding they say and in UTF-8.
 pub fn ssmix2(data: &[u8]) {
     for encoding in [None, Some(Encoding::Utf8)] {
-        drain(Ssmix2Source::open(data, &Ssmix2Layout { encoding, person: person() }), 7);
+        drain(Ssmix2Source::open(data, &Ssmix2Layout { encoding, ..Ssmix2Layout::new(person()) }), 7);
     }
 }
 

@@ -68,6 +68,14 @@ pub enum SchemaError {
         /// Why the file cannot be read.
         source: std::io::Error,
     },
+    /// The file of a schema holds something else.
+    #[error("`{name}`: {fault}")]
+    InFile {
+        /// The path of the file.
+        name: String,
+        /// What is wrong in it.
+        fault: Box<SchemaError>,
+    },
 }
 
 /// Why a text is not a linkage key.
@@ -99,13 +107,13 @@ pub enum LinkageKeyError {
 #[non_exhaustive]
 pub enum SecretError {
     /// The path is that of a folder.
-    #[error("{}: a folder, not a file\nhint: name the file that `custodian keygen` made", path.display())]
+    #[error("`{}`: a folder, not a file\nhint: name the file that `custodian keygen` made", path.display())]
     Folder {
         /// The path.
         path: PathBuf,
     },
     /// The file is something else.
-    #[error("{}: {}", path.display(), Self::NotASecret)]
+    #[error("`{}`: {}", path.display(), Self::NotASecret)]
     NotASecretFile {
         /// The file.
         path: PathBuf,
@@ -126,7 +134,7 @@ pub enum SecretError {
     )]
     Length,
     /// Others than the owner can read or write the file.
-    #[error("{} can be used by others (mode {mode:03o})\nhint: chmod 600 {}", path.display(), path.display())]
+    #[error("`{}`: others can use it (mode {mode:03o})\nhint: chmod 600 {}", path.display(), path.display())]
     Permissions {
         /// The secret file.
         path: PathBuf,
@@ -135,14 +143,14 @@ pub enum SecretError {
     },
     /// There is already a file of that name.
     #[error(
-        "{} exists already\nhint: a secret that is overwritten is lost for good; choose another name", path.display()
+        "`{}`: there is a file of this name\nhint: a secret that is overwritten is lost for good; choose another name", path.display()
     )]
     Exists {
         /// The file.
         path: PathBuf,
     },
     /// The file cannot be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("`{}`: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,

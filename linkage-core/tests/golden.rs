@@ -157,7 +157,7 @@ fn dpc() -> String {
 }
 
 fn ssmix2() -> String {
-    let (bytes, layout) = (file("adt-00"), Ssmix2Layout { encoding: None, person: person() });
+    let (bytes, layout) = (file("adt-00"), Ssmix2Layout::new(person()));
     Reading::new("ssmix2").read("adt-00", Ssmix2Source::open(&bytes[..], &layout).unwrap(), &COLUMNS).text
 }
 

@@ -6,8 +6,9 @@ use linkage_core::secret::LinkageSecret;
 use serde_json::json;
 
 use crate::cli::Done;
+use crate::figure::{SMALL_CELL, remainder, share, suppressed};
 use crate::intake::{InputArgs, Intake};
-use crate::output::{self, SMALL_CELL, remainder, share, suppressed, suppressed_json};
+use crate::output;
 use crate::refs::SiteKey;
 
 const EXAMPLES: &str = "\
@@ -67,7 +68,7 @@ impl Args {
         for (name, present) in fields.iter().zip(&findings.present) {
             lines.push(format!("{name:widest$}  {}", share(*present, findings.rows)));
         }
-        let found = findings.lines(&fields, usize::from(self.rows), true);
+        let found = findings.lines(&fields, usize::from(self.rows), SMALL_CELL);
         if !found.is_empty() {
             lines.push(String::new());
             lines.extend(found);
@@ -82,12 +83,12 @@ impl Args {
         let report = json!({
             "schema": schema.name(),
             "schema_digest": schema.digest(),
-            "to_write_rows": remainder(intake.records, &findings.taken(), SMALL_CELL),
-            "set_aside_rows": suppressed_json(findings.set_aside_rows()),
+            "to_write_rows": remainder(intake.records, &findings.taken(), SMALL_CELL).json(),
+            "set_aside_rows": suppressed(findings.set_aside_rows()).json(),
             "fields": fields.iter().zip(&findings.present).map(|(name, present)| json!({
-                "field": name, "filled": share(*present, findings.rows),
+                "field": name, "filled_percent": share(*present, findings.rows).json(),
             })).collect::<Vec<_>>(),
-            "findings": findings.json(&fields, usize::from(self.rows), true),
+            "findings": findings.json(&fields, usize::from(self.rows), SMALL_CELL),
             "opt_out": intake.opt_out.map(|opt_out| opt_out.json(SMALL_CELL)),
         });
         format!("{report:#}\n")

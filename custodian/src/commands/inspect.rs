@@ -7,12 +7,14 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, UInt16Type};
+use linkage_core::error::TokenFileError;
 use linkage_core::schema::LinkageSchema;
 use linkage_core::token_file::{TokenFileHeader, TokenFileReader, TokenFileStats};
 use serde_json::json;
 
 use crate::cli::Done;
-use crate::output::{self, SMALL_CELL, at, grouped, remainder, share, suppressed};
+use crate::figure::{Figure, SMALL_CELL, grouped, remainder, share, suppressed};
+use crate::output::{self, at};
 use crate::refs::SiteKey;
 
 const EXAMPLES: &str = "\
@@ -63,7 +65,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
 }
 
 fn read(args: &Args, site_key: &SiteKey) -> anyhow::Result<Seen> {
-    let failed = |error| at(&args.file, error);
+    let failed = |error| match error {
+        // Whoever inspects holds a site key, and mostly several.
+        TokenFileError::WrongRecipient => {
+            let hint =
+                "hint: the site key is the one that `tokenise` used: beside the file, unless --site-key named it";
+            at(&args.file, format!("this site key does not open it\n{hint}"))
+        }
+        error => at(&args.file, error),
+    };
     let file = File::open(&args.file).map_err(|error| at(&args.file, error))?;
     let file_bytes = file.metadata().map_err(|error| at(&args.file, error))?.len();
     let mut reader = TokenFileReader::open(file, site_key.identity()).map_err(failed)?;
@@ -119,6 +129,8 @@ fn field_names(args: &Args, header: &TokenFileHeader) -> anyhow::Result<Vec<Stri
     };
     Ok(match schema {
         Some(schema) => schema.presence_names(),
+        // Every row has all that goes into such a CLK, in one bit.
+        None if header.is_of_clkhash() => vec!["all that clkhash takes".to_owned()],
         None if header.segments > 1 => (0..header.segments).map(|bit| format!("segment {bit}")).collect(),
         None => (0..16).map(|bit| format!("field {bit}")).collect(),
     })
@@ -137,7 +149,7 @@ fn describe(pattern: u16, names: &[String]) -> String {
 
 /// The patterns and their rows, most frequent first. Small counts are hidden, and the largest is then rounded down: the
 /// number of records is known, so it would give a single small count away.
-fn patterns(seen: &Seen) -> Vec<(u16, String)> {
+fn patterns(seen: &Seen) -> Vec<(u16, Figure)> {
     let mut counts: Vec<(u16, u64)> = seen.patterns.iter().map(|(pattern, count)| (*pattern, *count)).collect();
     counts.sort_by_key(|(pattern, count)| (std::cmp::Reverse(*count), *pattern));
     let all: Vec<u64> = counts.iter().map(|(_, count)| *count).collect();
@@ -150,6 +162,7 @@ fn patterns(seen: &Seen) -> Vec<(u16, String)> {
 
 fn text_report(seen: &Seen, names: &[String]) -> String {
     let Seen { header, stats, .. } = seen;
+    let widest = seen.columns.iter().map(|(name, ..)| name.len()).max().unwrap_or(0).max("column".len());
     let mut lines = vec![
         format!("database       {}", header.database),
         format!("schema         {} ({})", header.schema_name, header.schema_digest),
@@ -164,10 +177,10 @@ fn text_report(seen: &Seen, names: &[String]) -> String {
         format!("file           {} bytes, format {}", grouped(seen.file_bytes), header.format_version),
         format!("payload        blake3 {}", blake3::Hash::from_bytes(stats.payload_blake3).to_hex()),
         String::new(),
-        "column                bytes  filled".to_owned(),
+        format!("{:widest$}  bytes  filled", "column"),
     ]);
     for (name, width, filled) in &seen.columns {
-        lines.push(format!("{name:20}  {width:>5}  {}", share(*filled, stats.records)));
+        lines.push(format!("{name:widest$}  {width:>5}  {}", share(*filled, stats.records)));
     }
     lines.extend([String::new(), "rows             which fields went into the CLK".to_owned()]);
     for (pattern, count) in patterns(seen) {
@@ -196,10 +209,10 @@ fn json_report(seen: &Seen, names: &[String]) -> String {
         "payload_blake3": blake3::Hash::from_bytes(seen.stats.payload_blake3).to_hex().as_str(),
         "file_bytes": seen.file_bytes,
         "columns": seen.columns.iter().map(|(name, width, filled)| json!({
-            "name": name, "bytes": width, "filled": share(*filled, seen.stats.records),
+            "name": name, "bytes": width, "filled_percent": share(*filled, seen.stats.records).json(),
         })).collect::<Vec<_>>(),
         "presence": patterns(seen).into_iter().map(|(pattern, rows)| json!({
-            "mask": pattern, "rows": rows, "fields": describe(pattern, names),
+            "mask": pattern, "rows": rows.json(), "fields": describe(pattern, names),
         })).collect::<Vec<_>>(),
         "rows": seen.rows,
         "verified": true,

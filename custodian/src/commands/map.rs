@@ -9,8 +9,11 @@ use linkage_core::source::Encoding;
 use serde_json::json;
 
 use crate::cli::Done;
-use crate::guess::propose;
+use crate::guess::{SAMPLE_BYTES, Sample, propose};
+#[cfg(feature = "parquet")]
+use crate::inputs::Format;
 use crate::inputs::parse_encoding;
+use crate::looks;
 use crate::output::{self, at};
 
 const EXAMPLES: &str = "\
@@ -50,14 +53,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
     {
         return Err(at(path, "there is a file of this name\nhint: choose another one"));
     }
-    let failed = |error: io::Error| at(&args.guess, error);
-    let extract: Box<dyn Read> = match args.guess == Path::new("-") {
-        true => Box::new(io::stdin()),
-        false => Box::new(File::open(&args.guess).map_err(failed)?),
+    let Some(sample) = sample(args)? else {
+        return Err(at(&args.guess, "there is no row in it\nhint: give a CSV or Parquet file"));
     };
-    let Some(proposal) = propose(extract, &schema, args.encoding).map_err(failed)? else {
-        return Err(at(&args.guess, "there is no row in it\nhint: give a CSV file"));
-    };
+    let proposal = propose(&sample, &schema);
     let Some(path) = &args.output else {
         output::data(&proposal.text)?;
         return Ok(Done::Clean);
@@ -75,4 +74,39 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Done> {
         output::data(&format!("{:#}\n", json!({ "output": path, "fields": fields.collect::<Vec<_>>() })))?;
     }
     Ok(Done::Clean)
+}
+
+/// The first rows of the extract; `None` when there is none.
+fn sample(args: &Args) -> anyhow::Result<Option<Sample>> {
+    let failed = |error: io::Error| at(&args.guess, error);
+    let mut start = Vec::new();
+    let stdin = args.guess == Path::new("-");
+    let file = if stdin { None } else { Some(File::open(&args.guess).map_err(failed)?) };
+    let extract: Box<dyn Read + '_> = match &file {
+        None => Box::new(io::stdin()),
+        Some(file) => Box::new(file),
+    };
+    extract.take(SAMPLE_BYTES as u64).read_to_end(&mut start).map_err(failed)?;
+    match (looks::format_of_start(&start), file) {
+        (None, _) => Ok(Sample::read(&start, args.encoding)),
+        #[cfg(feature = "parquet")]
+        (Some(Format::Parquet), Some(file)) if args.encoding.is_none() => {
+            Sample::read_parquet(&file).map_err(|error| at(&args.guess, error))
+        }
+        #[cfg(feature = "parquet")]
+        (Some(Format::Parquet), _) => Err(at(
+            &args.guess,
+            "Parquet is read from a file, and is UTF-8\nhint: name the file, and leave --encoding out",
+        )),
+        (Some(format), _) => {
+            let format = looks::name(format);
+            Err(at(
+                &args.guess,
+                format!(
+                    "it begins like a file of `--format {format}`, whose columns have fixed names\n\
+                     hint: it needs no mapping; try `custodian check --format {format}`"
+                ),
+            ))
+        }
+    }
 }

@@ -14,22 +14,26 @@ use serde_json::json;
 
 use super::service::{ServiceArgs, block_on, refused};
 use crate::cli::Done;
+use crate::figure::grouped;
 use crate::intake::RereadArgs;
-use crate::output::{self, WholeFile, at, grouped, refuse_output};
+use crate::output::{self, WholeFile, at, refuse_output};
 use crate::refs::{RecordId, RecordRefs, SiteKey, record_ref, trim_id};
 
 const BATCH_ROWS: usize = 16_384;
 
 const EXAMPLES: &str = "\
 Examples:
-  custodian receive --service https://unit.example:7443 --credential ndb-credential --project heart-2026 \\
-      --site-key ndb.site-key --input people.csv --id-column id -o crosswalk.csv
-  custodian receive --service https://unit.example:7443 --credential ndb-credential --project heart-2026 \\
-      --site-key ndb.site-key --format uke --input receipts/ -o crosswalk.csv
-  custodian receive --service https://unit.example:7443 --credential ndb-credential --project heart-2026 \\
-      --refs -o refs.csv
+  custodian receive --service https://unit.example:7443 --credential ndb-credential \\
+      --project heart-2026 --site-key ndb.site-key \\
+      --input people.csv --id-column id -o crosswalk.csv
+  custodian receive --service https://unit.example:7443 --credential ndb-credential \\
+      --project heart-2026 --site-key ndb.site-key \\
+      --format uke --input receipts/ -o crosswalk.csv
+  custodian receive --service https://unit.example:7443 --credential ndb-credential \\
+      --project heart-2026 --refs -o refs.csv
 
-Give the options that `tokenise` was given: the site key, the extract, its format and encoding, its id column or mapping.";
+Give the options that `tokenise` was given: the site key, the extract, its format and encoding, its
+id column or mapping.";
 
 /// Fetch the linkage keys of your own records in one project
 ///

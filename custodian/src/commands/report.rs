@@ -7,8 +7,9 @@ use linkage_core::secret::LinkageSecret;
 use zeroize::Zeroizing;
 
 use crate::cli::Done;
+use crate::figure::SMALL_CELL;
 use crate::intake::InputArgs;
-use crate::output::{self, SMALL_CELL};
+use crate::output;
 use crate::refs::SiteKey;
 use crate::report::survey::Survey;
 use crate::report::{Hiding, Report, html, text};
@@ -16,7 +17,8 @@ use crate::report::{Hiding, Report, html, text};
 const EXAMPLES: &str = "\
 Examples:
   custodian report --schema person-ja --mapping mapping.toml patients.csv
-  custodian report --schema person-ja --id-column id --html report.html --secret linkage.secret people.csv";
+  custodian report --schema person-ja --id-column id --html report.html \\
+      --secret linkage.secret people.csv";
 
 /// Report on an extract: fill rates, uniqueness, every alteration by class, every broken rule
 ///

@@ -18,7 +18,8 @@ use tonic::{Code, Status};
 
 use super::service::{ServiceArgs, block_on, refused};
 use crate::cli::Done;
-use crate::output::{self, at, grouped, progress};
+use crate::figure::grouped;
+use crate::output::{self, at, progress};
 
 /// The first bytes of every file that is sealed with age.
 const SEAL: &[u8] = b"age-encryption.org/v1\n";
@@ -30,7 +31,8 @@ const EXAMPLES: &str = "\
 Examples:
   custodian submit --service https://unit.example:7443 --credential ndb-credential ndb.tokens
 
-An upload that was broken off goes on where it stopped. The same file is accepted once, however often it is sent.";
+An upload that was broken off goes on where it stopped. The same file is accepted once, however
+often it is sent.";
 
 /// Send a token file to the linkage service
 #[derive(Debug, clap::Args)]

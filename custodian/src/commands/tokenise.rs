@@ -17,10 +17,11 @@ use linkage_core::types::{DatabaseId, RecordRef};
 use serde_json::json;
 
 use crate::cli::Done;
+use crate::figure::grouped;
 use crate::findings::Findings;
 use crate::intake::{InputArgs, Intake, folder_of};
 use crate::opt_out::OptOutCount;
-use crate::output::{self, at, grouped, rate, refuse_output};
+use crate::output::{self, at, rate, refuse_output};
 use crate::refs::{SiteKey, load_recipient};
 use crate::sort::{Row, Sorted};
 
@@ -32,7 +33,8 @@ Examples:
   custodian tokenise --database ndb --schema person-ja --secret linkage.secret --to unit.pub \\
       --id-column id people.csv -o ndb.tokens
   custodian tokenise --database dpc --schema person-ja --secret linkage.secret --to unit.pub \\
-      --encoding cp932 --id-column 患者番号 --map birth_date=生年月日 --map given_kanji= patients.csv -o dpc.tokens
+      --encoding cp932 --id-column 患者番号 --map birth_date=生年月日 --map given_kanji= \\
+      patients.csv -o dpc.tokens
   custodian tokenise --database ndb --schema person-ja --secret linkage.secret --to unit.pub \\
       --format uke receipts/ -o ndb.tokens
   custodian tokenise --database kaigo --schema person-ja --secret linkage.secret --to unit.pub \\
@@ -180,7 +182,7 @@ impl Args {
         elapsed: Duration,
     ) -> anyhow::Result<()> {
         let fields: Vec<&str> = schema.fields().iter().map(|field| field.name()).collect();
-        for line in findings.lines(&fields, 5, false) {
+        for line in findings.lines(&fields, 5, 1) {
             output::talk(&line);
         }
         if let Some(opt_out) = opt_out {
@@ -221,7 +223,7 @@ impl Args {
                 "set_aside_rows": findings.set_aside_rows(),
                 "elapsed_seconds": elapsed.as_secs_f64(),
                 "rows_per_second": rate(findings.rows, elapsed),
-                "findings": findings.json(&fields, 5, false),
+                "findings": findings.json(&fields, 5, 1),
                 "opt_out": opt_out.map(|opt_out| opt_out.json(1)),
             });
             output::data(&format!("{summary:#}\n"))?;

@@ -7,12 +7,11 @@ mod sample;
 mod tests;
 
 use std::fmt::Write as _;
-use std::io::{self, Read};
 
 use linkage_core::schema::{FieldKind, LinkageSchema};
-use linkage_core::source::{Encoding, Fit, MAPPING_FORMAT, Role};
+use linkage_core::source::{Fit, MAPPING_FORMAT, Role};
 
-use sample::{SAMPLE_BYTES, Sample};
+pub(crate) use sample::{SAMPLE_BYTES, Sample};
 
 /// How sure a guess is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,18 +52,8 @@ pub(crate) struct Proposal {
     pub(crate) fields: Vec<(String, Option<Confidence>)>,
 }
 
-/// Proposes a mapping from the start of an extract; `None` when there is no row in it.
-///
-/// # Errors
-/// When the extract cannot be read.
-pub(crate) fn propose(
-    extract: impl Read,
-    schema: &LinkageSchema,
-    encoding: Option<Encoding>,
-) -> io::Result<Option<Proposal>> {
-    let mut bytes = Vec::new();
-    extract.take(SAMPLE_BYTES as u64).read_to_end(&mut bytes)?;
-    let Some(sample) = Sample::read(&bytes, encoding) else { return Ok(None) };
+/// Proposes a mapping from the first rows of an extract.
+pub(crate) fn propose(sample: &Sample, schema: &LinkageSchema) -> Proposal {
     let mut guesses: Vec<Option<Guess>> = schema.fields().iter().map(|_| None).collect();
     let mut taken = vec![false; sample.columns.len()];
     // The surest first, so that a column goes to the field that it fits best.
@@ -74,7 +63,7 @@ pub(crate) fn propose(
         let best = open
             .filter_map(|at| {
                 let field = &schema.fields()[at];
-                Some((at, best_for(field.name(), field.kind(), &sample, &taken)?))
+                Some((at, best_for(field.name(), field.kind(), sample, &taken)?))
             })
             .max_by(|(_, a), (_, b)| a.score.total_cmp(&b.score));
         let Some((field, guess)) = best else { break };
@@ -83,10 +72,10 @@ pub(crate) fn propose(
         taken[guess.column] |= !shared;
         guesses[field] = Some(guess);
     }
-    let id = id_column(&sample, &taken);
+    let id = id_column(sample, &taken);
     let names = schema.fields().iter().map(|field| field.name().to_owned());
     let fields = names.zip(guesses.iter().map(|guess| guess.as_ref().map(|guess| guess.confidence))).collect();
-    Ok(Some(Proposal { text: write(schema, &sample, id, &guesses), fields }))
+    Proposal { text: write(schema, sample, id, &guesses), fields }
 }
 
 /// The column that a field fits best.
@@ -235,12 +224,20 @@ fn write(schema: &LinkageSchema, sample: &Sample, id: Option<usize>, guesses: &[
     line(&format!("format = {}", quoted(MAPPING_FORMAT)));
     line(&format!("schema = {}", quoted(schema.name())));
     line("confirmed = false");
-    line(&format!("encoding = {}", quoted(&sample.encoding.to_string())));
-    line(&format!("delimiter = {}", quoted(&char::from(sample.delimiter).to_string())));
-    line(&format!("header = {}", sample.header.is_some()));
-    let marks: Vec<String> = sample.marks().into_iter().map(quoted).collect();
+    // Parquet says itself how it is written.
+    if let Some((encoding, delimiter)) = sample.text {
+        line(&format!("encoding = {}", quoted(&encoding.to_string())));
+        line(&format!("delimiter = {}", quoted(&char::from(delimiter).to_string())));
+        line(&format!("header = {}", sample.header.is_some()));
+    }
+    let is_name = |kind| matches!(kind, FieldKind::Kana | FieldKind::Kanji | FieldKind::Latin | FieldKind::LatinSorted);
+    let others = schema.fields().iter().zip(guesses).filter(|(field, _)| !is_name(field.kind()));
+    let nameless: Vec<usize> = others.filter_map(|(_, guess)| Some(guess.as_ref()?.column)).collect();
+    let marks: Vec<String> = sample.marks(&nameless).into_iter().map(quoted).collect();
     if !marks.is_empty() {
-        line("# These values occur, and are commonly written for \"missing\".");
+        line(
+            "# These values occur, and are commonly written for \"missing\"; a name that is one of them would be missing too.",
+        );
         line(&format!("missing = [{}]", marks.join(", ")));
     }
     let name = |column: usize| match &sample.header {
@@ -249,7 +246,14 @@ fn write(schema: &LinkageSchema, sample: &Sample, id: Option<usize>, guesses: &[
     };
     match id {
         Some(column) => line(&format!("# nearly every row has its own\nid_column = {}", name(column))),
-        None => line("# id_column = …  # no column seems to identify a row: its number will"),
+        None => {
+            line("# id_column = …  # no column is known to identify a row: its number will");
+            let open = (0..sample.columns.len()).filter(|&column| sample.header.is_some() && sample.identifies(column));
+            let own: Vec<String> = open.map(&name).collect();
+            if !own.is_empty() {
+                line(&format!("# nearly every row has its own value in: {}", own.join(", ")));
+            }
+        }
     }
     for (field, guess) in schema.fields().iter().zip(guesses) {
         line("");

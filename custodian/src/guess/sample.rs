@@ -1,22 +1,32 @@
 //! The first rows of an extract of unknown layout, and what the values of each column look like.
 
 use std::collections::HashSet;
+#[cfg(feature = "parquet")]
+use std::fs::File;
 
 use linkage_core::normalise::normalise;
 use linkage_core::schema::FieldKind;
 use linkage_core::source::{Encoding, is_header};
+#[cfg(feature = "parquet")]
+use linkage_core::{
+    error::SourceError,
+    source::{CsvLayout, ParquetSource, RawBatch, Source},
+};
 
 /// How much of the extract is looked at.
-pub(super) const SAMPLE_BYTES: usize = 4 << 20;
+pub(crate) const SAMPLE_BYTES: usize = 4 << 20;
 const SAMPLE_ROWS: usize = 20_000;
 
 /// Texts that people write for "missing"; no other value is ever copied into a mapping.
-const MARKS: [&str; 12] = ["NULL", "null", "N/A", "n/a", "NA", "NaN", "None", "-", "未登録", "なし", "無し", "未入力"];
+const MARKS: [&str; 12] = ["NULL", "null", "N/A", "n/a", NAME, "NaN", "None", "-", "未登録", "なし", "無し", "未入力"];
+
+/// The one that people are called by: 娜.
+const NAME: &str = "NA";
 
 /// The first rows of an extract.
-pub(super) struct Sample {
-    pub(super) encoding: Encoding,
-    pub(super) delimiter: u8,
+pub(crate) struct Sample {
+    /// Encoding and delimiter of a text; Parquet has neither.
+    pub(super) text: Option<(Encoding, u8)>,
     /// The names of the columns; without a header there are none, and the first row is data.
     pub(super) header: Option<Vec<String>>,
     pub(super) columns: Vec<Vec<String>>,
@@ -25,7 +35,7 @@ pub(super) struct Sample {
 
 impl Sample {
     /// Cuts the start of a file into columns. `None` when there is no row in it.
-    pub(super) fn read(bytes: &[u8], encoding: Option<Encoding>) -> Option<Self> {
+    pub(crate) fn read(bytes: &[u8], encoding: Option<Encoding>) -> Option<Self> {
         let bytes = &bytes[..bytes.iter().rposition(|&byte| byte == b'\n').map_or(bytes.len(), |at| at + 1)];
         let encoding = encoding.unwrap_or(match std::str::from_utf8(bytes) {
             Ok(_) => Encoding::Utf8,
@@ -45,7 +55,8 @@ impl Sample {
         });
         let first = rows.next()?;
         let width = first.len();
-        let mut sample = Self { encoding, delimiter, header: None, columns: vec![Vec::new(); width], rows: 0 };
+        let mut sample =
+            Self { text: Some((encoding, delimiter)), header: None, columns: vec![Vec::new(); width], rows: 0 };
         for row in rows.filter(|row| row.len() == width) {
             sample.push(row);
         }
@@ -59,14 +70,42 @@ impl Sample {
         (sample.rows > 0).then_some(sample)
     }
 
+    /// The first rows of a Parquet file. `None` when there is none in it.
+    ///
+    /// # Errors
+    /// When the file is not Parquet or is damaged.
+    #[cfg(feature = "parquet")]
+    pub(crate) fn read_parquet(file: &File) -> Result<Option<Self>, SourceError> {
+        let again = || file.try_clone().map_err(|source| SourceError::Io { row: 1, source });
+        let names = ParquetSource::column_names(again()?)?;
+        let layout = CsvLayout { fields: names.clone(), ..CsvLayout::default() };
+        let mut source = ParquetSource::open(again()?, &layout)?;
+        let mut sample = Self { text: None, columns: vec![Vec::new(); names.len()], header: Some(names), rows: 0 };
+        let (mut batch, mut scratch) = (RawBatch::new(), String::new());
+        while sample.rows < SAMPLE_ROWS && source.read_batch(&mut batch, SAMPLE_ROWS)? {
+            for record in batch.records() {
+                let fields = 0..sample.columns.len();
+                let row =
+                    fields.map(|field| record.decoded_field(field, &mut scratch).text.trim().to_owned()).collect();
+                sample.push(row);
+            }
+        }
+        Ok((sample.rows > 0).then_some(sample))
+    }
+
     fn push(&mut self, row: Vec<String>) {
         self.columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
         self.rows += 1;
     }
 
-    /// The marks for missing values that occur.
-    pub(super) fn marks(&self) -> Vec<&'static str> {
-        MARKS.into_iter().filter(|mark| self.columns.iter().flatten().any(|value| value == mark)).collect()
+    /// The marks for missing values that occur; the one that is also a name must do so in one of the columns of `nameless`.
+    pub(super) fn marks(&self, nameless: &[usize]) -> Vec<&'static str> {
+        let has = |column: &Vec<String>, mark: &str| column.iter().any(|value| value == mark);
+        let occurs = |mark: &&str| match *mark {
+            NAME => nameless.iter().any(|&column| has(&self.columns[column], NAME)),
+            mark => self.columns.iter().any(|column| has(column, mark)),
+        };
+        MARKS.into_iter().filter(occurs).collect()
     }
 
     /// The values of a column that say something.

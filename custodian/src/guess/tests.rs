@@ -5,7 +5,7 @@ use super::*;
 
 fn proposal(extract: &[u8], schema: &str) -> String {
     let schema = LinkageSchema::shipped(schema).unwrap();
-    let proposal = propose(extract, &schema, None).unwrap().unwrap();
+    let proposal = propose(&Sample::read(extract, None).unwrap(), &schema);
     let mapping = Mapping::parse(&proposal.text, &schema).unwrap();
     assert!(!mapping.confirmed());
     proposal.text
@@ -36,7 +36,7 @@ fn a_hospital_extract_in_cp932_is_mapped_by_its_japanese_names() {
         encoding = "cp932"
         delimiter = ","
         header = true
-        # These values occur, and are commonly written for "missing".
+        # These values occur, and are commonly written for "missing"; a name that is one of them would be missing too.
         missing = ["NULL"]
         # nearly every row has its own
         id_column = "患者ID"
@@ -160,9 +160,29 @@ fn a_column_whose_values_contradict_its_name_is_not_taken() {
 fn names_of_columns_cannot_break_out_of_the_file() {
     let extract = "患者ID,生年月日\",\"se\"\"x\n\\\"\n1,2,3\n".replace("生年月日\"", "生年月日");
     let schema = LinkageSchema::shipped("person-ja").unwrap();
-    if let Some(proposal) = propose(extract.as_bytes(), &schema, None).unwrap() {
-        Mapping::parse(&proposal.text, &schema).unwrap();
-    }
+    let proposal = propose(&Sample::read(extract.as_bytes(), None).unwrap(), &schema);
+    Mapping::parse(&proposal.text, &schema).unwrap();
     assert_eq!(quoted("a\"b\\c\nd"), r#""a\"b\\c\u000Ad""#);
-    assert!(propose(&b""[..], &schema, None).unwrap().is_none());
+    assert!(Sample::read(b"", None).is_none());
+}
+
+#[test]
+fn a_mark_that_is_also_a_name_is_one_only_where_no_name_can_stand() {
+    let extract = |postal_code: &str| {
+        let row = |n: usize| match n % 4 {
+            0 => format!("{n},チョウ,ナ,ZHAO,NA,19830304,2,{postal_code}\n"),
+            _ => format!("{n},サトウ,ハナコ,佐藤,花子,19830304,2,1000001\n"),
+        };
+        format!("登録番号,姓カナ,名カナ,姓,名,生年月日,性別,郵便番号\n{}", (0..20).map(row).collect::<String>())
+    };
+    assert!(!proposal(extract("1000001").as_bytes(), "person-ja").contains("missing"));
+    assert!(proposal(extract("NA").as_bytes(), "person-ja").contains("missing = [\"NA\"]"));
+    assert!(proposal(extract("NULL").as_bytes(), "person-ja").contains("missing = [\"NULL\"]"));
+}
+
+#[test]
+fn a_column_that_may_identify_rows_is_named_when_its_name_is_not_known() {
+    let rows: String = (0..20).map(|n| format!("{n},サトウ,1983030{}\n", n % 9 + 1)).collect();
+    let text = proposal(format!("台帳区分,姓カナ,生年月日\n{rows}").as_bytes(), "person-ja");
+    assert!(text.contains("# nearly every row has its own value in: \"台帳区分\"\n"), "{text}");
 }

@@ -6,7 +6,8 @@ use linkage_core::schema::LinkageSchema;
 use linkage_core::source::Encoding;
 
 use super::{InputArgs, parse_mapping};
-use crate::inputs::{Format, Inputs, Register, parse_encoding};
+use crate::format_args::FormatArgs;
+use crate::inputs::{Format, Inputs, parse_encoding};
 
 /// The extract that was tokenised, and how to read it.
 #[derive(Debug, Clone, clap::Args)]
@@ -32,24 +33,11 @@ pub(crate) struct RereadArgs {
     /// The linkage schema that the mapping file is for
     #[arg(long, value_name = "NAME|FILE", requires = "mapping")]
     schema: Option<String>,
-    /// Where receipts of a kind have the reading of the name (uke)
-    #[arg(long, value_name = "KIND=COLUMN", requires = "format")]
-    kana_column: Vec<String>,
-    /// Where receipts of a kind have the number of the chart (uke)
-    #[arg(long, value_name = "KIND=COLUMN", requires = "format")]
-    chart_column: Vec<String>,
-    /// The root (OID) of the id that is the branch number (kenshin)
-    #[arg(long, value_name = "OID", requires = "format")]
-    branch_root: Option<String>,
     /// Where the names are, when the extract has none (kaigo, dpc)
     #[arg(long, value_name = "FILE", requires = "format")]
     names: Vec<PathBuf>,
-    /// How the register is laid out [default: ledger] (kaigo)
-    #[arg(long, value_name = "LAYOUT", requires = "format")]
-    register: Option<Register>,
-    /// Where a value is, by number or by its name in the first row (kaigo)
-    #[arg(long, value_name = "PART.NAME=COLUMN", requires = "format")]
-    column: Vec<String>,
+    #[command(flatten)]
+    of_format: FormatArgs,
 }
 
 impl RereadArgs {
@@ -82,12 +70,8 @@ impl RereadArgs {
             encoding: self.encoding,
             id_column: self.id_column.clone(),
             mapping: self.mapping.clone(),
-            kana_column: self.kana_column.clone(),
-            chart_column: self.chart_column.clone(),
-            branch_root: self.branch_root.clone(),
             names: self.names.clone(),
-            register: self.register,
-            column: self.column.clone(),
+            of_format: self.of_format.clone(),
             inputs: self.input.clone(),
             ..InputArgs::reading(self.schema.as_deref().unwrap_or_default(), &PathBuf::new())
         }

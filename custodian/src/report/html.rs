@@ -1,6 +1,7 @@
 //! The report as one HTML page that needs nothing from outside: no script, no font, no image.
 
 use super::{Report, Share};
+use crate::figure::Figure;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1d2327;--soft:#5c6770;--line:#d9dee2;--back:#fff;--bar:#2f6f9f;--rail:#e8edf1;--card:#f5f7f9}
@@ -29,7 +30,7 @@ pub(crate) fn html(report: &Report) -> String {
     );
     page.push_str("<div class=\"cards\">\n");
     for (label, count) in &report.totals {
-        page.push_str(&format!("<div><b>{}</b><span>{}</span></div>\n", escaped(count), escaped(label)));
+        page.push_str(&format!("<div><b>{}</b><span>{}</span></div>\n", escaped(&count.to_string()), escaped(label)));
     }
     page.push_str("</div>\n");
     section(
@@ -125,8 +126,8 @@ fn code(text: &str) -> String {
     format!("<td><code>{}</code></td>", escaped(text))
 }
 
-fn number(text: &str) -> String {
-    format!("<td class=\"n\">{}</td>", escaped(text))
+fn number(figure: &Figure) -> String {
+    format!("<td class=\"n\">{}</td>", escaped(&figure.to_string()))
 }
 
 fn share(share: &Share) -> String {
@@ -134,7 +135,7 @@ fn share(share: &Share) -> String {
         "<td><div class=\"share\"><svg width=\"100\" height=\"10\" aria-hidden=\"true\"><rect class=\"rail\" width=\"100\" height=\"10\" rx=\"2\"/>\
          <rect class=\"bar\" width=\"{}\" height=\"10\" rx=\"2\"/></svg><span>{}</span></div></td>",
         share.percent,
-        escaped(&share.text)
+        escaped(&share.figure.to_string())
     )
 }
 

@@ -11,8 +11,8 @@ use linkage_core::normalise::Change;
 use linkage_core::schema::LinkageSchema;
 use serde_json::{Value, json};
 
+use crate::figure::{Figure, grouped, hidden, remainder};
 use crate::intake::Intake;
-use crate::output::{grouped, hidden, hidden_json, remainder};
 use sketch::Distinct;
 use survey::{FieldCounts, Survey};
 
@@ -30,7 +30,7 @@ impl Hiding {
         (1..self.limit).contains(&count)
     }
 
-    fn count(self, count: u64) -> String {
+    fn count(self, count: u64) -> Figure {
         hidden(count, self.limit)
     }
 
@@ -38,32 +38,36 @@ impl Hiding {
     fn share(self, part: u64, of: u64) -> Share {
         let percent = (part * 100).checked_div(of).unwrap_or(0);
         if self.is_small(part) {
-            Share { percent: 0, text: format!("<{} rows", self.limit) }
+            Share { percent: 0, figure: Figure::Words(format!("<{} rows", self.limit)) }
         } else if part > 0 && self.is_small(of.saturating_sub(part)) {
-            Share { percent: 100, text: format!("all but <{} rows", self.limit) }
+            Share { percent: 100, figure: Figure::Words(format!("all but <{} rows", self.limit)) }
         } else {
-            Share { percent, text: format!("{percent} %") }
+            Share { percent, figure: Figure::Percent(percent) }
         }
     }
 
     /// A number of values is no number of people. It is hidden with the rows that have them where these are few, for they may
     /// all differ, and rounded down where it would tell how few rows lack or share one.
-    fn distinct(self, found: &Distinct, rows: u64) -> String {
+    fn distinct(self, found: &Distinct, rows: u64) -> Figure {
         if self.is_small(found.rows) {
             return self.count(found.rows);
         }
-        let about = if found.estimated { "about " } else { "" };
-        if self.is_small(found.rows - found.values) || self.is_small(rows.saturating_sub(found.rows)) {
-            return format!("{about}at least {}", grouped(found.values / self.limit * self.limit));
+        let few = self.is_small(found.rows - found.values) || self.is_small(rows.saturating_sub(found.rows));
+        let rounded = found.values / self.limit * self.limit;
+        match (few, found.estimated) {
+            (false, false) => Figure::Count(found.values),
+            (false, true) => Figure::Words(format!("about {}", grouped(found.values))),
+            (true, false) => Figure::Words(format!("at least {}", grouped(rounded))),
+            (true, true) => Figure::Words(format!("about at least {}", grouped(rounded))),
         }
-        format!("{about}{}", grouped(found.values))
     }
 }
 
 /// A share that may be shown.
 pub(crate) struct Share {
+    /// How long a bar of it is, of 100.
     percent: u64,
-    text: String,
+    figure: Figure,
 }
 
 /// All that may be shown.
@@ -72,12 +76,12 @@ pub(crate) struct Report {
     digest: String,
     limit: u64,
     /// Label and figure.
-    totals: Vec<(&'static str, String)>,
+    totals: Vec<(&'static str, Figure)>,
     fields: Vec<FieldRow>,
     combinations: Vec<CombinationRow>,
     exact: Vec<(String, Share)>,
     /// Field, class, values, characters.
-    changes: Vec<(String, Change, String, String)>,
+    changes: Vec<(String, Change, Figure, Figure)>,
     findings: Vec<String>,
     findings_json: Value,
     opt_out_json: Value,
@@ -88,14 +92,14 @@ struct FieldRow {
     name: String,
     filled: Share,
     altered: Share,
-    distinct: String,
+    distinct: Figure,
     unique: Share,
 }
 
 struct CombinationRow {
     fields: String,
     rows: Share,
-    distinct: String,
+    distinct: Figure,
     unique: Share,
 }
 
@@ -122,7 +126,7 @@ impl Report {
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name()).collect();
         let distinct: Vec<Distinct> = survey.sketches.iter().map(sketch::Sketch::distinct).collect();
         let same_values = match distinct.last() {
-            Some(all) if all.estimated => format!("about {}", hiding.count(all.repeated)),
+            Some(all) if all.estimated => Figure::Words(format!("about {}", hiding.count(all.repeated))),
             all => hiding.count(all.map_or(0, |all| all.repeated)),
         };
         let duplicate_ids = findings.duplicate_ids();
@@ -136,7 +140,7 @@ impl Report {
             ("rows with the values of another", same_values),
         ];
         if let Some(opt_out) = intake.opt_out {
-            totals.insert(4, ("opted-out ids found", opt_out.found_of_listed(hiding.limit)));
+            totals.insert(4, ("opted-out ids found", Figure::Words(opt_out.found_of_listed(hiding.limit))));
         }
         let fields = names.iter().zip(&survey.fields).zip(&findings.present).zip(&distinct);
         let fields = fields.map(|(((name, counts), present), distinct)| FieldRow {
@@ -164,8 +168,8 @@ impl Report {
             combinations: combinations.collect(),
             exact: exact.map(|(token, count)| (token.name().to_owned(), hiding.share(*count, survey.rows))).collect(),
             changes: changes.collect(),
-            findings: findings.lines_hiding(&names, listed_rows, &|count| hiding.count(count)),
-            findings_json: findings.json_hiding(&names, listed_rows, &|count| hidden_json(count, hiding.limit)),
+            findings: findings.lines(&names, listed_rows, hiding.limit),
+            findings_json: findings.json(&names, listed_rows, hiding.limit),
             opt_out_json: intake.opt_out.map(|opt_out| opt_out.json(hiding.limit)).into(),
             density: with_density.then(|| Density::new(survey, schema.clk_bits(), hiding)),
         }
@@ -173,40 +177,40 @@ impl Report {
 
     /// The report for a script.
     pub(crate) fn json(&self) -> String {
-        let share = |share: &Share| json!(share.text);
+        let share = |share: &Share| share.figure.json();
         let report = json!({
             "schema": self.schema,
             "schema_digest": self.digest,
             "small_cell": self.limit,
-            "totals": self.totals.iter().map(|(label, count)| (label.replace(' ', "_"), json!(count))).collect::<serde_json::Map<_, _>>(),
+            "totals": self.totals.iter().map(|(label, count)| (label.replace(' ', "_"), count.json())).collect::<serde_json::Map<_, _>>(),
             "fields": self.fields.iter().map(|field| json!({
-                "field": field.name, "filled": share(&field.filled), "altered": share(&field.altered),
-                "distinct": field.distinct, "unique": share(&field.unique),
+                "field": field.name, "filled_percent": share(&field.filled), "altered_percent": share(&field.altered),
+                "distinct": field.distinct.json(), "unique_percent": share(&field.unique),
             })).collect::<Vec<_>>(),
             "combinations": self.combinations.iter().map(|row| json!({
-                "fields": row.fields, "rows": share(&row.rows), "distinct": row.distinct, "unique": share(&row.unique),
+                "fields": row.fields, "rows_percent": share(&row.rows), "distinct": row.distinct.json(), "unique_percent": share(&row.unique),
             })).collect::<Vec<_>>(),
-            "exact_tokens": self.exact.iter().map(|(name, covered)| json!({ "name": name, "covered": share(covered) })).collect::<Vec<_>>(),
+            "exact_tokens": self.exact.iter().map(|(name, covered)| json!({ "name": name, "covered_percent": share(covered) })).collect::<Vec<_>>(),
             "changes": self.changes.iter().map(|(field, change, values, characters)| json!({
-                "field": field, "change": change.code(), "values": values, "count": characters,
+                "field": field, "change": change.code(), "values": values.json(), "count": characters.json(),
             })).collect::<Vec<_>>(),
             "findings": self.findings_json,
             "opt_out": self.opt_out_json,
             "clk_density": self.density.as_ref().map(|density| json!({
                 "mean_percent": density.mean_percent,
-                "rows": density.steps.iter().map(|(from, rows)| json!({ "from_percent": from, "rows": share(rows) })).collect::<Vec<_>>(),
+                "rows": density.steps.iter().map(|(from, rows)| json!({ "from_percent": from, "rows_percent": share(rows) })).collect::<Vec<_>>(),
             })),
         });
         format!("{report:#}\n")
     }
 }
 
-fn changes_of(name: &str, counts: &FieldCounts, hiding: Hiding) -> Vec<(String, Change, String, String)> {
+fn changes_of(name: &str, counts: &FieldCounts, hiding: Hiding) -> Vec<(String, Change, Figure, Figure)> {
     let made = Change::ALL.into_iter().filter(|&change| counts.values.count(change) > 0);
     let row = |change| {
         let (values, characters) = (counts.values.count(change), counts.characters.count(change));
         // The characters of few values would tell their number.
-        let characters = if hiding.is_small(values) { "-".to_owned() } else { hiding.count(characters) };
+        let characters = if hiding.is_small(values) { Figure::Words("-".to_owned()) } else { hiding.count(characters) };
         (name.to_owned(), change, hiding.count(values), characters)
     };
     made.map(row).collect()

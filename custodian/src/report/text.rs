@@ -1,6 +1,6 @@
 //! The report as text for a terminal.
 
-use super::{Report, Share};
+use super::Report;
 
 /// Renders the report as lines.
 pub(crate) fn text(report: &Report) -> String {
@@ -14,16 +14,16 @@ pub(crate) fn text(report: &Report) -> String {
         format!("{:widest$}  {:16}  {:16}  {:16}  distinct values", "field", "filled", "altered", "held by one row"),
     ]);
     for field in &report.fields {
-        let [filled, altered, unique] = [&field.filled, &field.altered, &field.unique].map(Share::text);
+        let [filled, altered, unique] = [&field.filled, &field.altered, &field.unique].map(|share| &share.figure);
         lines.push(format!("{:widest$}  {filled:16}  {altered:16}  {unique:16}  {}", field.name, field.distinct));
     }
     lines.extend([String::new(), "of one row alone  rows that have it  combination".to_owned()]);
     for row in &report.combinations {
-        lines.push(format!("{:16}  {:17}  {}", row.unique.text(), row.rows.text(), row.fields));
+        lines.push(format!("{:16}  {:17}  {}", row.unique.figure, row.rows.figure, row.fields));
     }
     if !report.exact.is_empty() {
         lines.extend([String::new(), "exact token           covered".to_owned()]);
-        lines.extend(report.exact.iter().map(|(name, covered)| format!("{name:20}  {}", covered.text())));
+        lines.extend(report.exact.iter().map(|(name, covered)| format!("{name:20}  {}", covered.figure)));
     }
     if !report.changes.is_empty() {
         lines.extend([String::new(), format!("{:widest$}  {:>12}  {:>12}  change", "field", "values", "count")]);
@@ -36,7 +36,7 @@ pub(crate) fn text(report: &Report) -> String {
         lines.extend([String::new(), format!("CLK density: {:.1} % in the mean", density.mean_percent)]);
         for (from, rows) in &density.steps {
             let bar = "#".repeat(rows.percent as usize / 2);
-            lines.push(format!("{from:>3} % and more  {:16}  {bar}", rows.text()).trim_end().to_owned());
+            lines.push(format!("{from:>3} % and more  {:16}  {bar}", rows.figure).trim_end().to_owned());
         }
     }
     if !report.findings.is_empty() {
@@ -49,10 +49,4 @@ pub(crate) fn text(report: &Report) -> String {
         String::new(),
     ]);
     lines.join("\n")
-}
-
-impl Share {
-    fn text(&self) -> &str {
-        &self.text
-    }
 }

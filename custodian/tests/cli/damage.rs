@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use custodian::refs::SiteKey;
+use expect_test::expect;
 use proptest::prelude::ProptestConfig;
 use proptest::test_runner::TestRunner;
 
@@ -27,6 +28,17 @@ fn a_damaged_or_foreign_token_file_is_refused() {
         let run = site.run("inspect --site-key site.key damaged.tokens");
         assert_eq!((run.code(), run.stdout().as_str()), (1, ""), "{}", run.stderr());
     }
+}
+
+#[test]
+fn a_parquet_file_on_which_the_decoder_panics_is_one_error_and_no_more() {
+    let site = Site::new();
+    let bad = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/fuzz/arrow-schema.parquet");
+    site.write("bad.parquet", fs::read(bad).unwrap());
+    site.run("check --schema person-ja --format parquet --id-column id bad.parquet").check(&expect![[r#"
+        exit 1
+        error: `bad.parquet`: not a Parquet file that can be read
+        hint: was it cut off? Columns may be plain or compressed with snappy or zstd, and not enciphered"#]]);
 }
 
 /// With and without runs on the disk. `out.tokens` is not there yet.

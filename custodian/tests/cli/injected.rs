@@ -137,9 +137,9 @@ fn expected(format: &str, damage: Damage) -> Option<&'static str> {
         Byte if has(&["uke", "kaigo", "assessment", "claims", "dpc", "ssmix2"]) => "family_kana undecodable-bytes",
         ByteInId if has(&["uke", "ssmix2"]) => "unreadable-record-id",
         ByteInId if format == "kaigo" || format == "assessment" => "malformed",
-        // The one name of a checkup is of the script in which it is written, and in DPC a column of kana is looked for.
-        Unreadable if format != "dpc" => "family_kana unreadable",
-        NotKana if !matches!(format, "kenshin" | "dpc") => "family_kana not-kana",
+        Unreadable => "family_kana unreadable",
+        // The one name of a checkup is of the script in which it is written.
+        NotKana if format != "kenshin" => "family_kana not-kana",
         NoKanji if has(&["uke", "fhir", "assessment", "dpc", "ssmix2"]) => "family_kanji no-kanji",
         NotLatin if has(&["fhir", "ssmix2"]) => "name_latin not-latin",
         KanaForKanji if is_table => "family_kanji no-kanji",

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::site::{HEADER, Site, people};
+use crate::site::{HEADER, Site, parquet, people};
 
 /// The people as a hospital would hold them: CP932, Japanese names, one column for the name, tabs.
 fn hospital(people: &str) -> Vec<u8> {
@@ -41,6 +41,50 @@ fn a_confirmed_guess_makes_the_tokens_of_the_plain_extract() {
     let run = site.run(&format!("{tokenise} --opt-out out.txt"));
     let summary: serde_json::Value = serde_json::from_str(&run.stdout()).unwrap_or_else(|_| panic!("{}", run.stderr()));
     assert_eq!(summary["findings"]["opted_out"], 1);
+}
+
+#[test]
+fn a_guess_of_parquet_leaves_out_how_text_is_written() {
+    let site = Site::new();
+    let table = people(60);
+    let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split(',').collect()).collect();
+    let column = |at: usize| lines[1..].iter().map(|line| line[at].as_bytes().to_vec()).collect();
+    site.write("people.csv", &table);
+    site.write("people.parquet", parquet(lines[0].iter().enumerate().map(|(at, name)| (*name, column(at))).collect()));
+    let map = site.run("map --guess people.parquet --schema person-ja -o mapping.toml");
+    assert_eq!(map.code(), 0, "{}", map.stderr());
+    let mapping = fs::read_to_string(site.path("mapping.toml")).unwrap();
+    for absent in ["encoding", "delimiter", "header ="] {
+        assert!(!mapping.contains(absent), "{mapping}");
+    }
+    site.write("mapping.toml", mapping.replace("confirmed = false", "confirmed = true"));
+    let tokenise = "tokenise --database ndb --schema person-ja --secret linkage.secret --to unit.pub --site-key site.key \
+                    --format parquet --mapping mapping.toml --force --json -o payload.tokens people.parquet";
+    let run = site.run(tokenise);
+    let summary: serde_json::Value = serde_json::from_str(&run.stdout()).unwrap_or_else(|_| panic!("{}", run.stderr()));
+    assert_eq!(summary["payload_blake3"], site.payload("people.csv"));
+}
+
+#[test]
+fn a_file_of_another_format_than_was_said_is_told_by_its_beginning() {
+    let site = Site::new();
+    let golden = |name: &str| fs::read(format!("{}/../testdata/golden/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    for (file, format) in [
+        ("receipts.uke", "uke"),
+        ("checkup.xml", "kenshin"),
+        ("patients.ndjson", "fhir"),
+        ("adt-00", "ssmix2"),
+        ("people.parquet", "parquet"),
+    ] {
+        site.write(file, golden(file));
+        let hint = format!("hint: it begins like a file of `--format {format}`\n");
+        for said in ["csv", "uke", "kenshin", "fhir", "kaigo", "ssmix2", "parquet"] {
+            let check = site.run(&format!("check --schema person-ja --format {said} {file}"));
+            assert_eq!(check.stderr().contains(&hint), said != format, "{file} as {said}: {}", check.stderr());
+        }
+        let map = site.run(&format!("map --guess {file} --schema person-ja"));
+        assert_eq!(map.code() == 1 && map.stderr().contains(&format!("--format {format}`")), format != "parquet");
+    }
 }
 
 #[test]

@@ -72,12 +72,12 @@ fn every_refusal_says_what_to_do_and_leaves_nothing_behind() {
         all.push_str(&run.stderr());
     }
     expect![[r#"
-        error: open.secret can be used by others (mode 644)
+        error: `open.secret`: others can use it (mode 644)
         hint: chmod 600 open.secret
-        error: not.secret: not a linkage secret
+        error: `not.secret`: not a linkage secret
         hint: a secret is one line that starts with `linkage-secret1`; `custodian keygen` makes one
-        error: nowhere.secret: No such file or directory (os error 2)
-        error: folder: a folder, not a file
+        error: `nowhere.secret`: No such file or directory (os error 2)
+        error: `folder`: a folder, not a file
         hint: name the file that `custodian keygen` made
         error: `folder`: a folder, not a file
         hint: name the file of the site key
@@ -95,7 +95,7 @@ fn every_refusal_says_what_to_do_and_leaves_nothing_behind() {
         hint: it is one line that begins with `age1`; ask the linkage unit for it
         error: linkage schema "person-xx" cannot be read: No such file or directory (os error 2)
         hint: give the path of a schema file, or the name of a shipped schema: person-ja, person-ja-blocked, person-ja-hospital, person-ja-hardened, person-ja-max-quality, person-en, person-en-hardened, person-en-max-quality
-        error: not a linkage schema: missing field `format` at line 1 column 2
+        error: `schema.json`: not a linkage schema: missing field `format` at line 1 column 2
         hint: docs/spec/linkage-schema.md lists every key; unknown keys are refused
         error: `people.csv`: no column `nr` for the record ids
         hint: the header has `id`, `family_kana`, `given_kana`, `family_kanji`, `given_kanji`, `birth_date`, `sex`, `postal_code`, `insurer_number`, `insured_symbol`, `insured_number`, `insured_branch`
@@ -108,7 +108,7 @@ fn every_refusal_says_what_to_do_and_leaves_nothing_behind() {
         error: `nowhere.csv`: no such file
         hint: give a CSV file, or - for stdin
         error: `.`: a folder, not a file
-        hint: give one CSV file
+        hint: name its files, or give a pattern such as 'FOLDER/*.csv'
         error: `empty.csv`: the file is empty
         hint: the first row must be a header with the names of the columns
         error: `header.csv`: there is no row after the header
@@ -125,7 +125,7 @@ fn every_refusal_says_what_to_do_and_leaves_nothing_behind() {
         hint: a quotation mark is probably not closed in or before this row
         error: `blank.csv`: no row is left to write
         hint: `custodian check` shows why rows are set aside; nothing has been written
-        error: linkage.secret exists already
+        error: `linkage.secret`: there is a file of this name
         hint: a secret that is overwritten is lost for good; choose another name
         error: `site.key`: there is a file of this name
         hint: whoever loses a site key cannot map results back; move it away first

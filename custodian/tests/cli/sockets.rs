@@ -82,7 +82,10 @@ fn no_call_to_make_a_socket_is_made() {
     }
     let site = site();
     for line in OFFLINE {
+        let before = site.files();
         let trace = || {
+            // What an earlier try has written would be in the way.
+            site.files().difference(&before).for_each(|made| std::fs::remove_file(site.path(made)).unwrap());
             let output = Command::new("strace")
                 .current_dir(site.folder.path())
                 .args(["-f", "-qq", "-e", "trace=%network", "-o", "calls", env!("CARGO_BIN_EXE_custodian")])

@@ -82,7 +82,7 @@ pub enum SourceError {
     NotUke,
     /// A column of a receipt is not well named.
     #[error(
-        "not a column of receipts\nhint: give KIND=COLUMN: medical, dpc, dental, pharmacy or nursing; a number from 8, `detect` or `none`"
+        "not a column of receipts\nhint: give KIND=COLUMN: medical, dpc, dental, pharmacy or nursing; a number from 8 or `none`, for a reading also `detect`"
     )]
     UkeColumn,
     /// A document is no JSON object.

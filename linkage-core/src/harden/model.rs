@@ -64,16 +64,13 @@ impl Model {
         1.0 - (1.0 - bias) / 2.0 / (2.0 * self.density_after())
     }
 
-    /// The Dice similarity before hardening of which `after` is the expected image; the inverse of [`Self::dice_after`].
-    pub fn dice_before(&self, after: f64) -> f64 {
-        self.undo_differing((1.0 - after) * 2.0 * self.density_after())
-    }
-
-    /// An estimate of the Dice similarity before hardening of a pair of filters of `bits` bits, from what is counted
-    /// after it. At low similarities it is mostly noise: see docs/spec/hardening.md.
-    pub fn estimate_before(&self, bits: usize, intersection: u32, left: u32, right: u32) -> f64 {
-        let differing = f64::from(left + right) - 2.0 * f64::from(intersection);
-        self.undo_differing(differing / bits as f64)
+    /// An estimate, in 0..=1, of the Dice similarity before hardening of two filters that differ in `differing` of `bits` bits
+    /// after it. Both are taken to be of the expected density; at low similarities it is mostly noise: see
+    /// docs/spec/hardening.md.
+    pub fn estimate_before(&self, differing: u32, bits: usize) -> f64 {
+        let bias = 1.0 - 2.0 * f64::from(differing) / bits as f64;
+        let bias = self.steps.iter().rev().fold(bias, |bias, step| undo(step, bias));
+        (1.0 - (1.0 - bias) / 2.0 / (2.0 * self.density)).clamp(0.0, 1.0)
     }
 
     /// The standard deviation, after hardening to `bits` bits, of the similarity of pairs that have `before`: which bits
@@ -107,11 +104,6 @@ impl Model {
         let lift = noise * noise / (2.0 * slope * FALL_OFF);
         let parts = ((dice + lift.min(FARTHEST * noise)) * 10_000.0).round().clamp(1.0, 10_000.0) as u32;
         DiceThreshold::from_ppm(parts * 100).expect("1 to 10,000 ten-thousandths are in (0, 1]")
-    }
-
-    fn undo_differing(&self, share: f64) -> f64 {
-        let bias = self.steps.iter().rev().fold(1.0 - 2.0 * share, |bias, step| undo(step, bias));
-        (1.0 - (1.0 - bias) / 2.0 / (2.0 * self.density)).clamp(0.0, 1.0)
     }
 }
 

@@ -184,7 +184,7 @@ impl LinkageSchema {
     /// A shipped schema by its name, or else the schema in the file of that path.
     ///
     /// # Errors
-    /// [`SchemaError::Load`] when the file cannot be read; otherwise as [`Self::parse`].
+    /// [`SchemaError::Load`] when the file cannot be read, [`SchemaError::InFile`] when it is none of a schema.
     pub fn load(name_or_path: &str) -> Result<Self, SchemaError> {
         if let Some(schema) = Self::shipped(name_or_path) {
             return Ok(schema);
@@ -194,7 +194,8 @@ impl LinkageSchema {
             shipped: Self::shipped_names().collect::<Vec<_>>().join(", "),
             source,
         })?;
-        Self::parse(&bytes)
+        let in_file = |fault| SchemaError::InFile { name: name_or_path.to_owned(), fault: Box::new(fault) };
+        Self::parse(&bytes).map_err(in_file)
     }
 
     /// The name of the schema.

@@ -4,9 +4,11 @@
 //! page of each column and one batch.
 //!
 //! The decoder is the `parquet` crate's, which panics on some damaged files. Nothing of ours is in a half-made state when it
-//! does, so the panic ends here, as an error.
+//! does, so the panic ends here, as an error, and nothing is printed of it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::Once;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
@@ -45,6 +47,17 @@ enum Column {
 }
 
 impl ParquetSource {
+    /// The names of the columns that can hold a name, a date or a number of a person, in their order.
+    ///
+    /// # Errors
+    /// [`SourceError::NotParquet`].
+    pub fn column_names<C: ChunkReader + 'static>(file: C) -> Result<Vec<String>, SourceError> {
+        let builder = caught(|| ParquetRecordBatchReaderBuilder::try_new(file).ok()).flatten();
+        let schema = builder.ok_or(SourceError::NotParquet)?.schema().clone();
+        let read = schema.fields().iter().filter(|field| is_read(field.data_type()));
+        Ok(read.map(|field| field.name().trim().to_owned()).collect())
+    }
+
     /// Reads the file's metadata and finds the columns. The layout's encoding counts for columns of bytes alone.
     ///
     /// # Errors
@@ -169,9 +182,29 @@ impl Column {
     }
 }
 
+thread_local! {
+    /// Whether a panic of this thread ends in [`caught`].
+    static IS_CAUGHT: Cell<bool> = const { Cell::new(false) };
+}
+
 /// What a piece of decoding came to; none when it panicked.
+///
+/// What a panic says can quote a value, and what ends as an error need not be told twice. So the program's panic hook hears of
+/// every other panic, and not of these. It is wrapped once: a hook that the program sets after the first file hears of all.
 fn caught<T>(decode: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(decode)).ok()
+    static WRAPPED: Once = Once::new();
+    WRAPPED.call_once(|| {
+        let hook = take_hook();
+        set_hook(Box::new(move |panic| {
+            if !IS_CAUGHT.get() {
+                hook(panic);
+            }
+        }));
+    });
+    IS_CAUGHT.set(true);
+    let decoded = catch_unwind(AssertUnwindSafe(decode)).ok();
+    IS_CAUGHT.set(false);
+    decoded
 }
 
 /// A column as text: dates as YYYY-MM-DD, numbers as digits.

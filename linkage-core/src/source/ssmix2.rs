@@ -22,12 +22,21 @@ const MASTER_DATA: u32 = NEVER;
 const PID_BIRTH_DATE: usize = 7;
 
 /// What is known of the files before they are read.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Ssmix2Layout {
     /// How the files are encoded. Without it MSH-18 decides between UTF-8 and ISO-2022-JP, which is the standard's.
     pub encoding: Option<Encoding>,
     /// Which values go into which fields.
     pub person: PersonLayout,
+    /// The field of IN1 that has `symbol~number~branch`, from 1; none where no field has it.
+    pub insured_field: Option<usize>,
+}
+
+impl Ssmix2Layout {
+    /// A layout with the documented defaults: the insured person is in IN1-10.
+    pub fn new(person: PersonLayout) -> Self {
+        Self { encoding: None, person, insured_field: Some(10) }
+    }
 }
 
 /// A file of messages; a row is a message, counted from 1. A message without a patient is malformed, as is a file without
@@ -35,6 +44,7 @@ pub struct Ssmix2Layout {
 pub struct Ssmix2Source<R> {
     segments: Segments<R>,
     encoding: Option<Encoding>,
+    insured_field: Option<usize>,
     selection: Selection,
     message: Message,
     person: Person,
@@ -63,6 +73,7 @@ impl<R: Read> Ssmix2Source<R> {
         Ok(Self {
             segments: Segments { reader: BufReader::with_capacity(1 << 14, reader), segment: Vec::new() },
             encoding: layout.encoding,
+            insured_field: layout.insured_field,
             selection: Selection::find(&layout.person)?,
             message: Message::default(),
             person: Person::default(),
@@ -101,7 +112,7 @@ impl<R: Read> Ssmix2Source<R> {
             }
             Some(b"IN1") if self.message.open && !self.message.has_insurance => {
                 let segment = decode(segment, self.message.encoding);
-                self.message.has_insurance = self.message.insurance(&segment, &mut self.person);
+                self.message.has_insurance = self.message.insurance(&segment, self.insured_field, &mut self.person);
             }
             _ => {}
         }
@@ -230,15 +241,17 @@ impl Message {
         }
     }
 
-    /// Reads an IN1 segment: insurer in IN1-3, `symbol~number~branch` in IN1-10. False when it names no insurer.
-    fn insurance(&self, segment: &Value, person: &mut Person) -> bool {
+    /// Reads an IN1 segment: insurer in IN1-3, `symbol~number~branch` in the field that the layout names. False when it names
+    /// no insurer.
+    fn insurance(&self, segment: &Value, insured_field: Option<usize>, person: &mut Person) -> bool {
         let marks = &self.delimiters;
         let insurer = marks.component(marks.field(segment, 3), 0);
         if !is_given(&insurer) {
             return false;
         }
         person.set(Column::InsurerNumber, insurer.text.trim(), insurer.damaged);
-        let parts: Vec<Value> = marks.repeats(marks.field(segment, 10)).map(|part| marks.component(part, 0)).collect();
+        let Some(insured) = insured_field.map(|field| marks.field(segment, field)) else { return true };
+        let parts: Vec<Value> = marks.repeats(insured).map(|part| marks.component(part, 0)).collect();
         // A single part is the number: insurance without a symbol.
         let columns: &[Column] = match parts.len() {
             1 => &[Column::InsuredNumber],

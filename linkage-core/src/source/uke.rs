@@ -16,6 +16,8 @@ use super::names::is_kana;
 use super::person::{Column, Person, PersonLayout, Selection, Value, insurance_id, newness};
 use super::{Encoding, RawBatch, Roster, Source, dpc};
 use crate::error::SourceError;
+use crate::normalise::{Rule, normalise};
+use crate::schema::FieldKind;
 
 /// An RE record is a patient's when it reaches to the birth date.
 const RE_COLUMNS: usize = 7;
@@ -52,7 +54,8 @@ impl UkeKind {
 pub enum UkeColumn {
     /// In the column of this number; the record's name `RE` is column 1.
     At(usize),
-    /// In the first column after the birth date that holds nothing but kana.
+    /// In the first column after the birth date that holds nothing but kana or characters that cannot be read; where a receipt
+    /// has none, in the column in which the receipt before of its kind had it.
     Detect,
     /// Nowhere.
     Absent,
@@ -60,27 +63,35 @@ pub enum UkeColumn {
 
 /// Where each kind of receipt has a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UkeColumns([UkeColumn; 5]);
+pub struct UkeColumns {
+    columns: [UkeColumn; 5],
+    /// Whether they hold readings, which can be told by their looks; a number cannot.
+    are_readings: bool,
+}
 
 impl UkeColumns {
     /// The reading of the name. 医科 37 and 歯科 26 are documented; the others are not, so they are detected.
-    pub const KANA: Self =
-        Self([UkeColumn::At(37), UkeColumn::Detect, UkeColumn::At(26), UkeColumn::Detect, UkeColumn::Detect]);
+    pub const KANA: Self = Self {
+        columns: [UkeColumn::At(37), UkeColumn::Detect, UkeColumn::At(26), UkeColumn::Detect, UkeColumn::Detect],
+        are_readings: true,
+    };
 
     /// The number of the patient's chart. Where its column is not documented it is not used: a wrong column would make
     /// one row of many people.
-    pub const CHART: Self =
-        Self([UkeColumn::At(14), UkeColumn::Absent, UkeColumn::At(14), UkeColumn::Absent, UkeColumn::Absent]);
+    pub const CHART: Self = Self {
+        columns: [UkeColumn::At(14), UkeColumn::Absent, UkeColumn::At(14), UkeColumn::Absent, UkeColumn::Absent],
+        are_readings: false,
+    };
 
     /// Changes one kind by a text such as `dpc=38`, `dpc=detect` or `dpc=none`.
     ///
     /// # Errors
-    /// When the text is anything else.
+    /// When the text is anything else, or `detect` where a number is meant.
     pub fn set(&mut self, text: &str) -> Result<(), SourceError> {
         let (kind, column) = text.split_once('=').ok_or(SourceError::UkeColumn)?;
         let kind = UkeKind::ALL.iter().position(|(_, name)| *name == kind).ok_or(SourceError::UkeColumn)?;
-        self.0[kind] = match column {
-            "detect" => UkeColumn::Detect,
+        self.columns[kind] = match column {
+            "detect" if self.are_readings => UkeColumn::Detect,
             "none" => UkeColumn::Absent,
             // The columns to the birth date are the same for all kinds.
             number => match number.parse() {
@@ -92,7 +103,7 @@ impl UkeColumns {
     }
 
     fn of(&self, kind: UkeKind) -> UkeColumn {
-        self.0[kind as usize]
+        self.columns[kind as usize]
     }
 }
 
@@ -119,7 +130,7 @@ impl UkeLayout {
     /// because a wrong one joins with nothing and shows.
     pub fn beside_summaries(person: PersonLayout) -> Self {
         let mut layout = Self::new(person);
-        layout.chart.0[UkeKind::Dpc as usize] = UkeColumn::At(14);
+        layout.chart.columns[UkeKind::Dpc as usize] = UkeColumn::At(14);
         layout
     }
 }
@@ -135,6 +146,8 @@ pub struct UkeSource<R> {
     facility: Facility,
     receipt: Receipt,
     person: Person,
+    /// For each kind of receipt the column in which the last reading was detected.
+    detected: [Option<usize>; UkeKind::ALL.len()],
 }
 
 /// The IR record that was read last.
@@ -203,6 +216,7 @@ impl<R: Read> UkeSource<R> {
             facility: Facility::default(),
             receipt: Receipt::default(),
             person: Person::default(),
+            detected: Default::default(),
         })
     }
 
@@ -245,7 +259,7 @@ impl<R: Read> UkeSource<R> {
 
     /// Reads what the receipt says of the patient, and returns the number of the chart.
     fn read_person(&mut self) -> String {
-        let Self { encoding, receipt, person, facility, .. } = self;
+        let Self { encoding, receipt, person, facility, detected, .. } = self;
         let decode = |line: &[u8], column: usize| {
             let mut scratch = String::new();
             let decoded = encoding.decode(cell(line, column), &mut scratch);
@@ -258,13 +272,15 @@ impl<R: Read> UkeSource<R> {
             Some(b'6') => UkeKind::Nursing,
             _ => UkeKind::Medical,
         };
-        let patient = |column: UkeColumn| match column {
+        let mut patient = |column: UkeColumn| match column {
             UkeColumn::At(column) => decode(&receipt.patient, column),
             UkeColumn::Absent => Value::default(),
             UkeColumn::Detect => {
                 let columns = receipt.patient.split(|&byte| byte == b',').count();
-                let mut values = (8..=columns).map(|column| decode(&receipt.patient, column));
-                values.find(|value| is_kana(&value.text)).unwrap_or_default()
+                let found = (8..=columns).find(|&column| is_reading(&decode(&receipt.patient, column).text));
+                let column = found.or(detected[kind as usize]);
+                detected[kind as usize] = column;
+                column.map(|column| decode(&receipt.patient, column)).unwrap_or_default()
             }
         };
         person.clear();
@@ -303,6 +319,11 @@ impl<R: Read> UkeSource<R> {
         person.set(Column::ChartNumber, &chart.text, chart.damaged);
         chart.text
     }
+}
+
+/// Whether a value can be nothing but the reading of a name, readable or not: other columns have digits.
+fn is_reading(value: &str) -> bool {
+    is_kana(value) || normalise(FieldKind::Kana, value) == Err(Rule::Unreadable)
 }
 
 /// What identifies a person within the database: the facility and the number of the chart, or, where one of them is not

@@ -10,6 +10,9 @@ use crate::harden::{Model, Profile, Step};
 use crate::schema::{Canonical, LinkageSchema, is_name};
 use crate::types::{DatabaseId, KeyCheck, SchemaDigest};
 
+/// What stands in place of a normalisation for CLKs of clkhash: the version of its linkage schemas.
+const CLKHASH_NORMALISATION: &str = "clkhash/3";
+
 /// The header of a token file. Nothing in it is secret, and nothing is about a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -104,7 +107,7 @@ impl TokenFileHeader {
             schema_digest: schema.digest(),
             key_check,
             // What clkhash does to a value is in its schema.
-            normalisation: "clkhash/3".to_owned(),
+            normalisation: CLKHASH_NORMALISATION.to_owned(),
             clk_bits,
             segments: 1,
             hardening: Vec::new(),
@@ -115,6 +118,11 @@ impl TokenFileHeader {
             exact_tokens: Vec::new(),
             deduplicated,
         })
+    }
+
+    /// Whether the file holds CLKs that clkhash made.
+    pub fn is_of_clkhash(&self) -> bool {
+        self.normalisation == CLKHASH_NORMALISATION
     }
 
     /// Checks that tokens of this file and of another may be compared.

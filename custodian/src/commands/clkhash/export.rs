@@ -11,7 +11,8 @@ use linkage_core::token_file::TokenFileReader;
 use linkage_core::types::RecordRef;
 
 use crate::cli::Done;
-use crate::output::{self, WholeFile, at, grouped, refuse_output};
+use crate::figure::grouped;
+use crate::output::{self, WholeFile, at, refuse_output};
 use crate::refs::SiteKey;
 
 /// Write the CLKs of your own token file as clkhash and anonlink exchange them

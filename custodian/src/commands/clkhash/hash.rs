@@ -11,7 +11,8 @@ use serde_json::json;
 
 use super::{load_schema, load_secret};
 use crate::cli::Done;
-use crate::output::{self, WholeFile, at, grouped, rate, refuse_output};
+use crate::figure::grouped;
+use crate::output::{self, WholeFile, at, rate, refuse_output};
 use crate::rows::TextRows;
 
 /// Rows that are read before they are encoded, and rows per piece of parallel work.

@@ -15,8 +15,9 @@ use serde_json::json;
 use super::{load_schema, load_secret};
 use crate::cli::Done;
 use crate::commands::tokenise::{Output, SiteKeyFile, write};
+use crate::figure::grouped;
 use crate::intake::folder_of;
-use crate::output::{self, at, grouped, refuse_output};
+use crate::output::{self, at, refuse_output};
 use crate::refs::{RecordId, RecordRefs, load_recipient, record_ref};
 use crate::sort::{RowCodec, Sorted, Sorter};
 

@@ -22,8 +22,8 @@ const MAX_SECRET_BYTES: u64 = 64 * 1024;
 const EXAMPLES: &str = "\
 Examples:
   custodian clkhash hash --clkhash-schema schema.json --secret secret.txt people.csv -o clks.json
-  custodian clkhash import --database ndb --clkhash-schema schema.json --secret secret.txt --to unit.pub \\
-      clks.json -o ndb.tokens
+  custodian clkhash import --database ndb --clkhash-schema schema.json --secret secret.txt \\
+      --to unit.pub clks.json -o ndb.tokens
   custodian clkhash export --site-key ndb.site-key ndb.tokens -o clks.json";
 
 /// Make, import and export the CLKs of clkhash and anonlink

@@ -10,22 +10,29 @@ use linkage_core::tune::{self, Judgement, Options, Sample, Tuned};
 use serde_json::json;
 
 use crate::cli::Done;
-use crate::inputs::{Format, Register, parse_encoding};
+use crate::figure::grouped;
+use crate::format_args::FormatArgs;
+use crate::inputs::{Format, parse_encoding};
 use crate::intake::{InputArgs, parse_mapping};
-use crate::output::{self, grouped};
+use crate::output;
 use read::{Gold, Table};
 
 const EXAMPLES: &str = "\
 Examples:
-  custodian tune --left a.csv --right b.csv --gold truth.csv --id-column id --schema person-ja -o tuned.json
-  custodian tune --left receipts/ --format uke --right patients.ndjson --right-format fhir --gold truth.csv --schema person-ja -o tuned.json
-  custodian tune --left claims/ --format kaigo --names ledger.csv --right a.csv --right-format csv --right-id-column id …
+  custodian tune --left a.csv --right b.csv --gold truth.csv --id-column id \\
+      --schema person-ja -o tuned.json
+  custodian tune --left receipts/ --format uke --right patients.ndjson --right-format fhir \\
+      --gold truth.csv --schema person-ja -o tuned.json
+  custodian tune --left claims/ --format kaigo --names ledger.csv --right a.csv \\
+      --right-format csv --right-id-column id …
   linkage generate population -o a.csv --people 20000 --seed 7
-  linkage generate corrupt a.csv -o b.csv --truth truth.csv --id-column id --column family_kana=kana …
+  linkage generate corrupt a.csv -o b.csv --truth truth.csv --id-column person \\
+      --column family_kana=kana …
 
-The gold file is CSV with the columns left_id and right_id. It must list every pair of the two tables that is one person:
-rows that stand in no pair are taken for other people. Where no such file can be had, `linkage generate` makes a
-synthetic twin: made-up people with the fields and the errors of yours.";
+The gold file is CSV with the columns left_id and right_id. It must list every pair of the two
+tables that is one person: rows that stand in no pair are taken for other people. Where no such
+file can be had, `linkage generate` makes a synthetic twin: made-up people with the fields and
+the errors of yours.";
 
 /// Fit the weights and the threshold of a linkage schema to pairs that are known to be one person
 ///
@@ -71,24 +78,11 @@ pub(crate) struct Args {
     /// A mapping file that `custodian map` proposes, for both tables (csv, parquet)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["map", "id_column", "encoding", "right_encoding", "right_id_column", "right_map"])]
     mapping: Option<PathBuf>,
-    /// Where receipts of a kind have the reading of the name (uke, dpc)
-    #[arg(long, value_name = "KIND=COLUMN", requires = "format")]
-    kana_column: Vec<String>,
-    /// Where receipts of a kind have the number of the chart (uke, dpc)
-    #[arg(long, value_name = "KIND=COLUMN", requires = "format")]
-    chart_column: Vec<String>,
-    /// The root (OID) of the id that is the branch number (kenshin)
-    #[arg(long, value_name = "OID", requires = "format")]
-    branch_root: Option<String>,
     /// Where the names are, when the left table has none (kaigo, dpc)
     #[arg(long, value_name = "FILE", requires = "format")]
     names: Vec<PathBuf>,
-    /// How the register is laid out [default: ledger] (kaigo)
-    #[arg(long, value_name = "LAYOUT", requires = "format")]
-    register: Option<Register>,
-    /// Where a value is, by number or by its name in the first row (kaigo)
-    #[arg(long, value_name = "PART.NAME=COLUMN", requires = "format")]
-    column: Vec<String>,
+    #[command(flatten)]
+    of_format: FormatArgs,
     /// What the right table is, where it differs; then nothing else that is said of the left one holds for it
     #[arg(long, value_name = "FORMAT")]
     right_format: Option<Format>,
@@ -187,17 +181,7 @@ impl Args {
         // What the other table alone can take is not for this one; what neither can take is refused when this one is read.
         let formats = [self.format, self.right_format.unwrap_or(self.format)];
         let takes = |of: &[Format]| of.contains(&format) || !formats.iter().any(|format| of.contains(format));
-        if takes(&[Format::Uke, Format::Dpc]) {
-            input.kana_column = self.kana_column.clone();
-            input.chart_column = self.chart_column.clone();
-        }
-        if takes(&[Format::Kenshin]) {
-            input.branch_root = self.branch_root.clone();
-        }
-        if takes(&[Format::Kaigo]) {
-            input.register = self.register;
-            input.column = self.column.clone();
-        }
+        input.of_format = self.of_format.of(takes);
         input
     }
 

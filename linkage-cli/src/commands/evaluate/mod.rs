@@ -18,6 +18,8 @@ mod suite;
 mod thresholds;
 
 #[cfg(test)]
+mod hardened_tests;
+#[cfg(test)]
 mod learnt_tests;
 #[cfg(test)]
 mod tests;
@@ -34,6 +36,7 @@ use anyhow::bail;
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, StringArray, UInt64Array};
 use clap::{Args, Subcommand};
 use linkage_core::cluster::Member;
+use linkage_core::evaluate::LinkedPair;
 use measure::Outcome;
 use study::Study;
 
@@ -176,9 +179,26 @@ fn write_links(path: &Path, outcome: &Outcome) -> anyhow::Result<()> {
         ("source_dataset_r", text(&|index| table(links[index].right).to_owned())),
         ("unique_id_r", text(&|index| id(links[index].right).to_owned())),
         ("dice", Arc::new(scores) as ArrayRef),
-        ("exact", Arc::new(exact) as ArrayRef),
     ]);
+    if !outcome.schema.hardening().is_empty() {
+        columns.push(("dice_before_hardening", Arc::new(estimates_before_hardening(outcome)) as ArrayRef));
+    }
+    columns.push(("exact", Arc::new(exact) as ArrayRef));
     results::write_columns(path, columns)
+}
+
+/// What the similarity of each link that has one is likely to have been before hardening.
+fn estimates_before_hardening(outcome: &Outcome) -> Float64Array {
+    let (model, bits) = (outcome.schema.hardening_model(), outcome.schema.clk_bits());
+    let words = |row| {
+        let (table, row) = outcome.encoded.locate(row);
+        outcome.encoded.tables[table].tokens[row as usize].clk.words()
+    };
+    let estimate = |link: &LinkedPair| {
+        let differing = words(link.left).iter().zip(words(link.right)).map(|(a, b)| (a ^ b).count_ones()).sum();
+        (!link.score.is_nan()).then(|| model.estimate_before(differing, bits))
+    };
+    outcome.links.iter().map(estimate).collect()
 }
 
 /// One row per record; a record that is linked to nothing is a cluster of its own, as in Splink.

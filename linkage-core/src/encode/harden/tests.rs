@@ -144,7 +144,7 @@ fn densities_and_similarities_after_hardening_are_those_that_the_model_predicts(
                 let (common, pl, pr) = counts(&left, &right);
                 dice_after += dice::score(common, pl, pr) / f64::from(rounds);
                 density += f64::from(pl) / left.length().bits() as f64 / f64::from(rounds);
-                estimate += model.estimate_before(left.length().bits(), common, pl, pr) / f64::from(rounds);
+                estimate += model.estimate_before(pl + pr - 2 * common, left.length().bits()) / f64::from(rounds);
             }
             assert!((density - model.density_after()).abs() < 0.005, "{hardening}: density {density}");
             let predicted = model.dice_after(dice_before);

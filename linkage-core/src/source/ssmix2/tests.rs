@@ -24,7 +24,7 @@ const MSH: &str = "MSH|^~\\&|HIS|HOSP|GW|RCV|20240301120000||ADT^A08^ADT_A01|1|P
 
 fn layout() -> Ssmix2Layout {
     let person = PersonLayout { fields: FIELDS.map(str::to_owned).to_vec(), ..PersonLayout::default() };
-    Ssmix2Layout { encoding: None, person }
+    Ssmix2Layout::new(person)
 }
 
 fn read_with(file: &[u8], layout: &Ssmix2Layout) -> (Vec<String>, Vec<u64>) {
@@ -68,6 +68,18 @@ fn names_by_type_and_representation_and_the_insurance_are_read() {
     assert_eq!(rows, ["1 3 [HOSP:1] リ|メイ||||LI MEI|19830304|F|||||"], "通称 is another name");
     let (rows, _) = read(&[MSH, "PID|1||1||王^美^麗||19830304|F", "IN1|1|x|39131156|||||||01234567"]);
     assert_eq!(rows, ["1 3 [HOSP:1] ||王|美 麗|||19830304|F||39131156||01234567|"]);
+}
+
+#[test]
+fn the_field_of_the_insured_person_can_be_moved() {
+    let file = [MSH, "PID|1||1||王^美麗||19830304|F", "IN1|1|x|39131156|||||||Ａ~１|12~34~05"].join("\r");
+    for (insured_field, expected) in
+        [(Some(10), "|39131156|Ａ|１|"), (Some(11), "|39131156|12|34|05"), (None, "|39131156|||")]
+    {
+        let layout = Ssmix2Layout { insured_field, ..layout() };
+        let (rows, _) = read_with(&encoding_rs::ISO_2022_JP.encode(&file).0, &layout);
+        assert!(rows[0].ends_with(expected), "{rows:?}");
+    }
 }
 
 #[test]

@@ -139,6 +139,24 @@ fn the_kana_column_depends_on_the_kind_and_can_be_set() {
     for bad in ["", "dpc", "dpc=", "dpc=7", "dpc=0", "x=8", "dpc=1000", "dpc=-1"] {
         assert!(layout.kana.set(bad).is_err(), "{bad}");
     }
+    // What looks like a reading is no number of a chart.
+    assert!(layout.kana.set("dpc=detect").is_ok() && layout.chart.set("dpc=detect").is_err());
+}
+
+#[test]
+fn a_reading_that_is_none_is_detected_where_the_receipts_before_had_theirs() {
+    let receipt = |name: &str, kana: &str| format!("RE,1,1112,202110,{name},1,19911121,,9,,12,,{kana},3\nBU,x\n");
+    let text = format!(
+        "{IR}{}{}{}{}",
+        receipt("山田　太郎", "●〓"),
+        receipt("佐藤　次郎", "サトウジロウ"),
+        receipt("鈴木　三郎", "鈴木"),
+        receipt("高橋　四郎", ""),
+    );
+    let rows = read(&text);
+    let found: Vec<&str> = rows.iter().map(|row| row.split_once(' ').unwrap().1.split('|').next().unwrap()).collect();
+    let readings: Vec<&str> = found.iter().map(|row| row.rsplit(' ').next().unwrap()).collect();
+    assert_eq!(readings, ["●〓", "サトウジロウ", "鈴木", ""]);
 }
 
 #[test]
