@@ -54,7 +54,7 @@ fn person_like_clk(seed: u64, row: u64) -> [u8; CLK_BYTES] {
     let mut shared = Draws::new(u64::MAX - row);
     let mut clk = [0_u8; CLK_BYTES];
     for at in 0..QGRAMS {
-        let draws = if row % 100 == 0 && at >= 2 { &mut shared } else { &mut own };
+        let draws = if row.is_multiple_of(100) && at >= 2 { &mut shared } else { &mut own };
         // The square of an even draw favours low numbers.
         let even = draws.next() % VOCABULARY;
         let qgram = even * even / VOCABULARY;
