@@ -8,9 +8,11 @@ demo *ARGS:
 test:
     cargo test --workspace
 
-# links on worker processes; a second build of DataFusion, so in a target folder of its own
+# links on worker processes, the unit tests of what they are given, and clippy of all that; a second build of DataFusion, so in a target folder of its own
 cluster:
     CARGO_TARGET_DIR=target/cluster cargo test --workspace --features linkage-service/distributed --test cluster
+    CARGO_TARGET_DIR=target/cluster cargo test --workspace --features linkage-service/distributed --lib -- codec:: cluster::
+    CARGO_TARGET_DIR=target/cluster cargo clippy --workspace --all-targets --features linkage-service/distributed -- -D warnings
 
 # the kernel for 64-bit Arm, under an emulator; needs `rustup target add aarch64-unknown-linux-gnu` and Debian's gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, qemu-user
 neon:

@@ -23,23 +23,48 @@ const VOCABULARY: u64 = 2500;
 pub fn person_like(seed: u64, rows: usize) -> ClkBlock {
     let mut block = ClkBlock::with_capacity(CLK_BYTES, rows).expect("1024 bits are a CLK length");
     for row in 0..rows as u64 {
-        let mut own = Draws::new(seed.wrapping_mul(0x1_0000_0000) + row);
-        let mut shared = Draws::new(u64::MAX - row);
-        let mut clk = [0_u8; CLK_BYTES];
-        for at in 0..QGRAMS {
-            let draws = if row % 100 == 0 && at >= 2 { &mut shared } else { &mut own };
-            // The square of an even draw favours low numbers.
-            let even = draws.next() % VOCABULARY;
-            let qgram = even * even / VOCABULARY;
-            let mut bits = Draws::new(qgram);
-            for _ in 0..BITS_PER_QGRAM {
-                let bit = (bits.next() >> 32) as usize % (CLK_BYTES * 8);
-                clk[bit / 8] |= 1 << (bit % 8);
-            }
-        }
-        block.push(&clk).expect("the length is the block's");
+        block.push(&person_like_clk(seed, row)).expect("the length is the block's");
     }
     block
+}
+
+/// The same in so many segments, all of which every row has but for some: rows of one presence pattern.
+///
+/// # Panics
+/// When a CLK does not divide into so many segments.
+pub fn person_like_segments(seed: u64, rows: usize, segments: usize, pattern: u16) -> ClkBlock {
+    let clks: Vec<[u8; CLK_BYTES]> = (0..rows as u64)
+        .map(|row| {
+            let mut clk = person_like_clk(seed, row);
+            for (segment, bits) in clk.chunks_mut(CLK_BYTES / segments).enumerate() {
+                if pattern & 1 << segment == 0 {
+                    bits.fill(0);
+                }
+            }
+            clk
+        })
+        .collect();
+    let rows = clks.iter().map(|clk| (clk.as_slice(), pattern));
+    ClkBlock::segmented(CLK_BYTES, segments, rows).expect("a CLK of 1024 bits in segments of whole words")
+}
+
+/// One of these CLKs.
+fn person_like_clk(seed: u64, row: u64) -> [u8; CLK_BYTES] {
+    let mut own = Draws::new(seed.wrapping_mul(0x1_0000_0000) + row);
+    let mut shared = Draws::new(u64::MAX - row);
+    let mut clk = [0_u8; CLK_BYTES];
+    for at in 0..QGRAMS {
+        let draws = if row.is_multiple_of(100) && at >= 2 { &mut shared } else { &mut own };
+        // The square of an even draw favours low numbers.
+        let even = draws.next() % VOCABULARY;
+        let qgram = even * even / VOCABULARY;
+        let mut bits = Draws::new(qgram);
+        for _ in 0..BITS_PER_QGRAM {
+            let bit = (bits.next() >> 32) as usize % (CLK_BYTES * 8);
+            clk[bit / 8] |= 1 << (bit % 8);
+        }
+    }
+    clk
 }
 
 /// CPU time of this thread, as the scheduler counts it: on a shared machine the clock on the wall says little. Linux only.

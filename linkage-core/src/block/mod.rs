@@ -8,10 +8,12 @@ pub mod certificate;
 mod groups;
 mod interval;
 pub mod lsh;
+mod pairs;
 pub(crate) mod random;
 mod room;
 mod rows;
 
 pub use groups::{GROUP_ROWS, Group, GroupSearch};
 pub use interval::{clopper_pearson, pairs_needed};
+pub use pairs::PairSearch;
 pub use rows::TokenRows;

@@ -1,12 +1,21 @@
 //! How much of a pair to look at before it is given up: decided tile by tile from the survivors of samples and of tiles.
 
-use super::block::LANES;
+use super::block::{LANES, Lanes};
 use super::job::{Job, groups};
 use super::screen::{Pieces, Screen};
 
 /// What comparing a left row once more with eight right rows costs, beside the instructions for its words: the branch that
 /// went the other way, and looking at eight results one by one. Like all costs here in vector instructions.
 const FINISH_COST: f64 = 250.0;
+
+/// Comparisons of a left row with eight right rows from which on looking for a screen pays: benches/examples/small_searches.rs measures it.
+const LEAST_COMPARISONS: usize = 8192;
+
+/// Samples that say something.
+const LEAST_SAMPLES: usize = 16;
+
+/// Samples after which it is asked whether any screen pays. Where none does, it is mostly plain at once.
+const STEP: usize = 4;
 
 /// Numbers of word pairs to choose among.
 const CHOICES: usize = 8;
@@ -67,6 +76,8 @@ pub(super) struct Chooser {
     survivors: Vec<usize>,
     /// Share of survivors in the last tile for which the choice was made.
     measured: Vec<Option<f64>>,
+    /// The pieces of a left and of a right group.
+    pieces: [Vec<Lanes>; 2],
 }
 
 impl Chooser {
@@ -78,6 +89,8 @@ impl Chooser {
             samples: 0,
             survivors: vec![0; choices.len()],
             measured: vec![None; choices.len()],
+            pieces: [0, 1]
+                .map(|_| vec![Lanes::default(); choices.iter().map(|screen| screen.lanes).max().unwrap_or(0)]),
             choices,
         }
     }
@@ -87,13 +100,25 @@ impl Chooser {
         let groups = groups(&job.right_rows);
         let comparisons = job.left_rows.len() * groups.len();
         // Enough at first that small searches choose well, and fewer once tiles have been measured.
-        let samples = (comparisons / if self.samples == 0 { 1024 } else { 8192 }).min(256);
-        for sample in self.samples..self.samples + samples {
-            self.look(job, spread(2 * sample, &job.left_rows), spread(2 * sample + 1, &groups));
+        let samples = match self.samples {
+            0 if comparisons < LEAST_COMPARISONS => 0,
+            0 => (comparisons / 1024).clamp(LEAST_SAMPLES, 256),
+            _ => (comparisons / 8192).min(256),
+        };
+        for sample in 1..=samples {
+            let at = 2 * self.samples;
+            self.look(job, spread(at, &job.left_rows), spread(at + 1, &groups));
+            self.samples += 1;
+            if sample.is_multiple_of(STEP) && self.best().is_none() {
+                break;
+            }
         }
-        self.samples += samples;
-        // A handful of samples says nothing, and a search that small is over before the question matters.
-        if self.samples < 16 {
+        self.best()
+    }
+
+    /// The screen that costs least, going by what is known; `None` when comparing whole rows does.
+    fn best(&self) -> Option<Screen> {
+        if self.samples == 0 {
             return None;
         }
         let whole = self.looks.whole_cost(self.words);
@@ -131,30 +156,34 @@ impl Chooser {
                 }
             }
             looked_at = screen.pairs;
-            let pieces = Pieces::new(&job.order[2 * screen.pairs..], screen.lanes);
-            let mut left_pieces = [0; 64];
-            pieces.row(job.left, left_group, lane, |at, bytes| left_pieces[at] = bytes);
+            let pieces = Pieces::new(&job.order[2 * screen.pairs..], screen.lanes, job.allowance);
+            let [left_pieces, right_pieces] = self.pieces.each_mut().map(|lanes| &mut lanes[..screen.lanes]);
+            pieces.write(job.left, left_group, left_pieces);
+            pieces.write(job.right, group, right_pieces);
             let survives = (0..LANES).any(|at| {
-                let mut bound = differ[at];
-                pieces.row(job.right, group, at, |lane, bytes| {
-                    let both = left_pieces[lane].to_le_bytes().into_iter().zip(bytes.to_le_bytes());
-                    bound += both.map(|(left, right)| i64::from(left.abs_diff(right))).sum::<i64>();
-                });
-                bound <= may[at]
+                let bytes = left_pieces
+                    .iter()
+                    .zip(&*right_pieces)
+                    .flat_map(|(left, right)| left.0[lane].to_le_bytes().into_iter().zip(right.0[at].to_le_bytes()));
+                differ[at] + bytes.map(|(left, right)| i64::from(left.abs_diff(right))).sum::<i64>() <= may[at]
             });
             *survivors += usize::from(survives);
-            // Finer pieces can only differ in more.
-            if !survives && self.looks == Looks::Pieces {
+            // Whoever looks at more hardly ever sees less of a difference, and with finer pieces never.
+            if !survives {
                 break;
             }
         }
     }
 }
 
-/// The words that count, those first in which a sample of pairs differs most.
+/// The words that count; where there may be a screen, those first in which a sample of pairs differs most.
 pub(super) fn order(job: &Job<'_>, words: impl Iterator<Item = u8>) -> Vec<u8> {
     let mut words: Vec<u8> = words.collect();
     let groups = groups(&job.right_rows);
+    // No screen will be looked for.
+    if job.left_rows.len() * groups.len() < LEAST_COMPARISONS {
+        return words;
+    }
     let mut differ = vec![0_u32; job.left.words()];
     for sample in 0..16 {
         let (row, group) = (spread(2 * sample, &job.left_rows), spread(2 * sample + 1, &groups));

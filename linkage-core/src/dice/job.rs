@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::block::{ClkBlock, LANES, Lanes};
-use super::screen::Screen;
+use super::screen::{Allowance, Screen};
 use super::search::Match;
 use super::threshold::DiceThreshold;
 
@@ -26,6 +26,8 @@ pub(super) struct Job<'a> {
     pub(super) once: bool,
     /// The words that count, the most telling first. Fewer than all where rows lack segments.
     pub(super) order: Vec<u8>,
+    /// How what left rows may differ in is written for a screen.
+    pub(super) allowance: Allowance,
     /// What to look at before pairs of rows are given up; `None` compares every pair to its end.
     pub(super) screen: Option<Screen>,
 }

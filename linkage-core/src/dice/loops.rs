@@ -24,17 +24,16 @@ macro_rules! loops {
 
         $(#[$attributes])*
         fn compare_screened<const LOOKS: usize>(job: &Job<'_>, looks: Screen, out: &mut Vec<Match>) -> u64 {
-            let most = most(job);
             let (mut lefts, mut rights) = (Side::new(looks), Side::new(looks));
             let mut kept = 0;
             for tile in job.right_tiles() {
                 let tile_end = tile.end;
-                rights.prepare_right(job, tile, most);
+                rights.prepare_right(job, tile);
                 for chunk in job.left_chunks(Side::chunk(looks)) {
                     if job.once && chunk.start >= tile_end {
                         break;
                     }
-                    lefts.prepare_left(job, chunk, most);
+                    lefts.prepare_left(job, chunk);
                     for right in rights.groups(None) {
                         for left in lefts.groups(job.once.then_some(right.group)) {
                             let sums = screen::<LOOKS>(&left, &right);

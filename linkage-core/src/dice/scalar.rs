@@ -3,7 +3,7 @@
 use super::block::{LANES, Lanes};
 use super::job::Job;
 use super::loops::loops;
-use super::screen::{Group, Screen, Side, most};
+use super::screen::{Group, Screen, Side};
 use super::search::Match;
 
 /// Numbers of eight left rows with eight right rows.

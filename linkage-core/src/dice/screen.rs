@@ -4,8 +4,8 @@
 //! `d ≤ (1 - t)·(pa + pb)`. Two cheap numbers that `d` cannot fall below add up, because they speak of different words:
 //! - of two words, the bits set in `(a₀ ^ b₀) | (a₁ ^ b₁)`: one popcount and one addition for both;
 //! - of the other words, cut into pieces or put into piles, the differences between the popcounts of those: bytes, so that
-//!   one instruction adds up eight of them per row. One byte carries what the left row may differ in, which saves a
-//!   subtraction.
+//!   one instruction adds up eight of them per row. One byte, or more where rows are long and unlike, carries what the left
+//!   row may differ in, which saves a subtraction.
 //!
 //! With an instruction that counts bits, pairs of words tell most for what they cost, and seven piles are enough. Without one
 //! ([AVX2](super::arch)), pieces tell more, and only they are looked at: at density .35 the words' own popcounts differ in
@@ -14,7 +14,7 @@
 use std::ops::Range;
 
 use super::block::{ClkBlock, LANES, Lanes};
-use super::job::Job;
+use super::job::{Job, groups};
 
 /// Bytes of left rows that meet each right group in turn: half of the first-level cache, so that a right group is fetched
 /// from the second once for all of them.
@@ -41,8 +41,8 @@ pub(super) struct Group<'a> {
     pub(super) group: usize,
     /// The words looked at, twice as many as pairs of words.
     pub(super) words: &'a [Lanes],
-    /// Per row the popcounts of pieces, a byte each. On the left the highest byte of the last lane is what the row may differ
-    /// in, below [`most`]; on the right it is 0.
+    /// Per row the popcounts of pieces, a byte each. On the left the highest bytes of the last lane are what the row may differ
+    /// in, below the [`Allowance`]; on the right they are 0.
     pub(super) pieces: &'a [Lanes],
     /// On the right: a number per row (as `i64`) that the lower bound of the difference is added to. Negative sums live.
     pub(super) start: &'a Lanes,
@@ -69,18 +69,18 @@ impl Side {
         (CHUNK_BYTES / (screen.stride() * size_of::<Lanes>())).max(1)
     }
 
-    pub(super) fn prepare_left(&mut self, job: &Job<'_>, groups: Range<usize>, most: i64) {
+    pub(super) fn prepare_left(&mut self, job: &Job<'_>, groups: Range<usize>) {
         let last = self.screen.lanes;
         self.prepare(job, job.left, groups, |lanes, group, mask| {
             *mask = job.left_mask(group);
             for (lane, ones) in lanes[last].0.iter_mut().zip(job.ones(job.left, group)) {
-                // At most 255 fit; less than is true only keeps pairs alive.
-                *lane |= ((most - job.may_differ(ones)).clamp(0, 255) as u64) << 56;
+                *lane |= job.allowance.bytes_of(job.may_differ(ones));
             }
         });
     }
 
-    pub(super) fn prepare_right(&mut self, job: &Job<'_>, groups: Range<usize>, most: i64) {
+    pub(super) fn prepare_right(&mut self, job: &Job<'_>, groups: Range<usize>) {
+        let most = job.allowance.most;
         self.prepare(job, job.right, groups, |lanes, group, mask| {
             *mask = job.right_mask(group);
             // One because both sides are rounded down, and one so that a pair which may differ in just so many bits is negative.
@@ -100,7 +100,7 @@ impl Side {
         let stride = self.screen.stride();
         self.lanes.resize(stride * groups.len(), Lanes::default());
         self.masks.resize(groups.len(), 0);
-        let pieces = Pieces::new(&job.order[2 * pairs..], pieces_lanes);
+        let pieces = Pieces::new(&job.order[2 * pairs..], pieces_lanes, job.allowance);
         let lanes = self.lanes.chunks_exact_mut(stride).zip(&mut self.masks);
         for (group, (lanes, mask)) in groups.zip(lanes) {
             let words = block.lanes(group);
@@ -127,10 +127,41 @@ impl Side {
     }
 }
 
-/// The most bits that any left row of a job may differ in.
-pub(super) fn most(job: &Job<'_>) -> i64 {
-    let groups = super::job::groups(&job.left_rows);
-    groups.flat_map(|group| job.ones(job.left, group)).max().map_or(0, |ones| job.may_differ(ones))
+/// How what a left row may differ in is written beside its pieces: as the bits that it falls short of the most that any of
+/// them may differ in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Allowance {
+    most: i64,
+    /// Bytes that it takes, the highest of a lane: one, unless rows are long and some far fuller than others.
+    bytes: usize,
+}
+
+impl Allowance {
+    /// With more, too few bytes would be left for pieces.
+    const MOST_BYTES: usize = 4;
+
+    pub(super) fn of(job: &Job<'_>) -> Self {
+        let (mut least, mut most) = (i64::MAX, 0);
+        for group in groups(&job.left_rows) {
+            let (mask, ones) = (job.left_mask(group), job.ones(job.left, group));
+            for (_, ones) in (0..LANES).zip(ones).filter(|(row, _)| mask & 1 << row != 0) {
+                let may = job.may_differ(ones);
+                (least, most) = (least.min(may), most.max(may));
+            }
+        }
+        let bytes = usize::try_from(most - least).unwrap_or(0).div_ceil(255);
+        Self { most, bytes: bytes.clamp(1, Self::MOST_BYTES) }
+    }
+
+    /// The bytes for a row that may differ in so many bits. Where they are too small, less than is true only keeps pairs alive.
+    fn bytes_of(self, may_differ: i64) -> u64 {
+        let mut short = (self.most - may_differ).max(0) as u64;
+        (0..self.bytes).fold(0, |bytes, at| {
+            let byte = short.min(255);
+            short -= byte;
+            bytes | byte << (56 - 8 * at)
+        })
+    }
 }
 
 /// How words become the bytes of some lanes.
@@ -139,14 +170,14 @@ pub(super) struct Pieces<'a> {
     /// Pieces of every word, the same number for each or twice as many for the first ones: 1, 2, 4 or 8. Empty when there
     /// are more words than bytes, which are then put on piles.
     cut: Vec<usize>,
-    /// Bytes there are: all but the highest.
+    /// Bytes there are: all but those of the allowance.
     bytes: usize,
 }
 
 impl<'a> Pieces<'a> {
     /// The words in so many lanes; the first words, which tell most, are cut into the most pieces.
-    pub(super) fn new(words: &'a [u8], lanes: usize) -> Self {
-        let bytes = 8 * lanes - 1;
+    pub(super) fn new(words: &'a [u8], lanes: usize, allowance: Allowance) -> Self {
+        let bytes = 8 * lanes - allowance.bytes;
         let Some(mut left) = bytes.checked_sub(words.len()) else { return Self { words, cut: Vec::new(), bytes } };
         let mut cut = vec![1; words.len()];
         for pieces in [1, 2, 4] {
@@ -160,35 +191,39 @@ impl<'a> Pieces<'a> {
         Self { words, cut, bytes }
     }
 
-    /// Writes the popcounts of eight rows.
+    /// Writes the popcounts of eight rows, lane by lane.
     pub(super) fn write(&self, block: &ClkBlock, group: usize, lanes: &mut [Lanes]) {
-        for row in 0..LANES {
-            self.row(block, group, row, |lane, bytes| lanes[lane].0[row] = bytes);
-        }
-    }
-
-    /// The popcounts of one row, lane by lane.
-    #[inline]
-    pub(super) fn row(&self, block: &ClkBlock, group: usize, row: usize, mut lane: impl FnMut(usize, u64)) {
-        // At most 4096 bits, a byte each; what is written begins within them and is eight bytes.
-        let mut bytes = [0_u8; 512 + 8];
+        lanes.fill(Lanes::default());
         if self.cut.is_empty() {
             let ones = block.word_ones(group);
-            for (at, word) in self.words.iter().enumerate() {
-                // Where a pile overflows it stays full: two full piles differ by less than they should, which loses no pair.
-                let pile = &mut bytes[at % self.bytes];
-                *pile = pile.saturating_add(ones[usize::from(*word)][row]);
+            for pile in 0..self.bytes {
+                let mut sums = [0_u8; LANES];
+                for word in self.words.iter().skip(pile).step_by(self.bytes) {
+                    for (sum, ones) in sums.iter_mut().zip(ones[usize::from(*word)]) {
+                        // Where a pile overflows it stays full: two full piles differ by less than they should, which loses no pair.
+                        *sum = sum.saturating_add(ones);
+                    }
+                }
+                for (bytes, sum) in lanes[pile / 8].0.iter_mut().zip(sums) {
+                    *bytes |= u64::from(sum) << (8 * (pile % 8));
+                }
             }
-        } else {
-            let (words, mut at) = (block.lanes(group), 0);
-            for (word, cut) in self.words.iter().zip(&self.cut) {
-                let ones = piece_ones(words[usize::from(*word)].0[row], *cut);
-                bytes[at..at + 8].copy_from_slice(&ones.to_le_bytes());
-                at += cut;
-            }
+            return;
         }
-        let lanes = bytes.as_chunks::<8>().0.iter().take(self.bytes.div_ceil(8));
-        lanes.enumerate().for_each(|(at, bytes)| lane(at, u64::from_le_bytes(*bytes)));
+        let (words, mut at) = (block.lanes(group), 0);
+        for (word, cut) in self.words.iter().zip(&self.cut) {
+            let ones = words[usize::from(*word)].0.map(|word| piece_ones(word, *cut));
+            let (lane, shift) = (at / 8, 8 * (at % 8));
+            for (bytes, ones) in lanes[lane].0.iter_mut().zip(ones) {
+                *bytes |= ones << shift;
+            }
+            if at % 8 + cut > 8 {
+                for (bytes, ones) in lanes[lane + 1].0.iter_mut().zip(ones) {
+                    *bytes |= ones >> (64 - shift);
+                }
+            }
+            at += cut;
+        }
     }
 }
 
@@ -233,9 +268,21 @@ mod tests {
     }
 
     #[test]
+    fn what_a_row_falls_short_of_the_most_is_written_in_full_while_there_are_bytes() {
+        for (bytes, may_differ, written) in
+            [(1, 819, 0), (1, 600, 219), (1, 287, 255), (3, 287, 532), (3, 0, 765), (4, 0, 819)]
+        {
+            let of = Allowance { most: 819, bytes }.bytes_of(may_differ).to_le_bytes();
+            assert_eq!(of.iter().map(|byte| u32::from(*byte)).sum::<u32>(), written, "{may_differ} in {bytes}");
+            assert!(of[..8 - bytes].iter().all(|byte| *byte == 0), "beside the pieces");
+        }
+    }
+
+    #[test]
     fn words_are_cut_into_no_more_pieces_than_there_are_bytes_and_the_first_into_the_most() {
         let words: Vec<u8> = (0..16).collect();
-        let cut = |count: usize, lanes: usize| Pieces::new(&words[..count], lanes).cut;
+        let one = Allowance { most: 0, bytes: 1 };
+        let cut = |count: usize, lanes: usize| Pieces::new(&words[..count], lanes, one).cut;
         assert!(cut(16, 1).is_empty() && cut(16, 2).is_empty(), "seven bytes, or fifteen, are piles of 16 words");
         assert_eq!(cut(16, 3), [[2; 7].as_slice(), &[1; 9]].concat());
         assert_eq!(cut(16, 8), [[4; 15].as_slice(), &[2; 1]].concat());

@@ -7,6 +7,7 @@ use super::choose::{Chooser, order};
 use super::job::Job;
 use super::kernel::Kernel;
 use super::score::score;
+use super::screen::Allowance;
 use super::threshold::DiceThreshold;
 
 /// A pair at or above the threshold.
@@ -101,7 +102,8 @@ fn run(
             }
             let once = once && *right_pattern == left_pattern;
             let (left_rows, right_rows) = (left_rows.clone(), right_rows.clone());
-            let job = Job { left, left_rows, right, right_rows, threshold, once, order: Vec::new(), screen: None };
+            let (order, allowance) = (Vec::new(), Allowance::default());
+            let job = Job { left, left_rows, right, right_rows, threshold, once, order, allowance, screen: None };
             run_job(kernel, job, left_pattern & right_pattern, &mut stats, out);
         }
     }
@@ -125,6 +127,7 @@ fn run_job(kernel: Kernel, mut job: Job<'_>, shared: u16, stats: &mut SearchStat
     if job.order.is_empty() {
         return;
     }
+    job.allowance = Allowance::of(&job);
     let mut chooser = Chooser::new(&job, kernel.looks());
     for tile in job.right_tiles() {
         let mut part = job.clone();

@@ -18,8 +18,9 @@ use datafusion::physical_plan::{
     PlanProperties, ReplaceChildrenOptions,
 };
 use futures::{TryStreamExt, stream};
+use linkage_core::block::PairSearch;
 use linkage_core::block::certificate::{RecallCertificate, RecallTally, SampleRequest};
-use linkage_core::dice::{DiceThreshold, Kernel};
+use linkage_core::dice::Kernel;
 
 use super::metrics::KeyedMetrics;
 use super::node::KeyedSettings;
@@ -246,7 +247,7 @@ impl ExecutionPlan for KeyedJoinExec {
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let metrics = KeyedMetrics::new(&self.metrics, partition);
         let pairs = self.inputs[0].execute(partition, Arc::clone(&context))?;
-        let (schema, places, threshold) = (self.schema(), self.pairs, self.settings.threshold);
+        let (schema, places) = (self.schema(), self.pairs);
         let reading = Reading {
             inputs: [Arc::clone(&self.inputs[1]), Arc::clone(&self.inputs[2])],
             columns: self.columns,
@@ -266,7 +267,7 @@ impl ExecutionPlan for KeyedJoinExec {
         let batches = stream::once(async move {
             let sides = sides.await.map_err(DataFusionError::Shared)?;
             Ok::<_, DataFusionError>(pairs.try_filter_map(move |batch| {
-                let kept = keep(&batch, places, &sides, threshold, &schema, &metrics);
+                let kept = keep(&batch, places, &sides, &schema, &metrics);
                 async move { kept }
             }))
         });
@@ -323,7 +324,14 @@ impl Reading {
                 .install(|| sample::draw(tokens, settings.threshold, kernel, request, &stop, &memory, pool.as_ref()));
             let sample = sample?.ok_or_else(stopped)?;
             metrics.build_bytes.add(sample.bytes());
-            Ok::<_, DataFusionError>(Sides { left, right, tally: RecallTally::new(sample).into(), _memory: memory })
+            let search = PairSearch::new(kernel, settings.threshold);
+            Ok::<_, DataFusionError>(Sides {
+                left,
+                right,
+                search,
+                tally: RecallTally::new(sample).into(),
+                _memory: memory,
+            })
         });
         drawn.await.map_err(|e| exec_datafusion_err!("the exact sample was not drawn: {e}"))?
     }
@@ -334,7 +342,6 @@ fn keep(
     batch: &RecordBatch,
     places: [usize; 2],
     sides: &Sides,
-    threshold: DiceThreshold,
     schema: &SchemaRef,
     metrics: &KeyedMetrics,
 ) -> Result<Option<RecordBatch>> {
@@ -346,7 +353,7 @@ fn keep(
     let (left, right) = (rows(places[0])?, rows(places[1])?);
     metrics.candidates.add(batch.num_rows());
     let pairs = left.values().iter().copied().zip(right.values().iter().copied());
-    let Some(kept) = sides.keep(pairs, threshold) else { return internal_err!("a pair of rows that are not there") };
+    let Some(kept) = sides.keep(pairs) else { return internal_err!("a pair of rows that are not there") };
     metrics.pairs_kept.add(kept.len());
     if kept.is_empty() {
         return Ok(None);

@@ -4,9 +4,9 @@ use std::sync::{Mutex, PoisonError};
 
 use datafusion::common::Result;
 use datafusion::execution::memory_pool::MemoryReservation;
-use linkage_core::block::TokenRows;
 use linkage_core::block::certificate::{RecallCertificate, RecallTally};
-use linkage_core::dice::{DiceThreshold, Match};
+use linkage_core::block::{PairSearch, TokenRows};
+use linkage_core::dice::Match;
 
 use crate::lsh_join::Input;
 use crate::steps::{STEP_ROWS, go_on};
@@ -56,6 +56,7 @@ impl Side {
 pub(super) struct Sides {
     pub(super) left: Side,
     pub(super) right: Side,
+    pub(super) search: PairSearch,
     pub(super) tally: Mutex<RecallTally>,
     pub(super) _memory: MemoryReservation,
 }
@@ -69,26 +70,24 @@ pub(super) struct Kept {
 
 impl Sides {
     /// Those of the pairs that reach the threshold. `None` when a pair names a row that is not there.
-    pub(super) fn keep(&self, pairs: impl Iterator<Item = (u32, u32)>, threshold: DiceThreshold) -> Option<Vec<Kept>> {
-        let (mut kept, mut found) = (Vec::new(), Vec::new());
-        for (left_row, right_row) in pairs {
-            let (left, right) = (self.left.place(left_row)?, self.right.place(right_row)?);
-            let (l, r) = (left as usize, right as usize);
-            let (intersection, ones) = if self.left.tokens.segments() > 1 {
-                self.left.tokens.in_common(l, &self.right.tokens, r)
-            } else {
-                let rows = self.left.tokens.row(l).iter().zip(self.right.tokens.row(r));
-                (rows.map(|(a, b)| (a & b).count_ones()).sum(), self.left.ones[l] + self.right.ones[r])
-            };
-            if threshold.accepts(intersection, ones, 0) {
-                let pair = Match { left, right, intersection, ones };
-                found.push(pair);
-                kept.push(Kept { left: left_row, right: right_row, score: pair.score() });
-            }
+    pub(super) fn keep(&self, pairs: impl Iterator<Item = (u32, u32)> + Clone) -> Option<Vec<Kept>> {
+        let places: Option<Vec<(u32, u32)>> =
+            pairs.clone().map(|(left, right)| self.left.place(left).zip(self.right.place(right))).collect();
+        let mut found = Vec::new();
+        let sides = [&self.left, &self.right].map(|side| (&side.tokens, side.ones.as_slice()));
+        self.search.search(sides[0], sides[1], &places?, &mut found);
+        if found.is_empty() {
+            return Some(Vec::new());
         }
-        if !found.is_empty() {
-            self.tally.lock().unwrap_or_else(PoisonError::into_inner).observe(&found);
-        }
+        let (mut pairs, mut next) = (pairs, 0);
+        let kept = found.iter().filter_map(|(at, pair)| {
+            let (left, right) = pairs.nth(at - next)?;
+            next = at + 1;
+            Some(Kept { left, right, score: pair.score() })
+        });
+        let kept = kept.collect();
+        let found: Vec<Match> = found.into_iter().map(|(_, pair)| pair).collect();
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).observe(&found);
         Some(kept)
     }
 

@@ -13,7 +13,7 @@ use std::hint::black_box;
 use crate::dice::block::{LANES, Lanes};
 use crate::dice::job::Job;
 use crate::dice::loops::loops;
-use crate::dice::screen::{Group, Screen, Side, most};
+use crate::dice::screen::{Group, Screen, Side};
 use crate::dice::search::Match;
 
 /// Eight right rows.

@@ -11,7 +11,7 @@ use std::arch::aarch64::{
 use crate::dice::block::{LANES, Lanes};
 use crate::dice::job::Job;
 use crate::dice::loops::loops;
-use crate::dice::screen::{Group, Screen, Side, most};
+use crate::dice::screen::{Group, Screen, Side};
 use crate::dice::search::Match;
 
 /// Registers that hold eight rows.

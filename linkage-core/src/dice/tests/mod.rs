@@ -106,7 +106,7 @@ proptest! {
     #[test]
     fn stopping_early_loses_no_pair(
         seed in 1_u64..,
-        words in prop::sample::select(vec![2_usize, 3, 8, 16]),
+        words in prop::sample::select(vec![2_usize, 3, 8, 16, 32]),
         threshold in thresholds(),
         (left_skip, right_skip) in (0_usize..20, 0_usize..20),
     ) {

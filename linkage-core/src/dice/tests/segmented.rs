@@ -60,7 +60,7 @@ proptest! {
     fn segmented_pairs_are_those_of_the_oracle_with_masks(
         seed in 1_u64..,
         (segments, segment_words) in prop::sample::select(vec![(1_usize, 16_usize), (2, 1), (4, 2), (8, 2), (8, 8)]),
-        (left_count, right_count) in (0_usize..200, 0_usize..500),
+        (left_count, right_count) in (0_usize..300, 0_usize..700),
         (left_cut, right_cut) in (0.0..1.0_f64, 0.0..1.0_f64),
         threshold in thresholds(),
     ) {
