@@ -1,12 +1,12 @@
 //! Precision and recall without truth, with intervals, and a second opinion.
 
+use super::Tables;
 use super::drowned::{Captured, Drowned};
 use super::linked::Linked;
 use super::measure::Measure;
 use super::mixture::{Counted, Mixture, Values};
 use super::multiplicity::Multiplicity;
 use super::tail::{Axis, BINS, Passed};
-use super::Tables;
 
 /// Groups of records; each is left out once (delete-a-group jackknife, Kott 2001).
 const GROUPS: u32 = 20;

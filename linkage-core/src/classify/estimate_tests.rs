@@ -37,6 +37,54 @@ fn recall_is_said_to_be_unknown_where_many_matches_look_like_strangers() {
     }
 }
 
+/// A world of which the right table keeps so many of the people that the left one has too, and all others.
+fn with_partners(world: &World, kept: u32) -> (Vec<SegmentTable>, Vec<Candidate>) {
+    let mut tables = vec![SegmentTable::new(24, 3).unwrap(), SegmentTable::new(24, 3).unwrap()];
+    for (table, rows) in tables.iter_mut().zip(&world.tables) {
+        (0..rows.rows()).for_each(|row| {
+            let bits: Vec<u64> = (0..3).map(|segment| rows.segment(row, segment)[0]).collect();
+            table.push(&bits, 0b111);
+        });
+    }
+    let gone = world.people - kept;
+    let stays = |row: u32| row < kept || row >= world.people;
+    let place = |row: u32| if row < kept { row } else { row - gone };
+    let mut right = SegmentTable::new(24, 3).unwrap();
+    (0..tables[1].rows()).filter(|&row| stays(row as u32)).for_each(|row| {
+        let bits: Vec<u64> = (0..3).map(|segment| tables[1].segment(row, segment)[0]).collect();
+        right.push(&bits, 0b111);
+    });
+    tables[1] = right;
+    let candidates = world.candidates.iter().filter(|candidate| stays(candidate.right));
+    let candidates = candidates.map(|candidate| Candidate { right: place(candidate.right), ..*candidate }).collect();
+    (tables, candidates)
+}
+
+#[test]
+fn tables_that_hardly_overlap_are_not_taken_to_be_the_same_people() {
+    for (seed, kept) in [(31, 0), (32, 0), (33, 10), (34, 40), (35, 100)] {
+        let world = garbled_world(500, seed, 10, 8);
+        let (mut tables, mut candidates) = with_partners(&world, kept);
+        let frequencies = count_frequencies(&mut tables, &[true; 2]);
+        for candidate in &mut candidates {
+            candidate.pattern = tables[0].pattern(candidate.left, &tables[1], candidate.right);
+        }
+        let run = Tables {
+            tables: &tables,
+            deduplicated: &[true; 2],
+            links: vec![Link { left: 0, right: 1, candidates: &candidates }],
+        };
+        let decision = decide(&run, &learn(&run, &frequencies, &Options::default()));
+        let right = |cluster: &&crate::cluster::Cluster| {
+            cluster.members[0].record == cluster.members[1].record && cluster.members[0].record < kept
+        };
+        let (links, right) = (decision.clusters.len(), decision.clusters.iter().filter(right).count());
+        // With no partner to learn from, strangers who are much alike are taken for some; but not every row's best pair is.
+        assert!(links - right <= 80, "{kept} in both: {links} links, {right} right");
+        assert!(right * 10 >= kept as usize * 9, "{kept} in both: {links} links, {right} right");
+    }
+}
+
 /// 500 matches in bins 150 to 199 of tables of 1,000 rows, and chance that falls off from bin 0 on.
 fn mixture() -> (Mixture, Vec<Counted>) {
     let axis = Axis::new(&[Values { value: &[0.0, 240.0], assigned: &[0, 1] }]);
@@ -47,6 +95,18 @@ fn mixture() -> (Mixture, Vec<Counted>) {
         Passed { wrong: (0..BINS).map(chance).collect(), free: (0..BINS).map(|bin| chance(bin) / 3.0).collect() };
     let mixture = Mixture::iterate(&links, axis, 100, |_, _| vec![passed.clone()]);
     (mixture, links)
+}
+
+#[test]
+fn matches_far_above_all_chance_are_all_seen() {
+    let axis = Axis::new(&[Values { value: &[0.0, 240.0], assigned: &[0, 1] }]);
+    let chance = |bin: usize| 1000.0 * (-(bin as f64) / 3.0).exp();
+    let assigned = (0..BINS).map(|bin| if bin >= 220 { 30.0 } else { (chance(bin) / 9.0).floor() }).collect();
+    let links = vec![Counted { rows: [900.0; 2], assigned, exact: 0.0 }];
+    let passed =
+        Passed { wrong: (0..BINS).map(chance).collect(), free: (0..BINS).map(|bin| chance(bin) / 9.0).collect() };
+    let mixture = Mixture::iterate(&links, axis, 100, |_, _| vec![passed.clone()]);
+    assert!((220..BINS).all(|bin| mixture.posterior(0, bin) > 0.999), "{}", mixture.posterior(0, 230));
 }
 
 #[test]

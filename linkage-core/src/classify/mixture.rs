@@ -172,13 +172,13 @@ impl Mixture {
         // All links together: what is expected of one is off by more than what is expected of all.
         let points: Vec<Point> = (self.from..BINS)
             .filter_map(|bin| {
-                let (mut found, mut expected, mut matches) = (0.0, 0.0, 0.0);
+                let (mut found, mut free, mut matches) = (0.0, 0.0, 0.0);
                 for (link, fit) in links.iter().zip(&self.fits) {
                     found += link.assigned[bin];
-                    expected += fit.free(bin) * self.chance[bin] * self.kept(fit, bin);
-                    matches += fit.inexact.max(0.5) * self.chance[bin];
+                    free += fit.free(bin) * self.kept(fit, bin);
+                    matches += fit.inexact.max(0.5);
                 }
-                let prior = (matches / expected.max(1e-12)).ln();
+                let (expected, prior) = (free * self.chance[bin], (matches / free.max(1.0)).ln());
                 (found > 0.0 || expected > 1e-6).then_some(Point { bin, prior, found, expected })
             })
             .collect();
