@@ -81,6 +81,7 @@ impl FieldBits {
             equations[field][field] += belief;
             right[field] += if joined > 1.0 { belief * usual } else { 0.0 };
         }
+        // Positive definite by what is believed of each field; where numbers fail, fields draw nothing and values follow similarity.
         let drawn = Triangle::of(&equations).map_or([0.0; FIELDS], |triangle| triangle.solve(right));
         Self { length, joined, drawn: drawn.map(|drawn| drawn.max(0.0)) }
     }

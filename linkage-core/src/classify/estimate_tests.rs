@@ -29,7 +29,8 @@ fn intervals_hold_what_is_so_whether_few_values_are_garbled_or_many() {
 
 #[test]
 fn recall_is_said_to_be_unknown_where_many_matches_look_like_strangers() {
-    for (garbles, flips, unknown) in [(40, 8, false), (50, 24, true)] {
+    // Half of the values garbled leave too little of 500 people to say so, though hardly one is missed.
+    for (garbles, flips, unknown) in [(40, 8, false), (55, 8, true), (50, 24, true)] {
         let world = garbled_world(500, 25, garbles, flips);
         let (estimates, _, recall) = claimed(&world);
         assert_eq!(estimates.recall_unknown, unknown, "{garbles} % by {flips} bits: {estimates:?}");
@@ -39,22 +40,18 @@ fn recall_is_said_to_be_unknown_where_many_matches_look_like_strangers() {
 
 /// A world of which the right table keeps so many of the people that the left one has too, and all others.
 fn with_partners(world: &World, kept: u32) -> (Vec<SegmentTable>, Vec<Candidate>) {
-    let mut tables = vec![SegmentTable::new(24, 3).unwrap(), SegmentTable::new(24, 3).unwrap()];
-    for (table, rows) in tables.iter_mut().zip(&world.tables) {
-        (0..rows.rows()).for_each(|row| {
-            let bits: Vec<u64> = (0..3).map(|segment| rows.segment(row, segment)[0]).collect();
-            table.push(&bits, 0b111);
-        });
-    }
     let gone = world.people - kept;
     let stays = |row: u32| row < kept || row >= world.people;
     let place = |row: u32| if row < kept { row } else { row - gone };
-    let mut right = SegmentTable::new(24, 3).unwrap();
-    (0..tables[1].rows()).filter(|&row| stays(row as u32)).for_each(|row| {
-        let bits: Vec<u64> = (0..3).map(|segment| tables[1].segment(row, segment)[0]).collect();
-        right.push(&bits, 0b111);
-    });
-    tables[1] = right;
+    let table = |rows: &SegmentTable, stays: &dyn Fn(u32) -> bool| {
+        let mut table = SegmentTable::new(24, 3).unwrap();
+        (0..rows.rows()).filter(|&row| stays(row as u32)).for_each(|row| {
+            let bits: Vec<u64> = (0..3).map(|segment| rows.segment(row, segment)[0]).collect();
+            table.push(&bits, 0b111);
+        });
+        table
+    };
+    let tables = vec![table(&world.tables[0], &|_| true), table(&world.tables[1], &stays)];
     let candidates = world.candidates.iter().filter(|candidate| stays(candidate.right));
     let candidates = candidates.map(|candidate| Candidate { right: place(candidate.right), ..*candidate }).collect();
     (tables, candidates)
