@@ -1,9 +1,10 @@
 //! Matches whose values drown in chance: how many there may be.
 //!
-//! No row's best pair shows them, so that two witnesses are asked, both of them partial. *The tail*: how dense the lowest
+//! No row's best pair shows them, so that three witnesses are asked, all of them partial. *The tail*: how dense the lowest
 //! matches are that can be told from chance, were that density to go on down to the values of strangers. *Captures*:
 //! pairs that are known to be one person from something else, by an exact token or through a third database, and how
-//! many of those drown. Records that are found in other ways are easier than the rest, so that captures say too few.
+//! many of those drown. Records that are found in other ways are easier than the rest, so that captures say too few, and
+//! by how much was measured on runs with truth (docs/spec/classification.md).
 
 use std::collections::HashMap;
 
@@ -14,15 +15,22 @@ use super::measure::Measure;
 use super::mixture::{Counted, Mixture, Values};
 use super::tail::BINS;
 
-/// Lowest matches whose density is taken to go on below.
+/// Lowest matches whose density is taken to go on below: at least so many,
 const LOWEST: f64 = 20.0;
-/// … but no more than this share of all that were found.
-const LOWEST_SHARE: f64 = 0.2;
-/// Standard deviation of the logarithm of what the tail or exact tokens say over what is so: a factor of two, by the
-/// runs with truth in docs/spec/classification.md.
-const DOUBT: f64 = 0.7;
-/// The same of third databases, in which only records are found that link well.
-const DOUBT_THIRD: f64 = 1.0;
+/// … and this share of all that were found, lest a large table show no more than the last bin,
+const LOWEST_SHARE: f64 = 0.002;
+/// … but no more than this one.
+const MOST_SHARE: f64 = 0.2;
+/// Standard deviation of the logarithm of what the tail says over what is so.
+const DOUBT_OF_TAIL: f64 = 0.9;
+/// How many times as often as pairs with an exact token in common others drown. A person whose insurer number has stayed is
+/// more likely to have kept name and address as well.
+const HARDER_THAN_EXACT: f64 = 2.0;
+const DOUBT_OF_EXACT: f64 = 0.5;
+/// The same of pairs that a third database implies. Who takes another name and moves is the same as before in some databases and as
+/// after in others, and none stands between; so such pairs are hardly ever among them.
+const HARDER_THAN_THIRD: f64 = 5.0;
+const DOUBT_OF_THIRD: f64 = 0.7;
 /// A pair counts as known through a third database when both its links have this chance.
 const SURE: f64 = 0.95;
 /// Rows per link among which such pairs are looked for.
@@ -38,8 +46,8 @@ pub(super) struct Captured {
     pub(super) exact: f64,
     /// How many others are implied by a third database.
     pub(super) third: f64,
-    /// How many of all these have values that drown.
-    pub(super) low: f64,
+    /// How many of each kind have values that drown.
+    pub(super) low: [f64; 2],
 }
 
 /// An expected number, and the standard deviation of its logarithm.
@@ -58,7 +66,8 @@ impl Captured {
         for (number, (link, values)) in tables.links.iter().zip(values).enumerate() {
             let agreed: Vec<_> = (0..link.candidates.len()).filter(|&index| link.candidates[index].exact).collect();
             captured.exact += agreed.len() as f64;
-            captured.low += agreed.iter().filter(|&&index| mixture.drowns(values.value[index].into())).count() as f64;
+            captured.low[0] +=
+                agreed.iter().filter(|&&index| mixture.drowns(values.value[index].into())).count() as f64;
             let mut pairs: Vec<_> =
                 agreed.iter().map(|&i| (link.candidates[i].left, link.candidates[i].right)).collect();
             pairs.sort_unstable();
@@ -108,34 +117,40 @@ impl Captured {
                 .reduce(|| (0, 0, 0), |a, b| (a.0 + b.0, a.1 + b.1, a.2 + b.2));
             captured.third += pairs as f64;
             // A pair that one wrong link implies has a stranger's value.
-            captured.low += (low as f64 - wrong as f64 / WRONG).max(0.0);
+            captured.low[1] += (low as f64 - wrong as f64 / WRONG).max(0.0);
         }
         captured
     }
 
-    /// Both witnesses together, each counting by how sure it is: the weighted mean of the logarithms.
+    /// All witnesses together, each counting by how sure it is: the weighted mean of the logarithms.
     pub(super) fn with_tail(self, mixture: &Mixture, links: &[Counted], strangers: f64) -> Drowned {
         let (density, seen) = lowest(mixture, links);
-        let tail = density * (mixture.from as f64 - strangers).max(0.0);
-        let mut weights = [1.0 / (DOUBT * DOUBT + 1.0 / seen.max(1.0)), 0.0];
-        let mut logs = [tail.max(f64::MIN_POSITIVE).ln(), 0.0];
-        if tail <= 0.0 {
-            weights[0] = 0.0;
-        }
-        let pairs = self.exact + self.third;
-        if pairs >= 1.0 {
-            let share = (self.low + 0.5) / (pairs + 1.0);
-            let doubt = (DOUBT * self.exact + DOUBT_THIRD * self.third) / pairs;
-            logs[1] = (share * mixture.inexact()).max(f64::MIN_POSITIVE).ln();
-            weights[1] = 1.0 / (doubt * doubt + 1.0 / (self.low + 0.5));
-        }
-        let all = weights[0] + weights[1];
-        if all == 0.0 {
-            return Drowned { expected: 0.0, spread: DOUBT };
-        }
-        let log = (weights[0] * logs[0] + weights[1] * logs[1]) / all;
-        Drowned { expected: log.exp(), spread: all.sqrt().recip() }
+        // Where hardly a stranger's value lies below, hardly a match can: that is said too, as of half a pair.
+        let tail = (density * (mixture.from as f64 - strangers)).max(0.5);
+        let captures = |pairs: f64, low: f64, harder: f64, doubt: f64| {
+            let says = harder * (low + 0.5) / (pairs + 1.0) * mixture.inexact().max(0.5);
+            (pairs >= 1.0).then_some(Witness { says, doubt, seen: low + 0.5 })
+        };
+        let witnesses = [
+            Some(Witness { says: tail, doubt: DOUBT_OF_TAIL, seen: seen.max(1.0) }),
+            captures(self.exact, self.low[0], HARDER_THAN_EXACT, DOUBT_OF_EXACT),
+            captures(self.third, self.low[1], HARDER_THAN_THIRD, DOUBT_OF_THIRD),
+        ];
+        let [logs, weights] = witnesses.into_iter().flatten().fold([0.0; 2], |[logs, weights], witness| {
+            let weight = 1.0 / (witness.doubt.powi(2) + 1.0 / witness.seen);
+            [logs + weight * witness.says.ln(), weights + weight]
+        });
+        Drowned { expected: (logs / weights).exp(), spread: weights.sqrt().recip() }
     }
+}
+
+/// What is said of the number of matches that drown.
+struct Witness {
+    says: f64,
+    /// Standard deviation of the logarithm of this over what is so.
+    doubt: f64,
+    /// Pairs that it rests on.
+    seen: f64,
 }
 
 /// Units in which chances of being wrong are summed, so that sums do not depend on their order.
@@ -146,7 +161,8 @@ fn lowest(mixture: &Mixture, links: &[Counted]) -> (f64, f64) {
     let truly: Vec<f64> = (mixture.from..BINS)
         .map(|bin| links.iter().enumerate().map(|(link, l)| l.assigned[bin] * mixture.posterior(link, bin)).sum())
         .collect();
-    let wanted = LOWEST.min(LOWEST_SHARE * truly.iter().sum::<f64>());
+    let all: f64 = truly.iter().sum();
+    let wanted = LOWEST.max(LOWEST_SHARE * all).min(MOST_SHARE * all);
     let (mut seen, mut bins) = (0.0, 0.0);
     for here in truly {
         (seen, bins) = (seen + here, bins + 1.0);

@@ -131,12 +131,15 @@ fn pairs_known_otherwise_tell_how_many_matches_look_like_strangers() {
     let (mixture, links) = mixture();
     assert!((mixture.inexact() - 500.0).abs() < 50.0);
     let of = |exact, third, low| Captured { exact, third, low }.with_tail(&mixture, &links, 10.0);
-    let (unknown, none, some) = (of(0.0, 0.0, 0.0), of(1000.0, 0.0, 0.0), of(1000.0, 0.0, 100.0));
+    let (unknown, none, some) = (of(0.0, 0.0, [0.0; 2]), of(1000.0, 0.0, [0.0; 2]), of(1000.0, 0.0, [100.0, 0.0]));
     assert!(none.expected < unknown.expected && unknown.expected < some.expected, "{none:?}, {unknown:?}, {some:?}");
     assert!(some.spread < none.spread && none.spread < unknown.spread, "{none:?}, {unknown:?}, {some:?}");
-    // A third database knows less of it than exact tokens.
-    let third = of(0.0, 1000.0, 100.0);
-    assert!(third.spread > some.spread && third.expected < some.expected, "{third:?}, {some:?}");
+    // A third database knows less of it than exact tokens, and those that it shows stand for more that it does not.
+    let third = of(0.0, 1000.0, [0.0, 100.0]);
+    assert!(third.spread > some.spread && third.expected > some.expected, "{third:?}, {some:?}");
+    let both = of(1000.0, 1000.0, [100.0; 2]);
+    assert!(some.expected < third.expected && third.expected < both.expected, "{some:?}, {both:?}, {third:?}");
+    assert!(both.spread < some.spread, "{both:?}, {some:?}");
 }
 
 #[test]
