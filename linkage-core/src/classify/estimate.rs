@@ -129,17 +129,18 @@ impl Fitted {
             .map(|link| (0..BINS).map(|bin| self.mixture.posterior(link, bin) >= cut).collect())
             .collect();
         let without: Vec<Figures> = self.without.iter().map(|(m, links)| figures(m, links, &chosen)).collect();
+        // Of one-to-one links more are wrong than within clusters, so that what is drawn anew is how many times as many.
         let spread = |of: fn(&Figures) -> f64| {
             let mean = without.iter().map(of).sum::<f64>() / f64::from(GROUPS);
             let squares: f64 = without.iter().map(|figures| (of(figures) - mean).powi(2)).sum();
-            (f64::from(GROUPS - 1) / f64::from(GROUPS) * squares).sqrt()
+            (f64::from(GROUPS - 1) / f64::from(GROUPS) * squares).sqrt() / mean.max(1.0)
         };
         let wrong = linked.pairs - linked.right;
-        let wrong = number(wrong, DOUBT.hypot(spread(Figures::wrong) / wrong.max(1.0)), linked.pairs);
+        let wrong = number(wrong, DOUBT.hypot(spread(Figures::wrong)), linked.pairs);
         let drowned = self.drowned();
         let missed = linked.left + drowned.expected;
         let most: f64 = self.links.iter().map(|link| link.rows[0].min(link.rows[1])).sum();
-        let spread_of_missed = drowned.spread.hypot(spread(Figures::left) / missed.max(1.0));
+        let spread_of_missed = drowned.spread.hypot(spread(Figures::left) * linked.left / missed.max(1.0));
         let missed = number(missed, spread_of_missed, (most - linked.right).max(0.0));
         let right = [linked.pairs - wrong.high, linked.pairs - wrong.low];
         let precision = Estimate {
@@ -229,17 +230,18 @@ impl Figures {
 }
 
 fn figures(mixture: &Mixture, links: &[Counted], chosen: &[Vec<bool>]) -> Figures {
-    let (mut count, mut truly) = (0.0, 0.0);
+    let mut figures = Figures { links: 0.0, truly: 0.0, seen: 0.0 };
     for (number, (link, chosen)) in links.iter().zip(chosen).enumerate() {
-        (count, truly) = (count + link.exact, truly + link.exact);
-        for bin in (0..BINS).filter(|&bin| chosen[bin]) {
-            let (pairs, chance) = (link.assigned[bin], mixture.posterior(number, bin));
-            count += pairs;
-            truly += pairs * chance;
-        }
+        let mut add = |pairs: f64, chance: f64, chosen: bool| {
+            figures.seen += pairs * chance;
+            if chosen {
+                (figures.links, figures.truly) = (figures.links + pairs, figures.truly + pairs * chance);
+            }
+        };
+        add(link.exact, 1.0, true);
+        (mixture.from..BINS).for_each(|bin| add(link.assigned[bin], mixture.posterior(number, bin), chosen[bin]));
     }
-    let seen = mixture.fits.iter().map(|fit| fit.matches).sum();
-    Figures { links: count, truly, seen }
+    figures
 }
 
 /// A number of pairs that is expected to be so much, with this standard deviation of its logarithm, and is at most so much.

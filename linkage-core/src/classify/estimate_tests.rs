@@ -88,8 +88,11 @@ fn mixture() -> (Mixture, Vec<Counted>) {
     let chance = |bin: usize| 100.0 * (-(bin as f64) / 10.0).exp();
     let assigned = (0..BINS).map(|bin| if (150..200).contains(&bin) { 10.0 } else { (chance(bin) / 3.0).floor() });
     let links = vec![Counted { rows: [1000.0; 2], assigned: assigned.collect(), exact: 0.0 }];
-    let passed =
-        Passed { wrong: (0..BINS).map(chance).collect(), free: (0..BINS).map(|bin| chance(bin) / 3.0).collect() };
+    let passed = Passed {
+        wrong: (0..BINS).map(chance).collect(),
+        free: (0..BINS).map(|bin| chance(bin) / 3.0).collect(),
+        sure: 150,
+    };
     let mixture = Mixture::iterate(&links, axis, 100, |_, _| vec![passed.clone()]);
     (mixture, links)
 }
@@ -100,8 +103,11 @@ fn matches_far_above_all_chance_are_all_seen() {
     let chance = |bin: usize| 1000.0 * (-(bin as f64) / 3.0).exp();
     let assigned = (0..BINS).map(|bin| if bin >= 220 { 30.0 } else { (chance(bin) / 9.0).floor() }).collect();
     let links = vec![Counted { rows: [900.0; 2], assigned, exact: 0.0 }];
-    let passed =
-        Passed { wrong: (0..BINS).map(chance).collect(), free: (0..BINS).map(|bin| chance(bin) / 9.0).collect() };
+    let passed = Passed {
+        wrong: (0..BINS).map(chance).collect(),
+        free: (0..BINS).map(|bin| chance(bin) / 9.0).collect(),
+        sure: 150,
+    };
     let mixture = Mixture::iterate(&links, axis, 100, |_, _| vec![passed.clone()]);
     assert!((220..BINS).all(|bin| mixture.posterior(0, bin) > 0.999), "{}", mixture.posterior(0, 230));
 }
@@ -117,10 +123,9 @@ fn matches_are_seen_among_strangers_whose_rows_are_less_alike_than_those_of_part
         150..200 => 88.0,
         _ => 0.0,
     };
-    let assigned = (0..BINS).map(|bin| (free(bin) + matches(bin)).round()).collect();
-    let links = vec![Counted { rows: [1e4; 2], assigned, exact: 0.0 }];
-    let passed =
-        Passed { wrong: (0..BINS).map(|bin| 7.5e7 * rate(bin)).collect(), free: (0..BINS).map(free).collect() };
+    let seen: Vec<f64> = (0..BINS).map(|bin| (free(bin) + matches(bin)).round()).collect();
+    let links = vec![Counted { rows: [1e4; 2], assigned: seen.clone(), exact: 0.0 }];
+    let passed = Passed { wrong: (0..BINS).map(|bin| 7.5e7 * rate(bin)).collect(), free: seen.clone(), sure: 150 };
     let mixture = Mixture::iterate(&links, axis, 100, |_, _| vec![passed.clone()]);
     let found: f64 = (30..60).map(|bin| links[0].assigned[bin] * mixture.posterior(0, bin)).sum();
     assert!((480.0..720.0).contains(&found), "{found} of 600");

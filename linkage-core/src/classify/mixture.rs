@@ -84,6 +84,8 @@ pub(super) struct Mixture {
     chance: Vec<f64>,
     /// The same, of this bin and those above.
     above: Vec<f64>,
+    /// The most of any bin from this one to the lowest that says something by itself.
+    most: Vec<f64>,
     /// The lowest bin in which a best pair says anything: below, chance alone gives most rows one as good.
     pub(super) from: usize,
     /// The lowest bin in which hardly any pair is there by chance ([`SURE`]).
@@ -105,6 +107,10 @@ pub(super) struct Fit {
     free: f64,
     /// Rows without a partner, of both sides.
     rivals: f64,
+    /// Rows of either side that do not surely have their partner.
+    unsure: [f64; 2],
+    /// By bin: the pairs of those rows and, from the lowest sure bin on, the assigned pairs.
+    seen: Vec<f64>,
     /// By bin: how many times as often such pairs reach a value by chance as pairs of all links of which a row has its
     /// partner.
     alike: Vec<f64>,
@@ -124,6 +130,7 @@ impl Mixture {
             curve: Curve::step(start),
             chance: vec![0.0; BINS],
             above: vec![0.0; BINS],
+            most: vec![0.0; BINS],
             from: start,
             sure: start,
             window: start..start,
@@ -135,7 +142,7 @@ impl Mixture {
             let posteriors: Vec<Vec<f64>> =
                 (0..links.len()).map(|link| (0..BINS).map(|bin| mixture.posterior(link, bin)).collect()).collect();
             mixture.measure_chance(links, &passed(&posteriors, mixture.sure));
-            mixture.measure_odds(links);
+            mixture.measure_odds();
             mixture.count_matches(links);
             let after = mixture.fits.iter().zip(&before);
             if after.map(|(fit, before)| (fit.matches - before).abs() / before.max(1.0)).fold(0.0, f64::max) < CONVERGED
@@ -148,47 +155,52 @@ impl Mixture {
 
     fn measure_chance(&mut self, links: &[Counted], passed: &[Passed]) {
         let pairs: f64 = links.iter().zip(&self.fits).map(|(link, fit)| fit.partnered(link)).sum();
-        let all = passed.iter().fold(Passed::none(), Passed::and);
+        let all = passed.iter().fold(Passed::none(self.sure), Passed::and);
         self.chance = with_tail(&all.wrong, pairs.max(1.0));
         self.above = above(&self.chance);
         let longest = links.iter().flat_map(|link| link.rows).fold(1.0, f64::max);
         let lowest = |most: f64| (0..BINS).find(|&bin| longest * self.above[bin] <= most).unwrap_or(BINS - 1);
         let [window, from, sure] = [WINDOW * CROWDED, CROWDED, SURE].map(lowest);
         for (number, (link, passed)) in links.iter().zip(passed).enumerate() {
-            let window = Window {
-                bins: window..from,
-                sure: link.exact + link.assigned[self.sure..].iter().sum::<f64>(),
-                // As many as in the same number of bins above, at most.
-                matches: (from..(2 * from - window).min(BINS))
-                    .map(|bin| link.assigned[bin] * self.posterior(number, bin))
-                    .sum(),
-            };
-            self.fits[number].measure_alike(link, passed, &window, &self.chance);
+            // As many as in the same number of bins above, at most.
+            let matches = (from..(2 * from - window).min(BINS)).map(|bin| self.found(number, bin)).sum();
+            let fit = &mut self.fits[number];
+            fit.set_aside(link, passed);
+            fit.measure_alike(link, passed, window..from, matches, &self.chance);
         }
         (self.from, self.sure, self.window) = (from, sure, window..from);
+        self.most.clone_from(&self.chance);
+        for bin in (0..from).rev() {
+            self.most[bin] = self.most[bin].max(self.most[bin + 1]);
+        }
     }
 
-    fn measure_odds(&mut self, links: &[Counted]) {
+    fn measure_odds(&mut self) {
         // All links together: what is expected of one is off by more than what is expected of all.
         let points: Vec<Point> = (self.from..BINS)
             .filter_map(|bin| {
                 let (mut found, mut free, mut matches) = (0.0, 0.0, 0.0);
-                for (link, fit) in links.iter().zip(&self.fits) {
-                    found += link.assigned[bin];
-                    free += fit.free(bin) * self.kept(fit, bin);
+                for fit in &self.fits {
+                    found += fit.seen[bin];
+                    free += fit.open_at(bin);
                     matches += fit.inexact.max(0.5);
                 }
                 let (expected, prior) = (free * self.chance[bin], (matches / free.max(1.0)).ln());
                 (found > 0.0 || expected > 1e-6).then_some(Point { bin, prior, found, expected })
             })
             .collect();
-        self.curve = Curve::fit(&points);
+        let (curve, drift) = Curve::fit(&points);
+        self.curve = curve;
+        let above = |fit: &mut Fit| fit.alike[self.from..].iter_mut().for_each(|alike| *alike *= drift.exp());
+        self.fits.iter_mut().for_each(above);
     }
 
     fn count_matches(&mut self, links: &[Counted]) {
         for (number, link) in links.iter().enumerate() {
-            let found: f64 = (self.from..BINS).map(|bin| link.assigned[bin] * self.posterior(number, bin)).sum();
-            self.fits[number] = Fit { alike: std::mem::take(&mut self.fits[number].alike), ..Fit::new(link, found) };
+            let found: f64 = (self.from..BINS).map(|bin| self.found(number, bin)).sum();
+            let before = self.fits[number].clone();
+            self.fits[number] =
+                Fit { unsure: before.unsure, seen: before.seen, alike: before.alike, ..Fit::new(link, found) };
         }
     }
 
@@ -213,8 +225,13 @@ impl Mixture {
     pub(super) fn posterior(&self, link: usize, bin: usize) -> f64 {
         let fit = &self.fits[link];
         let truly = fit.inexact.max(0.5) * self.curve.ratio(bin);
-        let by_chance = (fit.free(bin) * self.kept(fit, bin)).max(1e-3);
-        if truly.is_infinite() { 1.0 } else { truly / (truly + by_chance) }
+        share(truly, fit.open_at(bin) * self.kept(fit, bin))
+    }
+
+    /// Matches among the pairs of this bin that a match can be among.
+    fn found(&self, link: usize, bin: usize) -> f64 {
+        let fit = &self.fits[link];
+        fit.seen[bin] * share(fit.inexact.max(0.5) * self.curve.ratio(bin), fit.open_at(bin))
     }
 
     /// Pairs of different people expected from this bin on, of rows with and without partner.
@@ -223,20 +240,23 @@ impl Mixture {
     }
 
     /// The odds that a pair of this value is true, before rivals are looked at.
+    ///
+    /// Of values that say nothing by themselves the curve knows nothing. Matches are taken to be no denser there than at the
+    /// lowest value that says something, while chance grows; else many faint rivals would together outweigh a match.
     pub(super) fn odds(&self, link: usize, value: f64) -> f64 {
         let fit = &self.fits[link];
-        let place = self.axis.place(value);
-        fit.inexact.max(0.5) * self.curve.ratio_at(place) / fit.free(self.axis.bin(value)).max(1.0)
+        let (bin, place) = (self.axis.bin(value), self.axis.place(value));
+        let mut ratio = self.curve.ratio_at(place);
+        if bin < self.from {
+            ratio = ratio.min(self.curve.ratio(self.from) * self.chance[self.from] / self.most[bin]);
+        }
+        fit.inexact.max(0.5) * ratio / fit.open_at(bin).max(1.0)
     }
 }
 
-/// Where rows without partner are compared with others, of one link.
-struct Window {
-    bins: Range<usize>,
-    /// Rows of either side that surely have their partner.
-    sure: f64,
-    /// Matches of other rows in these bins.
-    matches: f64,
+/// The share of the first in both.
+fn share(truly: f64, by_chance: f64) -> f64 {
+    if truly.is_infinite() { 1.0 } else { truly / (truly + by_chance.max(1e-3)) }
 }
 
 impl Fit {
@@ -245,7 +265,23 @@ impl Fit {
         let matches = (link.exact + inexact).min(n.min(m));
         let [left, right] = [(n - matches).max(0.0), (m - matches).max(0.0)];
         let inexact = (matches - link.exact).max(0.0);
-        Self { matches, inexact, free: left * right, rivals: left + right, alike: vec![1.0; BINS] }
+        Self {
+            matches,
+            inexact,
+            free: left * right,
+            rivals: left + right,
+            unsure: [left, right],
+            seen: link.assigned.clone(),
+            alike: vec![1.0; BINS],
+        }
+    }
+
+    /// Sets aside the rows that surely have their partner.
+    fn set_aside(&mut self, link: &Counted, passed: &Passed) {
+        let sure = passed.sure;
+        let rows = link.exact + link.assigned[sure..].iter().sum::<f64>();
+        self.unsure = link.rows.map(|all| (all - rows).max(0.0));
+        self.seen = (0..BINS).map(|bin| if bin < sure { passed.free[bin] } else { link.assigned[bin] }).collect();
     }
 
     /// Pairs of different people of which a row has its partner.
@@ -254,12 +290,13 @@ impl Fit {
     }
 
     /// How alike rows without partner are, in the window, and the rows of this link beside those of all, from each value on.
-    fn measure_alike(&mut self, link: &Counted, passed: &Passed, window: &Window, chance: &[f64]) {
-        let within = |of: &[f64]| of[window.bins.clone()].iter().sum::<f64>();
+    /// `matches` of rows that do not surely have their partner are taken to lie in the window.
+    fn measure_alike(&mut self, link: &Counted, passed: &Passed, window: Range<usize>, matches: f64, chance: &[f64]) {
+        let within = |of: &[f64]| of[window.clone()].iter().sum::<f64>();
         let (rate, pairs) = (within(chance), self.partnered(link));
         let of_link = (within(&passed.wrong) + SHRINK) / (pairs * rate + SHRINK);
-        let [left, right] = link.rows.map(|rows| (rows - window.sure).max(0.0));
-        let free = (within(&passed.free) - window.matches).max(0.0);
+        let [left, right] = self.unsure;
+        let free = (within(&passed.free) - matches).max(0.0);
         let of_free = (free + SHRINK) / (left * right * rate * of_link + SHRINK);
         let (mut wrong, mut expected) = (0.0, 0.0);
         for bin in (0..BINS).rev() {
@@ -268,8 +305,8 @@ impl Fit {
         }
     }
 
-    /// Pairs of rows without partner, as many as would reach a value by chance as often as others do.
-    fn free(&self, bin: usize) -> f64 {
-        self.free * self.alike[bin]
+    /// Pairs of rows that do not surely have their partner, as many as would reach a value by chance as often as others do.
+    fn open_at(&self, bin: usize) -> f64 {
+        self.unsure[0] * self.unsure[1] * self.alike[bin]
     }
 }

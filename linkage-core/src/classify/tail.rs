@@ -9,6 +9,8 @@ use super::mixture::Values;
 pub(super) const BINS: usize = 240;
 /// Highest pairs of different people from which the tail of chance is extrapolated.
 const TAIL: f64 = 40.0;
+/// Pairs that say how often chance reaches a value, without the values beside it.
+const PLENTY: f64 = 400.0;
 /// Candidates per piece of work: fixed, so that sums do not depend on the number of threads.
 const PIECE: usize = 1 << 16;
 
@@ -72,6 +74,8 @@ pub(super) struct Passed {
     pub(super) wrong: Vec<f64>,
     /// All, passed over or assigned, of whose rows neither surely has a partner.
     pub(super) free: Vec<f64>,
+    /// The lowest bin in which an assigned pair surely is one person's.
+    pub(super) sure: usize,
 }
 
 impl Passed {
@@ -104,7 +108,7 @@ impl Passed {
             .zip(values.value.par_chunks(PIECE))
             .zip(kept.par_chunks(PIECE))
             .map(|((candidates, values), kept)| {
-                let mut sums = Self::none();
+                let mut sums = Self::none(sure);
                 for ((candidate, &value), &kept) in candidates.iter().zip(values).zip(kept) {
                     if belongs(candidate.left) {
                         let (a, b) = (taken[0][candidate.left as usize], taken[1][candidate.right as usize]);
@@ -120,12 +124,12 @@ impl Passed {
                 sums
             })
             .collect();
-        pieces.iter().fold(Self::none(), Self::and)
+        pieces.iter().fold(Self::none(sure), Self::and)
     }
 
     /// None at all.
-    pub(super) fn none() -> Self {
-        Self { wrong: vec![0.0; BINS], free: vec![0.0; BINS] }
+    pub(super) fn none(sure: usize) -> Self {
+        Self { wrong: vec![0.0; BINS], free: vec![0.0; BINS], sure }
     }
 
     /// These and others together.
@@ -174,19 +178,20 @@ pub(super) fn above(chance: &[f64]) -> Vec<f64> {
     above
 }
 
-/// A moving average over seven bins, weights 1 2 3 4 3 2 1.
+/// A moving average over up to seven bins, weights 1 2 3 4 3 2 1: over no more than it takes to hold [`PLENTY`] pairs, since
+/// match weights lie in heaps.
 fn smooth(counts: &[f64]) -> Vec<f64> {
-    (0..counts.len() as isize)
-        .map(|bin| {
-            let (mut sum, mut weights) = (0.0, 0.0);
-            for offset in -3..=3_isize {
-                if let Some(count) = usize::try_from(bin + offset).ok().and_then(|at| counts.get(at)) {
-                    let weight = 4.0 - offset.abs() as f64;
-                    sum += weight * count;
-                    weights += weight;
-                }
+    let mean = |bin: usize, radius: isize| {
+        let (mut sum, mut weights, mut pairs) = (0.0, 0.0, 0.0);
+        for offset in -radius..=radius {
+            if let Some(count) = bin.checked_add_signed(offset).and_then(|at| counts.get(at)) {
+                let weight = (radius + 1 - offset.abs()) as f64;
+                (sum, weights, pairs) = (sum + weight * count, weights + weight, pairs + count);
             }
-            sum / weights
-        })
+        }
+        (sum / weights, pairs)
+    };
+    (0..counts.len())
+        .map(|bin| (0..3).map(|radius| mean(bin, radius)).find(|&(_, pairs)| pairs >= PLENTY).unwrap_or(mean(bin, 3)).0)
         .collect()
 }
