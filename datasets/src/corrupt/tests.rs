@@ -88,9 +88,13 @@ fn what_cannot_be_read_leaves_nothing_behind() {
     let model = CorruptModel::default;
     assert!(matches!(run(b"name\nx\n", &options(model())), Err(DatasetError::UnknownColumn { .. })));
     let short = input(3) + "r9,Smith\n";
-    assert!(matches!(run(short.as_bytes(), &options(model())), Err(DatasetError::Row { row: 4, .. })));
+    assert!(matches!(run(short.as_bytes(), &options(model())), Err(DatasetError::Cells { row: 5 })));
     let bad = [input(1).as_bytes(), b"r9,\xFF,,,,,\n"].concat();
-    assert!(matches!(run(&bad, &options(model())), Err(DatasetError::Row { row: 2, .. })));
+    assert!(matches!(run(&bad, &options(model())), Err(DatasetError::Bytes { row: 3, column }) if column == "name"));
+    assert!(
+        matches!(run(b"id,\xFF\n", &options(model())), Err(DatasetError::Bytes { row: 1, column }) if column == "2")
+    );
+    assert!(matches!(run(b"", &options(model())), Err(DatasetError::EmptyFile)));
     assert!(run(input(1).as_bytes(), &options(CorruptModel { ocr: 2.0, ..model() })).is_err());
     for text in ["name", "name=word", "=latin"] {
         assert!(matches!(ColumnKind::parse(text), Err(DatasetError::ColumnKind { .. })));
@@ -115,11 +119,33 @@ fn the_id_is_never_damaged_and_every_row_has_one_of_its_own() {
     for model in [plain.model.clone(), CorruptModel { left_out: 1.0, ..CorruptModel::none() }] {
         let options = CorruptOptions { model, ..plain.clone() };
         let refused = run((input(3) + " r1 ,a,ア,1950-01-01,1,M,\n").as_bytes(), &options).unwrap_err();
-        assert!(matches!(refused, DatasetError::RepeatedId { row: 4, first: 2 }));
+        assert!(matches!(refused, DatasetError::RepeatedId { row: 5, first: 3 }));
         assert!(!refused.to_string().contains("r1"), "{refused}");
         let refused = run((input(3) + " ,a,ア,1950-01-01,1,M,\n").as_bytes(), &options);
-        assert!(matches!(refused, Err(DatasetError::EmptyId { row: 4 })));
+        assert!(matches!(refused, Err(DatasetError::EmptyId { row: 5 })));
     }
+}
+
+#[test]
+fn what_is_named_twice_is_refused() {
+    let plain = options(CorruptModel::default());
+    let two_kinds = CorruptOptions {
+        columns: [plain.columns.clone(), vec![("name".to_owned(), ColumnKind::Kanji)]].concat(),
+        ..plain.clone()
+    };
+    let with_itself = CorruptOptions { swaps: vec![("name".to_owned(), "name".to_owned())], ..plain.clone() };
+    for options in [two_kinds, with_itself] {
+        let refused = run(input(3).as_bytes(), &options);
+        assert!(matches!(refused, Err(DatasetError::NamedTwice { column }) if column == "name"));
+    }
+    let refused = run(input(3).replacen("note", "name", 1).as_bytes(), &plain);
+    assert!(matches!(refused, Err(DatasetError::HeaderTwice { column }) if column == "name"));
+    // The copy stood there without its truth, under an exit code that says that nothing was written.
+    let dir = tempfile::tempdir().unwrap();
+    let [from, to] = ["in.csv", "out.csv"].map(|name| dir.path().join(name));
+    std::fs::write(&from, input(3)).unwrap();
+    let refused = corrupt_csv(&from, &to, &to, &plain, &mut |_| {});
+    assert!(matches!(refused, Err(DatasetError::OneFile { .. })) && !to.exists());
 }
 
 #[test]
