@@ -101,6 +101,15 @@ fn subgroups_of_a_truth_by_pair_and_of_links() {
     let own = measures(folder.path().join("own.json"));
     assert_eq!(value(&own, "group", Some("errors=keyboard"), "recall", None), 1.0);
 
+    // They come by column and by value, in whatever order the truth has them.
+    write(&folder, "groups.csv", "left_id,right_id,sex,age_band\n1,y,m,75+\n2,x,f,0-14\n3,z,m,40-64\n");
+    evaluate(folder.path(), "links @links.csv --truth @groups.csv --results @groups.json").unwrap();
+    let mut names: Vec<_> =
+        measures(folder.path().join("groups.json")).iter().map(|m| m["group"].to_string()).collect();
+    names.retain(|name| name != "null");
+    names.dedup();
+    assert_eq!(names.join(" ").replace('"', ""), "age_band=0-14 age_band=40-64 age_band=75+ sex=f sex=m");
+
     // Subgroups of persons are those of somebody else's links too.
     write(&folder, "ab.csv", "source_dataset_l,unique_id_l,source_dataset_r,unique_id_r\na,1,b,y\n");
     evaluate(folder.path(), "links @ab.csv --truth @persons.csv --groups sex --results @sex.json").unwrap();
