@@ -115,8 +115,7 @@ fn run_own(args: &OwnArgs) -> anyhow::Result<ExitCode> {
     }
     results::refuse(outputs.into_iter().flatten())?;
     let outcomes = suite::outcomes(&args.study)?;
-    // Warnings are about the tables, and the same for every schema that reads the same columns.
-    outcomes.iter().take(1).for_each(report::warn);
+    report::warn(&outcomes);
     if let Some(path) = &args.results {
         let measurements: Vec<_> = outcomes.iter().flat_map(|outcome| outcome.measurements(&args.study.name)).collect();
         results::write(path, &measurements)?;

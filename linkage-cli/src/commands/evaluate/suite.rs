@@ -68,8 +68,8 @@ pub(super) fn run(args: &SuiteArgs) -> anyhow::Result<ExitCode> {
     for (number, study) in suite.study.into_iter().enumerate() {
         let study = study.within(folder);
         report::talk(&format!("study {}: {}", number + 1, study.name));
-        let outcomes = outcomes(&study).with_context(|| format!("study {:?}", study.name))?;
-        outcomes.iter().take(1).for_each(report::warn);
+        let outcomes = outcomes(study).with_context(|| format!("study {:?}", study.name))?;
+        report::warn(&outcomes);
         set_aside |= outcomes.iter().any(Outcome::set_rows_aside);
         outcomes.iter().for_each(|outcome| measurements.extend(outcome.measurements(&study.name)));
         report::line(&format!("\n{}", study.name))?;
