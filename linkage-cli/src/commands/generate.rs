@@ -3,15 +3,14 @@
 //! A thin shell over `linkage-datasets`. Nothing is overwritten, and nothing has its name before it is whole.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use linkage_datasets::{
-    ColumnKind, CorruptModel, CorruptOptions, DAYS, Date, ExtractOptions, Model, PopulationModel, REFERENCE_DATE,
-    corrupt_csv, write_extracts, write_population,
+    ColumnKind, CorruptModel, CorruptOptions, DAYS, DatasetError, Date, ExtractOptions, Model, PopulationModel,
+    REFERENCE_DATE, corrupt_csv, write_extracts, write_population,
 };
 use serde_json::json;
 
@@ -265,8 +264,8 @@ impl People {
     }
 }
 
-fn read(path: &PathBuf) -> anyhow::Result<String> {
-    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+fn read(path: &Path) -> Result<String, DatasetError> {
+    fs::read_to_string(path).map_err(|cause| DatasetError::Read { path: path.to_owned(), cause })
 }
 
 fn cores(threads: Option<usize>) -> usize {

@@ -105,7 +105,7 @@ fn run_own(args: &OwnArgs) -> anyhow::Result<ExitCode> {
     let outputs = [&args.output, &args.clusters, &args.results];
     for (index, path) in outputs.iter().enumerate() {
         if path.is_some() && outputs[..index].contains(path) {
-            bail!("two outputs would be written to one file");
+            bail!("two outputs would be written to one file\nhint: give each a name of its own");
         }
     }
     if args.study.schema.len() * args.study.decide.len() > 1 && (args.output.is_some() || args.clusters.is_some()) {
