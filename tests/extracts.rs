@@ -62,6 +62,14 @@ fn what_custodians_hold_is_generated_linked_and_judged() {
     let output = linkage(folder.path(), &["evaluate", "links", "--truth", "study/truth.csv", "--crosswalk", &wrong]);
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && told.contains("the truth has none of the records of DPC"), "{told}");
+    // Databases that no permit can join are told before one of them is tokenised.
+    let study =
+        ["generate", "extracts", "-o", "closed", "--people", "50", "--database", "ndb", "--database", "kenshin"];
+    assert!(linkage(folder.path(), &study).status.success());
+    let output = linkage(folder.path(), &["demo", "--extracts", "closed"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && told.contains("kenshin offers no anonymised data"), "{told}");
+    assert!(told.contains("permit new") && !told.contains("tokenise"), "{told}");
     let nothing = path(folder.path());
     let output = linkage(folder.path(), &["demo", "--extracts", nothing, "--json"]);
     let told = String::from_utf8_lossy(&output.stderr);
