@@ -24,7 +24,8 @@ Examples:
   linkage generate extracts -o study --people 200000 --database ndb --database denkaru
   linkage generate extracts -o sweep --people 50000 --sweep kana_typo=0,0.01,0.05
   linkage generate corrupt mine.csv -o damaged.csv --truth truth.csv --id-column id \\
-      --column surname=latin --column given_name=latin --column date_of_birth=date --swap surname,given_name
+      --column surname=latin --column given_name=latin --column date_of_birth=date \\
+      --swap surname,given_name
   linkage generate model > model.toml";
 
 /// The arguments of `linkage generate`.

@@ -25,7 +25,8 @@ const EXAMPLES: &str = "\
 Examples:
   linkage evaluate links predictions.parquet --truth labels.csv --from 0.9
   linkage evaluate links clusters.csv --truth truth.csv --groups age_band,sex --json
-  linkage evaluate links --crosswalk ndb=ndb/crosswalk.csv --crosswalk dpc=dpc/crosswalk.csv --truth study/truth.csv";
+  linkage evaluate links --crosswalk ndb=ndb/crosswalk.csv --crosswalk dpc=dpc/crosswalk.csv \\
+      --truth study/truth.csv";
 
 /// The arguments of `linkage evaluate links`.
 #[derive(Debug, Args)]

@@ -43,11 +43,12 @@ use study::Study;
 const EXAMPLES: &str = "\
 Examples:
   linkage evaluate --left a.csv --right b.csv --schema person-en --truth truth.csv
-  linkage evaluate --table ndb=ndb.csv --table dpc=dpc.csv --table kaigo=kaigo.csv --truth truth.csv \\
-      --id-column record_id --schema person-ja --groups age_band,sex,foreign
-  linkage evaluate --left a.csv --right b.csv --truth febrl --schema person-en --schema person-en-max-quality \\
-      --decide threshold,learnt
-  linkage evaluate --left a.csv --right b.csv --truth truth.csv --schema person-ja --decide learnt --gold looked-at.csv
+  linkage evaluate --table ndb=ndb.csv --table dpc=dpc.csv --table kaigo=kaigo.csv \\
+      --truth truth.csv --id-column record_id --schema person-ja --groups age_band,sex,foreign
+  linkage evaluate --left a.csv --right b.csv --truth febrl \\
+      --schema person-en --schema person-en-max-quality --decide threshold,learnt
+  linkage evaluate --left a.csv --right b.csv --truth truth.csv --schema person-ja \\
+      --decide learnt --gold looked-at.csv
   linkage evaluate links predictions.parquet --truth labels.csv --from 0.9
   linkage evaluate suite study.toml --results study.parquet";
 
