@@ -139,7 +139,7 @@ impl Records for Known {
 }
 
 pub(super) fn run(args: &LinksArgs) -> anyhow::Result<ExitCode> {
-    results::refuse(&args.results)?;
+    results::refuse(&args.results, &results::OF_MEASURES)?;
     let truth = Rows::read(&args.truth)?;
     let (rows, source) = match &args.links {
         Some(path) => (Rows::read(path)?, path.display().to_string()),

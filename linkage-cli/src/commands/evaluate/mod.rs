@@ -77,10 +77,10 @@ struct OwnArgs {
     /// Print JSON instead of tables
     #[arg(long)]
     json: bool,
-    /// Write the links in Splink's columns: CSV, or Parquet by the ending of the name
+    /// Write the links in Splink's columns: CSV or Parquet by the ending of the name
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Write the clusters in Splink's columns: CSV, or Parquet by the ending of the name
+    /// Write the clusters in Splink's columns: CSV or Parquet by the ending of the name
     #[arg(long, value_name = "FILE")]
     clusters: Option<PathBuf>,
     /// Write every measure as a row: Parquet, JSON or CSV by the ending of the name
@@ -114,7 +114,8 @@ fn run_own(args: &OwnArgs) -> anyhow::Result<ExitCode> {
             "--output and --clusters are for one schema and one way to decide\nhint: run it again with those that you want"
         );
     }
-    results::refuse(outputs.into_iter().flatten())?;
+    results::refuse(args.output.iter().chain(&args.clusters), &results::OF_LINKS)?;
+    results::refuse(&args.results, &results::OF_MEASURES)?;
     let outcomes = suite::outcomes(&args.study)?;
     report::warn(&outcomes);
     if let Some(path) = &args.results {

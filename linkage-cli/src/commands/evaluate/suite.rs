@@ -46,7 +46,7 @@ struct Suite {
 }
 
 pub(super) fn run(args: &SuiteArgs) -> anyhow::Result<ExitCode> {
-    results::refuse(&args.results)?;
+    results::refuse(&args.results, &results::OF_MEASURES)?;
     let context = || format!("{}", args.suite.display());
     let text = open(&args.suite).and_then(|file| Ok(std::io::read_to_string(file)?)).with_context(context)?;
     let suite: Suite = toml::from_str(&text).map_err(|error| {

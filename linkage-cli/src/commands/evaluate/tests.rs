@@ -252,6 +252,8 @@ fn what_cannot_be_written_is_refused_before_anything_is_measured() {
     for (line, expected) in [
         (format!("{base} --decide threshold,learnt -o @l.csv"), "one schema and one way"),
         (format!("{base} -o @l.csv --clusters @l.csv"), "one file"),
+        (format!("{base} -o @l.json"), "hint: end it in .csv or .parquet"),
+        (base.replace("r.json", "r.xlsx"), "hint: end it in .csv or .parquet or .json"),
     ] {
         let error = format!("{:#}", evaluate(folder.path(), &line).unwrap_err());
         assert!(error.contains(expected), "{line}: {error}");
