@@ -9,10 +9,10 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use linkage_datasets::{
-    ColumnKind, CorruptModel, CorruptOptions, DAYS, DatasetError, Date, ExtractOptions, Model, PopulationModel,
-    REFERENCE_DATE, corrupt_csv, write_extracts, write_population,
+    ColumnKind, CorruptModel, CorruptOptions, DAYS, DatasetError, Date, ExtractManifest, ExtractOptions, Model,
+    PopulationModel, REFERENCE_DATE, corrupt_csv, write_extracts, write_population,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use sweep::Sweep;
 
@@ -62,7 +62,7 @@ struct People {
     /// Number of threads; all cores by default. The result does not depend on it
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// Print a JSON object instead of a text
+    /// Print JSON instead of a text; of a sweep a list, one object per dataset
     #[arg(long)]
     json: bool,
 }
@@ -204,24 +204,33 @@ fn extracts(args: ExtractsArgs) -> anyhow::Result<ExitCode> {
         manifests.push((folder, manifest?));
     }
     bar.finish_and_clear();
+    if json {
+        return say(&format!("{}\n", document(&manifests, args.sweep.is_some())));
+    }
     let mut text = String::new();
     for (folder, manifest) in &manifests {
-        if json {
-            let databases: Vec<_> = manifest
-                .databases
-                .iter()
-                .map(|d| json!({"database": d.name, "files": d.files, "read_with": d.read_with, "records": d.records}))
-                .collect();
-            let line = json!({"folder": folder, "people": people, "seed": seed, "databases": databases, "truth": manifest.truth});
-            text += &format!("{line}\n");
-            continue;
-        }
         text += &format!("{}: {people} people, truth in {}\n", folder.display(), manifest.truth);
         for database in &manifest.databases {
             text += &format!("  {:<10}{:>12} records  {}\n", database.name, database.records, database.files.join(" "));
         }
     }
     say(&text)
+}
+
+/// What was written, as one document: a list of datasets when it is a sweep.
+fn document(manifests: &[(PathBuf, ExtractManifest)], is_sweep: bool) -> Value {
+    let dataset = |(folder, manifest): &(PathBuf, ExtractManifest)| {
+        let databases: Vec<_> = manifest
+            .databases
+            .iter()
+            .map(|d| json!({"database": d.name, "files": d.files, "read_with": d.read_with, "records": d.records}))
+            .collect();
+        json!({"folder": folder, "people": manifest.people, "seed": manifest.seed, "databases": databases, "truth": manifest.truth})
+    };
+    match manifests {
+        [one] if !is_sweep => dataset(one),
+        several => several.iter().map(dataset).collect(),
+    }
 }
 
 fn corrupt(args: CorruptArgs) -> anyhow::Result<ExitCode> {
