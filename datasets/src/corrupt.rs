@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::error::DatasetError;
 use crate::mistakes::{misread, mistyped};
+use crate::notation::{as_ascii, as_katakana};
 use crate::output::{StagedFile, failed};
 use crate::random::Random;
 use crate::rates::CorruptModel;
@@ -23,7 +24,7 @@ use crate::rates::CorruptModel;
 pub enum ColumnKind {
     /// Names and other words in Latin letters: keyboard, OCR, phonetic.
     Latin,
-    /// Names in kana: typing, OCR, phonetic.
+    /// Names in kana: typing, phonetic, and OCR where they are in full-width katakana.
     Kana,
     /// Names in kanji: OCR.
     Kanji,
@@ -186,7 +187,7 @@ impl Plan {
             for &(name, rate, edit) in kind.edits(model).iter() {
                 let (hit, random) = (random.chance(rate), &mut random.fork());
                 if hit && !cells[at].is_empty() {
-                    let damaged = edit(random, &cells[at], model);
+                    let damaged = as_ascii(&cells[at], |text| edit(random, text, model));
                     if damaged != cells[at] {
                         errors.push(format!("{name}:{}", at + 1));
                         cells[at] = damaged;
@@ -230,8 +231,9 @@ impl ColumnKind {
         let keyboard: (_, _, Edit) = ("keyboard", model.keyboard, |random, text, _| edits::keyboard(random, text));
         let digits: (_, _, Edit) = ("keyboard", model.keyboard, |random, text, _| mistyped(random, text));
         let ocr: (_, _, Edit) = ("ocr", model.ocr, |random, text, _| edits::ocr(random, text));
-        let phonetic: (_, _, Edit) = ("phonetic", model.phonetic, |random, text, _| edits::phonetic(random, text));
-        let kana: Edit = |random, text, model| misread(random, text, model.typos());
+        let phonetic: (_, _, Edit) =
+            ("phonetic", model.phonetic, |random, text, _| as_katakana(text, |text| edits::phonetic(random, text)));
+        let kana: Edit = |random, text, model| as_katakana(text, |text| misread(random, text, model.typos()));
         let mut edits = match self {
             Self::Latin => vec![keyboard, ocr, phonetic],
             Self::Kana => vec![("kana", model.kana, kana), ocr, phonetic],

@@ -127,6 +127,33 @@ fn the_id_is_never_damaged_and_every_row_has_one_of_its_own() {
 }
 
 #[test]
+fn values_are_damaged_as_often_in_every_width_and_script_and_stay_so() {
+    let none = CorruptModel::none();
+    let typos = CorruptModel { kana: 0.5, typo_voicing: 0.4, typo_character: 0.3, typo_swap: 0.1, ..none };
+    let model = CorruptModel { phonetic: 0.2, typo_long_vowel: 0.2, ..typos };
+    let damaged = |kana: &str| {
+        let text = input(1000).replace("ヤマザキ", kana);
+        let (_, out, truth) = run(text.as_bytes(), &options(model.clone())).unwrap();
+        let kinds: Vec<String> = truth.into_iter().map(|row| row[2].clone()).collect();
+        (out[1..].iter().map(|row| row[2].clone()).collect::<Vec<_>>(), kinds)
+    };
+    let (katakana, kinds) = damaged("ヤマザキ");
+    let (half, of_half) = damaged("ﾔﾏｻﾞｷ");
+    let (hiragana, of_hiragana) = damaged("やまざき");
+    assert_eq!((&kinds, &kinds), (&of_half, &of_hiragana));
+    assert!(half.iter().all(|kana| kana.chars().all(|c| ('｡'..='ﾟ').contains(&c))));
+    assert!(hiragana.iter().all(|kana| kana.chars().all(|c| ('ぁ'..='ゖ').contains(&c))));
+    assert!(katakana.iter().filter(|kana| *kana != "ヤマザキ").count() > 400);
+
+    let model = CorruptModel { keyboard: 0.5, date: 0.5, date_day: 0.5, date_year: 0.5, ..CorruptModel::none() };
+    let damaged = |text: &str| run(text.as_bytes(), &options(model.clone())).unwrap();
+    let wide = input(1000).replace("12345678", "１２３４５６７８").replace("1950-03-07", "１９５０－０３－０７");
+    let ((narrow, ..), (wide, out, _)) = (damaged(&input(1000)), damaged(&wide));
+    assert_eq!(narrow, wide);
+    assert!(out[1..].iter().all(|row| row[3..5].iter().all(|value| !value.chars().any(|c| c.is_ascii()))));
+}
+
+#[test]
 fn what_is_named_twice_is_refused() {
     let plain = options(CorruptModel::default());
     let two_kinds = CorruptOptions {
