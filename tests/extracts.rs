@@ -15,6 +15,19 @@ fn json(folder: &Path, args: &[&str]) -> Value {
 }
 
 #[test]
+fn the_datasets_of_a_sweep_are_one_json_document() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = ["generate", "extracts", "-o", "s", "--people", "50", "--database", "jisedai", "--json", "--sweep"];
+    for (sweep, folders) in
+        [("kana_typo=0,0.1", &["s-kana_typo-0", "s-kana_typo-0.1"][..]), ("sex_error=1", &["s-sex_error-1"])]
+    {
+        let datasets = json(folder.path(), &[&line[..], &[sweep]].concat());
+        let found: Vec<_> = datasets.as_array().unwrap().iter().map(|one| one["folder"].as_str().unwrap()).collect();
+        assert_eq!(found, folders);
+    }
+}
+
+#[test]
 fn what_custodians_hold_is_generated_linked_and_judged() {
     let folder = tempfile::tempdir().unwrap();
     let mut generate = vec!["generate", "extracts", "-o", "study", "--people", "2500", "--seed", "5", "--json"];
@@ -62,6 +75,14 @@ fn what_custodians_hold_is_generated_linked_and_judged() {
     let output = linkage(folder.path(), &["evaluate", "links", "--truth", "study/truth.csv", "--crosswalk", &wrong]);
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && told.contains("the truth has none of the records of DPC"), "{told}");
+    // Databases that no permit can join are told before one of them is tokenised.
+    let study =
+        ["generate", "extracts", "-o", "closed", "--people", "50", "--database", "ndb", "--database", "kenshin"];
+    assert!(linkage(folder.path(), &study).status.success());
+    let output = linkage(folder.path(), &["demo", "--extracts", "closed"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && told.contains("kenshin offers no anonymised data"), "{told}");
+    assert!(told.contains("permit new") && !told.contains("tokenise"), "{told}");
     let nothing = path(folder.path());
     let output = linkage(folder.path(), &["demo", "--extracts", nothing, "--json"]);
     let told = String::from_utf8_lossy(&output.stderr);

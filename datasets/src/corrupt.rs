@@ -6,13 +6,15 @@
 mod edits;
 
 use std::collections::HashMap;
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 
 use serde::Serialize;
 
 use crate::error::DatasetError;
 use crate::mistakes::{misread, mistyped};
+use crate::notation::{as_ascii, as_katakana};
 use crate::output::{StagedFile, failed};
 use crate::random::Random;
 use crate::rates::CorruptModel;
@@ -22,7 +24,7 @@ use crate::rates::CorruptModel;
 pub enum ColumnKind {
     /// Names and other words in Latin letters: keyboard, OCR, phonetic.
     Latin,
-    /// Names in kana: typing, OCR, phonetic.
+    /// Names in kana: typing, phonetic, and OCR where they are in full-width katakana.
     Kana,
     /// Names in kanji: OCR.
     Kanji,
@@ -91,7 +93,7 @@ pub struct CorruptReport {
 ///
 /// # Errors
 /// [`DatasetError`] when a rate is none, the input cannot be read or lacks a column, the column of the id is to be damaged,
-/// a row has no id or that of an earlier one, or an output cannot be written.
+/// a column is named twice, a row has no id or that of an earlier one, or an output cannot be written.
 pub fn corrupt_csv(
     input: &Path,
     output: &Path,
@@ -100,20 +102,21 @@ pub fn corrupt_csv(
     progress: &mut dyn FnMut(u64),
 ) -> Result<CorruptReport, DatasetError> {
     options.model.check()?;
-    let unreadable = |cause| DatasetError::Read { path: input.to_owned(), cause };
-    let mut bytes = std::fs::File::open(input).map_err(unreadable)?;
-    let mut rows = Rows::open(&mut bytes, options.cp932)?;
+    if output == truth {
+        return Err(DatasetError::OneFile { path: output.to_owned() });
+    }
+    let mut rows = Rows::open(input, options.cp932)?;
     let (mut out, mut truth) = (Csv::create(output)?, Csv::create(truth)?);
     let plan = Plan::new(&rows.header, options)?;
     out.row(&rows.header)?;
     truth.row(&["left_id", "right_id", "errors"])?;
     let mut report = CorruptReport { rows: 0, written_rows: 0, damaged_rows: 0 };
     let mut ids = Ids::default();
-    while let Some(mut cells) = rows.next(report.rows + 1)? {
+    while let Some(mut cells) = rows.next()? {
         let random = &mut Random::new(options.seed, "corrupt", report.rows);
         let number = report.rows;
         report.rows += 1;
-        ids.take(&cells[plan.id], report.rows)?;
+        ids.take(&cells[plan.id], rows.row)?;
         if report.rows.is_multiple_of(10_000) {
             progress(report.rows);
         }
@@ -145,9 +148,13 @@ struct Plan {
 impl Plan {
     fn new(header: &[String], options: &CorruptOptions) -> Result<Self, DatasetError> {
         let find = |column: &str| {
-            let found = header.iter().position(|name| name == column);
-            let header = || header.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            found.ok_or_else(|| DatasetError::UnknownColumn { column: column.to_owned(), header: header() })
+            let mut found = (0..header.len()).filter(|&at| header[at] == column);
+            let names = || header.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            match (found.next(), found.next()) {
+                (Some(at), None) => Ok(at),
+                (Some(_), Some(_)) => Err(DatasetError::HeaderTwice { column: column.to_owned() }),
+                (None, _) => Err(DatasetError::UnknownColumn { column: column.to_owned(), header: names() }),
+            }
         };
         let columns = options.columns.iter().map(|(column, kind)| Ok((find(column)?, *kind)));
         let swaps = options.swaps.iter().map(|(a, b)| Ok((find(a)?, find(b)?)));
@@ -158,9 +165,16 @@ impl Plan {
         };
         let mut damaged = plan.columns.iter().map(|(at, _)| *at).chain(plan.swaps.iter().flat_map(|&(a, b)| [a, b]));
         // The truth names the rows of the input by it, so it must stay what it is.
-        match damaged.any(|at| at == plan.id) {
-            true => Err(DatasetError::IdColumn { column: options.id_column.clone() }),
-            false => Ok(plan),
+        if damaged.any(|at| at == plan.id) {
+            return Err(DatasetError::IdColumn { column: options.id_column.clone() });
+        }
+        // Of a second kind values would go missing twice as often as the model says, and a swap with itself is none.
+        let kinds = plan.columns.iter().enumerate();
+        let mut twice = kinds.filter(|(index, (at, _))| plan.columns[..*index].iter().any(|(other, _)| other == at));
+        let twice = twice.next().map(|(_, (at, _))| *at);
+        match twice.or(plan.swaps.iter().find(|(a, b)| a == b).map(|(at, _)| *at)) {
+            Some(at) => Err(DatasetError::NamedTwice { column: header[at].clone() }),
+            None => Ok(plan),
         }
     }
 
@@ -173,7 +187,7 @@ impl Plan {
             for &(name, rate, edit) in kind.edits(model).iter() {
                 let (hit, random) = (random.chance(rate), &mut random.fork());
                 if hit && !cells[at].is_empty() {
-                    let damaged = edit(random, &cells[at], model);
+                    let damaged = as_ascii(&cells[at], |text| edit(random, text, model));
                     if damaged != cells[at] {
                         errors.push(format!("{name}:{}", at + 1));
                         cells[at] = damaged;
@@ -217,8 +231,9 @@ impl ColumnKind {
         let keyboard: (_, _, Edit) = ("keyboard", model.keyboard, |random, text, _| edits::keyboard(random, text));
         let digits: (_, _, Edit) = ("keyboard", model.keyboard, |random, text, _| mistyped(random, text));
         let ocr: (_, _, Edit) = ("ocr", model.ocr, |random, text, _| edits::ocr(random, text));
-        let phonetic: (_, _, Edit) = ("phonetic", model.phonetic, |random, text, _| edits::phonetic(random, text));
-        let kana: Edit = |random, text, model| misread(random, text, model.typos());
+        let phonetic: (_, _, Edit) =
+            ("phonetic", model.phonetic, |random, text, _| as_katakana(text, |text| edits::phonetic(random, text)));
+        let kana: Edit = |random, text, model| as_katakana(text, |text| misread(random, text, model.typos()));
         let mut edits = match self {
             Self::Latin => vec![keyboard, ocr, phonetic],
             Self::Kana => vec![("kana", model.kana, kana), ocr, phonetic],
@@ -233,37 +248,51 @@ impl ColumnKind {
 }
 
 /// The rows of the input, as text.
-struct Rows<R: Read> {
-    reader: csv::Reader<R>,
+struct Rows<'a> {
+    path: &'a Path,
+    reader: csv::Reader<File>,
     record: csv::ByteRecord,
+    /// The number of the last row; the header is row 1, as for all who read such a table.
+    row: u64,
     header: Vec<String>,
     cp932: bool,
 }
 
-impl<R: Read> Rows<R> {
-    fn open(reader: R, cp932: bool) -> Result<Self, DatasetError> {
-        let reader = csv::ReaderBuilder::new().has_headers(false).from_reader(reader);
-        let mut rows = Self { reader, record: csv::ByteRecord::new(), header: Vec::new(), cp932 };
-        rows.header = rows.next(0)?.unwrap_or_default();
+impl<'a> Rows<'a> {
+    fn open(path: &'a Path, cp932: bool) -> Result<Self, DatasetError> {
+        let file = File::open(path).map_err(|cause| DatasetError::Read { path: path.to_owned(), cause })?;
+        let reader = csv::ReaderBuilder::new().has_headers(false).from_reader(file);
+        let mut rows = Self { path, reader, record: csv::ByteRecord::new(), row: 0, header: Vec::new(), cp932 };
+        rows.header = rows.next()?.ok_or(DatasetError::EmptyFile)?;
         if let Some(first) = rows.header.first_mut() {
             *first = first.trim_start_matches('\u{FEFF}').to_owned();
         }
         Ok(rows)
     }
 
-    fn next(&mut self, row: u64) -> Result<Option<Vec<String>>, DatasetError> {
+    fn next(&mut self) -> Result<Option<Vec<String>>, DatasetError> {
+        self.row += 1;
+        let row = self.row;
         match self.reader.read_byte_record(&mut self.record) {
             Ok(false) => return Ok(None),
             Ok(true) => {}
-            // The library's message holds positions only, but its kinds are enough.
-            Err(_) => return Err(DatasetError::Row { row, rule: "the number of cells is not that of the header" }),
+            Err(error) if error.is_io_error() => {
+                return Err(DatasetError::Read { path: self.path.to_owned(), cause: error.into() });
+            }
+            // The library's message holds positions only, and bytes have no other fault than their number in a row.
+            Err(_) => return Err(DatasetError::Cells { row }),
         }
-        let cells = self.record.iter().map(|cell| match self.cp932 {
-            true => encoding_rs::SHIFT_JIS.decode_without_bom_handling_and_without_replacement(cell).map(Into::into),
-            false => String::from_utf8(cell.to_vec()).ok(),
+        let decoded = self.record.iter().enumerate().map(|(at, cell)| {
+            let text = match self.cp932 {
+                true => {
+                    encoding_rs::SHIFT_JIS.decode_without_bom_handling_and_without_replacement(cell).map(Into::into)
+                }
+                false => String::from_utf8(cell.to_vec()).ok(),
+            };
+            let column = || self.header.get(at).cloned().unwrap_or_else(|| (at + 1).to_string());
+            text.ok_or_else(|| DatasetError::Bytes { row, column: column() })
         });
-        let cells: Option<Vec<String>> = cells.collect();
-        cells.map(Some).ok_or(DatasetError::Row { row, rule: "bytes that the encoding does not have" })
+        decoded.collect::<Result<_, _>>().map(Some)
     }
 }
 

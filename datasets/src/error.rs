@@ -114,10 +114,31 @@ pub enum DatasetError {
         /// Which column.
         column: String,
     },
+    /// A table to be damaged has a column of this name twice.
+    #[error("the header has column `{column}` twice\nhint: rename one of them")]
+    HeaderTwice {
+        /// Which column.
+        column: String,
+    },
+    /// A column was given two kinds, or is to be swapped with itself.
+    #[error("column `{column}` is named twice\nhint: a column has one kind, and is swapped with another one")]
+    NamedTwice {
+        /// Which column.
+        column: String,
+    },
+    /// Two outputs are one file.
+    #[error("{}: the copy and the truth would be one file\nhint: give each a name of its own", path.display())]
+    OneFile {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// A table to be damaged has not even a header.
+    #[error("the file is empty\nhint: the first row must be a header with the names of the columns")]
+    EmptyFile,
     /// A row has no id.
     #[error("row {row}: no id\nhint: the truth names rows by their ids; number the rows in a column of their own")]
     EmptyId {
-        /// The row's number after the header, from 1.
+        /// The row's number; the header is row 1.
         row: u64,
     },
     /// Two rows have one id.
@@ -125,17 +146,28 @@ pub enum DatasetError {
         "row {row}: the id of row {first} again\nhint: the truth names rows by their ids; number the rows in a column of their own"
     )]
     RepeatedId {
-        /// The row's number after the header, from 1.
+        /// The row's number; the header is row 1.
         row: u64,
         /// The earlier row.
         first: u64,
     },
-    /// A row of a table cannot be read.
-    #[error("row {row}: {rule}\nhint: every row needs as many cells as the header, in the declared encoding")]
-    Row {
-        /// The row's number after the header, from 1.
+    /// A row has more or fewer cells than the header.
+    #[error(
+        "row {row}: the number of cells is not that of the header\nhint: does a value hold a comma and have no quotes?"
+    )]
+    Cells {
+        /// The row's number; the header is row 1.
         row: u64,
-        /// What is wrong, without a value.
-        rule: &'static str,
+    },
+    /// A value is not in the declared encoding.
+    #[error(
+        "row {row}, column `{column}`: bytes that the encoding does not have\nhint: say `--encoding cp932` or `--encoding utf-8` as \
+         the file was saved"
+    )]
+    Bytes {
+        /// The row's number; the header is row 1.
+        row: u64,
+        /// The column by its name, or by its number in the header itself.
+        column: String,
     },
 }

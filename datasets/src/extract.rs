@@ -306,11 +306,15 @@ impl Plan {
             let day = self.as_of.days_before(days_old as u32).max(person.birth);
             let another = &people[(at + people.len() / 2) % people.len()];
             let facility = Facility::of(person.on(day).place, random, name);
-            let view = facility.view(self.database, &self.errors, seed);
+            let mut seen = facility.view(self.database, &self.errors, seed).observe(random, person, another, day);
+            // Some names of foreign residents are beyond what any facility of such an encoding can enter.
+            if self.database.files.iter().any(|(_, encoding)| seen.is_beyond(*encoding)) {
+                seen.faults.add(Faults::JIS_FALLBACK);
+            }
             records.push(Record {
                 plan: self,
                 person,
-                seen: view.observe(random, person, another, day),
+                seen,
                 facility,
                 chart: databases::chart(name, person.number),
                 day,

@@ -22,7 +22,7 @@ faults! {
     KANA_OF_ANOTHER = 2, "kana-of-another";
     /// Family and given name are swapped.
     NAMES_SWAPPED = 3, "names-swapped";
-    /// The kanji name has become kana or ●.
+    /// The kanji name has become kana, or has ● or 〓 where a character is lacking.
     JIS_FALLBACK = 4, "jis-fallback";
     /// An ordinary character stands for the registered variant.
     ORDINARY_FORM = 5, "ordinary-form";

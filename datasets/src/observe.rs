@@ -6,6 +6,7 @@ use crate::insurance::Insurance;
 use crate::mistakes::{misdated, misread, mistyped, respelled};
 use crate::names::{Name, VARIANTS, outside_jis};
 use crate::notation::large;
+use crate::output::Encoding;
 use crate::population::{Person, Sex};
 use crate::random::Random;
 use crate::rates::ErrorModel;
@@ -240,6 +241,12 @@ impl Observation {
             [self.family, self.given] = alias;
             self.faults.stand_for(Faults::ALIAS, &[Faults::OLD_NAME]);
         }
+    }
+
+    /// Whether a character of the name will be a 〓 in this encoding.
+    pub(crate) fn is_beyond(&self, encoding: Encoding) -> bool {
+        let names = [&self.family, &self.given].into_iter().filter_map(|name| name.kanji.as_deref());
+        names.flat_map(str::chars).any(|c| encoding.lacks(c))
     }
 
     /// Leaves the insurance out.

@@ -27,22 +27,28 @@ impl Encoding {
 
     /// The bytes of a text. What the encoding lacks becomes 〓, as mainframes print it.
     pub(crate) fn encode(self, text: &str) -> Vec<u8> {
+        let Some(encoding) = self.table() else { return text.as_bytes().to_vec() };
+        let (encoded, _, failed) = encoding.encode(text);
+        if !failed {
+            return encoded.into_owned();
+        }
+        let text: String = text.chars().map(|c| if self.lacks(c) { '〓' } else { c }).collect();
+        encoding.encode(&text).0.into_owned()
+    }
+
+    /// Whether a text cannot have this character.
+    pub(crate) fn lacks(self, c: char) -> bool {
+        !c.is_ascii() && self.table().is_some_and(|encoding| encoding.encode(c.encode_utf8(&mut [0; 4])).2)
+    }
+
+    /// The characters of an encoding that does not have all of them.
+    fn table(self) -> Option<&'static encoding_rs::Encoding> {
         match self {
-            Self::Utf8 => text.as_bytes().to_vec(),
-            Self::Cp932 => marked(text, encoding_rs::SHIFT_JIS),
-            Self::Iso2022Jp => marked(text, encoding_rs::ISO_2022_JP),
+            Self::Utf8 => None,
+            Self::Cp932 => Some(encoding_rs::SHIFT_JIS),
+            Self::Iso2022Jp => Some(encoding_rs::ISO_2022_JP),
         }
     }
-}
-
-fn marked(text: &str, encoding: &'static encoding_rs::Encoding) -> Vec<u8> {
-    let (encoded, _, failed) = encoding.encode(text);
-    if !failed {
-        return encoded.into_owned();
-    }
-    let lacks = |c: char| encoding.encode(c.encode_utf8(&mut [0; 4])).2;
-    let text: String = text.chars().map(|c| if lacks(c) { '〓' } else { c }).collect();
-    encoding.encode(&text).0.into_owned()
 }
 
 /// A folder that is filled under another name beside its own.
@@ -194,6 +200,8 @@ mod tests {
 
     #[test]
     fn what_an_encoding_lacks_is_marked() {
+        assert_eq!([Encoding::Utf8, Encoding::Cp932].map(|encoding| encoding.lacks('婷')), [false, true]);
+        assert!(!Encoding::Cp932.lacks('\\') && !Encoding::Cp932.lacks('山'));
         assert_eq!(Encoding::Cp932.encode("ｱ𠮷a"), b"\xB1\x81\xACa");
         assert_eq!(Encoding::Iso2022Jp.encode("山𠮷a"), b"\x1B$B;3\".\x1B(Ba");
     }

@@ -9,7 +9,7 @@ use crate::demo;
 
 const EXAMPLES: &str = "\
 Examples:
-  linkage demo                                  five custodians, one linkage unit, one permit, on this machine
+  linkage demo                                  custodians, linkage unit and permit, on this machine
   linkage permit new --help                     draw up a permit
   linkage run start --permit p-2026-001 --watch start the run that a permit allows
   linkage generate extracts -o study            what nine databases hold of people who do not exist
@@ -65,5 +65,21 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(args),
         Command::Custodian(cli) => Ok(custodian::cli::run(cli)),
         Command::Service(cli) => Ok(linkage_service::cli::run(cli)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn no_example_is_broken_by_the_width_of_help() {
+        fn check(command: &clap::Command) {
+            // Help is at most 100 columns wide.
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.lines().all(|line| line.chars().count() <= 100), "{}: {help}", command.get_name());
+            command.get_subcommands().for_each(check);
+        }
+        check(&super::Cli::command());
     }
 }

@@ -108,7 +108,8 @@ impl NewFile {
             anyhow::bail!("{}: there is a file of this name\nhint: nothing is overwritten", path.display());
         }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = tempfile::NamedTempFile::new_in(folder).with_context(|| folder.display().to_string())?;
+        let file = tempfile::NamedTempFile::new_in(folder)
+            .map_err(|error| anyhow!("{}: {error}\nhint: is the folder there, and writable?", path.display()))?;
         Ok(Self { file, path: path.to_owned() })
     }
 

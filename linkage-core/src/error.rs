@@ -58,15 +58,15 @@ pub enum SchemaError {
     },
     /// The name is neither that of a shipped schema nor a file.
     #[error(
-        "linkage schema {name:?} cannot be read: {source}\nhint: give the path of a schema file, or the name of a shipped schema: {shipped}"
+        "linkage schema {name:?} cannot be read: {cause}\nhint: give the path of a schema file, or the name of a shipped schema: {shipped}"
     )]
     Load {
         /// What was asked for.
         name: String,
         /// The names of the shipped schemas.
         shipped: String,
-        /// Why the file cannot be read.
-        source: std::io::Error,
+        /// Why the file cannot be read. Not called a source, because who prints a chain of sources would say it twice.
+        cause: std::io::Error,
     },
     /// The file of a schema holds something else.
     #[error("`{name}`: {fault}")]

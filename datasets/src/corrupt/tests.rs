@@ -88,9 +88,13 @@ fn what_cannot_be_read_leaves_nothing_behind() {
     let model = CorruptModel::default;
     assert!(matches!(run(b"name\nx\n", &options(model())), Err(DatasetError::UnknownColumn { .. })));
     let short = input(3) + "r9,Smith\n";
-    assert!(matches!(run(short.as_bytes(), &options(model())), Err(DatasetError::Row { row: 4, .. })));
+    assert!(matches!(run(short.as_bytes(), &options(model())), Err(DatasetError::Cells { row: 5 })));
     let bad = [input(1).as_bytes(), b"r9,\xFF,,,,,\n"].concat();
-    assert!(matches!(run(&bad, &options(model())), Err(DatasetError::Row { row: 2, .. })));
+    assert!(matches!(run(&bad, &options(model())), Err(DatasetError::Bytes { row: 3, column }) if column == "name"));
+    assert!(
+        matches!(run(b"id,\xFF\n", &options(model())), Err(DatasetError::Bytes { row: 1, column }) if column == "2")
+    );
+    assert!(matches!(run(b"", &options(model())), Err(DatasetError::EmptyFile)));
     assert!(run(input(1).as_bytes(), &options(CorruptModel { ocr: 2.0, ..model() })).is_err());
     for text in ["name", "name=word", "=latin"] {
         assert!(matches!(ColumnKind::parse(text), Err(DatasetError::ColumnKind { .. })));
@@ -115,11 +119,60 @@ fn the_id_is_never_damaged_and_every_row_has_one_of_its_own() {
     for model in [plain.model.clone(), CorruptModel { left_out: 1.0, ..CorruptModel::none() }] {
         let options = CorruptOptions { model, ..plain.clone() };
         let refused = run((input(3) + " r1 ,a,ア,1950-01-01,1,M,\n").as_bytes(), &options).unwrap_err();
-        assert!(matches!(refused, DatasetError::RepeatedId { row: 4, first: 2 }));
+        assert!(matches!(refused, DatasetError::RepeatedId { row: 5, first: 3 }));
         assert!(!refused.to_string().contains("r1"), "{refused}");
         let refused = run((input(3) + " ,a,ア,1950-01-01,1,M,\n").as_bytes(), &options);
-        assert!(matches!(refused, Err(DatasetError::EmptyId { row: 4 })));
+        assert!(matches!(refused, Err(DatasetError::EmptyId { row: 5 })));
     }
+}
+
+#[test]
+fn values_are_damaged_as_often_in_every_width_and_script_and_stay_so() {
+    let none = CorruptModel::none();
+    let typos = CorruptModel { kana: 0.5, typo_voicing: 0.4, typo_character: 0.3, typo_swap: 0.1, ..none };
+    let model = CorruptModel { phonetic: 0.2, typo_long_vowel: 0.2, ..typos };
+    let damaged = |kana: &str| {
+        let text = input(1000).replace("ヤマザキ", kana);
+        let (_, out, truth) = run(text.as_bytes(), &options(model.clone())).unwrap();
+        let kinds: Vec<String> = truth.into_iter().map(|row| row[2].clone()).collect();
+        (out[1..].iter().map(|row| row[2].clone()).collect::<Vec<_>>(), kinds)
+    };
+    let (katakana, kinds) = damaged("ヤマザキ");
+    let (half, of_half) = damaged("ﾔﾏｻﾞｷ");
+    let (hiragana, of_hiragana) = damaged("やまざき");
+    assert_eq!((&kinds, &kinds), (&of_half, &of_hiragana));
+    assert!(half.iter().all(|kana| kana.chars().all(|c| ('｡'..='ﾟ').contains(&c))));
+    assert!(hiragana.iter().all(|kana| kana.chars().all(|c| ('ぁ'..='ゖ').contains(&c))));
+    assert!(katakana.iter().filter(|kana| *kana != "ヤマザキ").count() > 400);
+
+    let model = CorruptModel { keyboard: 0.5, date: 0.5, date_day: 0.5, date_year: 0.5, ..CorruptModel::none() };
+    let damaged = |text: &str| run(text.as_bytes(), &options(model.clone())).unwrap();
+    let wide = input(1000).replace("12345678", "１２３４５６７８").replace("1950-03-07", "１９５０－０３－０７");
+    let ((narrow, ..), (wide, out, _)) = (damaged(&input(1000)), damaged(&wide));
+    assert_eq!(narrow, wide);
+    assert!(out[1..].iter().all(|row| row[3..5].iter().all(|value| !value.chars().any(|c| c.is_ascii()))));
+}
+
+#[test]
+fn what_is_named_twice_is_refused() {
+    let plain = options(CorruptModel::default());
+    let two_kinds = CorruptOptions {
+        columns: [plain.columns.clone(), vec![("name".to_owned(), ColumnKind::Kanji)]].concat(),
+        ..plain.clone()
+    };
+    let with_itself = CorruptOptions { swaps: vec![("name".to_owned(), "name".to_owned())], ..plain.clone() };
+    for options in [two_kinds, with_itself] {
+        let refused = run(input(3).as_bytes(), &options);
+        assert!(matches!(refused, Err(DatasetError::NamedTwice { column }) if column == "name"));
+    }
+    let refused = run(input(3).replacen("note", "name", 1).as_bytes(), &plain);
+    assert!(matches!(refused, Err(DatasetError::HeaderTwice { column }) if column == "name"));
+    // The copy stood there without its truth, under an exit code that says that nothing was written.
+    let dir = tempfile::tempdir().unwrap();
+    let [from, to] = ["in.csv", "out.csv"].map(|name| dir.path().join(name));
+    std::fs::write(&from, input(3)).unwrap();
+    let refused = corrupt_csv(&from, &to, &to, &plain, &mut |_| {});
+    assert!(matches!(refused, Err(DatasetError::OneFile { .. })) && !to.exists());
 }
 
 #[test]

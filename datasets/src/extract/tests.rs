@@ -382,6 +382,21 @@ fn a_standardised_storage_has_the_same_people_as_the_records_in_fhir() {
 }
 
 #[test]
+fn the_truth_tells_of_a_name_that_the_encoding_of_a_format_lacks() {
+    let mut options = ExtractOptions { databases: vec!["ndb".to_owned()], ..options(9000) };
+    options.model.set("foreign_share", 0.9).unwrap();
+    options.model.set("jis_fallback", 0.0).unwrap();
+    let (files, _) = written(&options);
+    let receipts = encoding_rs::SHIFT_JIS.decode(&files["ndb.uke"]).0;
+    let marked = receipts.lines().filter(|line| line.starts_with("RE,") && line.contains('〓'));
+    let marked: HashSet<&str> = marked.map(|line| line.split(',').nth(13).unwrap()).collect();
+    assert!(marked.len() > 5, "{}", marked.len());
+    let truth = truth(&files);
+    let told = truth.iter().filter(|row| row[10].split('+').any(|error| error == "jis-fallback"));
+    assert_eq!(told.map(|row| row[1].split_once(':').unwrap().1).collect::<HashSet<_>>(), marked);
+}
+
+#[test]
 fn the_truth_names_no_fault_of_a_value_that_the_format_does_not_have_and_names_all_that_are_missing() {
     let (files, _) = written(&options(9000));
     let truth = truth(&files);

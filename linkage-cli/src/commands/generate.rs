@@ -3,17 +3,16 @@
 //! A thin shell over `linkage-datasets`. Nothing is overwritten, and nothing has its name before it is whole.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use linkage_datasets::{
-    ColumnKind, CorruptModel, CorruptOptions, DAYS, Date, ExtractOptions, Model, PopulationModel, REFERENCE_DATE,
-    corrupt_csv, write_extracts, write_population,
+    ColumnKind, CorruptModel, CorruptOptions, DAYS, DatasetError, Date, ExtractManifest, ExtractOptions, Model,
+    PopulationModel, REFERENCE_DATE, corrupt_csv, write_extracts, write_population,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use sweep::Sweep;
 
@@ -25,7 +24,8 @@ Examples:
   linkage generate extracts -o study --people 200000 --database ndb --database denkaru
   linkage generate extracts -o sweep --people 50000 --sweep kana_typo=0,0.01,0.05
   linkage generate corrupt mine.csv -o damaged.csv --truth truth.csv --id-column id \\
-      --column surname=latin --column given_name=latin --column date_of_birth=date --swap surname,given_name
+      --column surname=latin --column given_name=latin --column date_of_birth=date \\
+      --swap surname,given_name
   linkage generate model > model.toml";
 
 /// The arguments of `linkage generate`.
@@ -62,7 +62,7 @@ struct People {
     /// Number of threads; all cores by default. The result does not depend on it
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// Print a JSON object instead of a text
+    /// Print JSON instead of a text; of a sweep a list, one object per dataset
     #[arg(long)]
     json: bool,
 }
@@ -204,24 +204,33 @@ fn extracts(args: ExtractsArgs) -> anyhow::Result<ExitCode> {
         manifests.push((folder, manifest?));
     }
     bar.finish_and_clear();
+    if json {
+        return say(&format!("{}\n", document(&manifests, args.sweep.is_some())));
+    }
     let mut text = String::new();
     for (folder, manifest) in &manifests {
-        if json {
-            let databases: Vec<_> = manifest
-                .databases
-                .iter()
-                .map(|d| json!({"database": d.name, "files": d.files, "read_with": d.read_with, "records": d.records}))
-                .collect();
-            let line = json!({"folder": folder, "people": people, "seed": seed, "databases": databases, "truth": manifest.truth});
-            text += &format!("{line}\n");
-            continue;
-        }
         text += &format!("{}: {people} people, truth in {}\n", folder.display(), manifest.truth);
         for database in &manifest.databases {
             text += &format!("  {:<10}{:>12} records  {}\n", database.name, database.records, database.files.join(" "));
         }
     }
     say(&text)
+}
+
+/// What was written, as one document: a list of datasets when it is a sweep.
+fn document(manifests: &[(PathBuf, ExtractManifest)], is_sweep: bool) -> Value {
+    let dataset = |(folder, manifest): &(PathBuf, ExtractManifest)| {
+        let databases: Vec<_> = manifest
+            .databases
+            .iter()
+            .map(|d| json!({"database": d.name, "files": d.files, "read_with": d.read_with, "records": d.records}))
+            .collect();
+        json!({"folder": folder, "people": manifest.people, "seed": manifest.seed, "databases": databases, "truth": manifest.truth})
+    };
+    match manifests {
+        [one] if !is_sweep => dataset(one),
+        several => several.iter().map(dataset).collect(),
+    }
 }
 
 fn corrupt(args: CorruptArgs) -> anyhow::Result<ExitCode> {
@@ -265,8 +274,8 @@ impl People {
     }
 }
 
-fn read(path: &PathBuf) -> anyhow::Result<String> {
-    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+fn read(path: &Path) -> Result<String, DatasetError> {
+    fs::read_to_string(path).map_err(|cause| DatasetError::Read { path: path.to_owned(), cause })
 }
 
 fn cores(threads: Option<usize>) -> usize {

@@ -18,7 +18,8 @@ const EXAMPLES: &str = "\
 Examples:
   linkage keys -o keys.csv --service https://unit.example:7443 --credential project/
 
-Each line is a linkage key and the databases in which it occurs, joined by `;`. Which project it is stands in the credential.";
+Each line is a linkage key and the databases in which it occurs, joined by `;`. Which project it is
+stands in the credential.";
 
 /// Arguments of `linkage keys`.
 #[derive(Debug, Args)]

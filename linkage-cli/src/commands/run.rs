@@ -20,8 +20,10 @@ use certificate::certified;
 
 const EXAMPLES: &str = "\
 Examples:
-  linkage run start --permit p-2026-001 --watch --service https://unit.example:7443 --credential project/
-  linkage run watch run-0123456789abcdef --service https://unit.example:7443 --credential project/";
+  linkage run start --permit p-2026-001 --watch \\
+    --service https://unit.example:7443 --credential project/
+  linkage run watch run-0123456789abcdef \\
+    --service https://unit.example:7443 --credential project/";
 
 /// Arguments of `linkage run`.
 #[derive(Debug, Args)]

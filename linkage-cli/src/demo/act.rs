@@ -125,11 +125,13 @@ impl Stage {
 
     /// Plays it all and stops the service.
     pub fn play(self) -> anyhow::Result<Summary> {
+        // First of all, for the policy may not let these databases be linked, and all else would be for nothing.
+        self.draw_up_permit()?;
         self.agree_on_a_secret()?;
         let mut databases = self.sites.iter().map(|site| self.tokenise(site)).collect::<anyhow::Result<Vec<_>>>()?;
 
         let refusal = self.refused_without_permit()?;
-        self.permit()?;
+        self.sign_permit()?;
         let run = self.run()?;
         for (site, database) in self.sites.iter().zip(&mut databases) {
             database.linked_records = self.receive(site)?;
@@ -197,8 +199,8 @@ impl Stage {
         Ok(words.trim_start_matches("error: ").to_owned())
     }
 
-    /// The committee draws up a permit, two of its three members sign, and it is submitted.
-    fn permit(&self) -> anyhow::Result<()> {
+    /// The committee draws up a permit.
+    fn draw_up_permit(&self) -> anyhow::Result<()> {
         let certificate = "project.pem";
         fs::copy(self.project.path("credential/cert.pem"), self.committee.path(certificate))?;
         let databases: Vec<_> = self.sites.iter().map(|site| site.database()).collect();
@@ -239,7 +241,11 @@ impl Stage {
         for database in &databases {
             new.extend(["--hearing".to_owned(), format!("{database}=review board of {database}")]);
         }
-        self.committee.run(Linkage, &new)?;
+        self.committee.run(Linkage, &new).map(drop)
+    }
+
+    /// Two of the committee's three members sign the permit, and it is submitted.
+    fn sign_permit(&self) -> anyhow::Result<()> {
         for (name, file) in COMMITTEE.iter().zip(["permit.json", "permit.signed.json"]) {
             self.committee.run(Linkage, &["permit", "sign", file, "--key", &format!("{name}.key"), "--yes"])?;
         }

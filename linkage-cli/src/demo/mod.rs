@@ -24,8 +24,8 @@ const EXAMPLES: &str = "\
 Examples:
   linkage demo                          20,000 people; everything is deleted at the end
   linkage demo --people 2000 --json     a small one, for a script
-  linkage demo --candidates bands       pairs that agree in a band of bits instead of all, with their certificate
-  linkage demo --extracts study         what `linkage generate extracts -o study` wrote, in its custodians' formats
+  linkage demo --candidates bands       pairs that agree in a band of bits, with their certificate
+  linkage demo --extracts study         what `linkage generate extracts -o study` wrote
   linkage demo --keep demo              keep every party's folder, to look around in and go on from";
 
 /// Options of `linkage demo`.

@@ -189,10 +189,10 @@ impl LinkageSchema {
         if let Some(schema) = Self::shipped(name_or_path) {
             return Ok(schema);
         }
-        let bytes = std::fs::read(name_or_path).map_err(|source| SchemaError::Load {
+        let bytes = std::fs::read(name_or_path).map_err(|cause| SchemaError::Load {
             name: name_or_path.to_owned(),
             shipped: Self::shipped_names().collect::<Vec<_>>().join(", "),
-            source,
+            cause,
         })?;
         let in_file = |fault| SchemaError::InFile { name: name_or_path.to_owned(), fault: Box::new(fault) };
         Self::parse(&bytes).map_err(in_file)

@@ -184,7 +184,9 @@ pub(super) fn members(
 /// A score; the header is row 1.
 pub(super) fn score(record: &[String], column: usize, row: usize, name: &str) -> anyhow::Result<f64> {
     let score: Option<f64> = record[column].parse().ok().filter(|score: &f64| score.is_finite());
-    score.with_context(|| format!("row {row}, column `{name}`: not a number"))
+    score.with_context(|| {
+        format!("row {row}, column `{name}`: not a number\nhint: write 1 for a match, 0 for none, or a chance between")
+    })
 }
 
 /// Refuses ids that stand on both sides of pairs, where nobody says that the sides are two tables.

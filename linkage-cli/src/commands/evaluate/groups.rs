@@ -103,7 +103,7 @@ impl Groups {
         Ok(groups)
     }
 
-    /// The quality of links in every subgroup.
+    /// The quality of links in every subgroup, by the order of the columns and by value.
     pub(super) fn measure(&self, links: impl IntoIterator<Item = LinkedPair>, truth: &Truth) -> Vec<Subgroup> {
         if self.names.is_empty() {
             return Vec::new();
@@ -113,7 +113,10 @@ impl Groups {
             let (column, value) = self.names[usize::from(group)].clone();
             Subgroup { column, value, of }
         };
-        measured.into_iter().map(subgroup).collect()
+        let mut subgroups: Vec<Subgroup> = measured.into_iter().map(subgroup).collect();
+        let place = |name: &str| self.columns.iter().position(|(_, column)| column == name);
+        subgroups.sort_by(|a, b| (place(&a.column), &a.value).cmp(&(place(&b.column), &b.value)));
+        subgroups
     }
 
     /// The groups of a pair that the truth knows as one, otherwise those of either record, each once.

@@ -25,7 +25,8 @@ const EXAMPLES: &str = "\
 Examples:
   linkage evaluate links predictions.parquet --truth labels.csv --from 0.9
   linkage evaluate links clusters.csv --truth truth.csv --groups age_band,sex --json
-  linkage evaluate links --crosswalk ndb=ndb/crosswalk.csv --crosswalk dpc=dpc/crosswalk.csv --truth study/truth.csv";
+  linkage evaluate links --crosswalk ndb=ndb/crosswalk.csv --crosswalk dpc=dpc/crosswalk.csv \\
+      --truth study/truth.csv";
 
 /// The arguments of `linkage evaluate links`.
 #[derive(Debug, Args)]
@@ -138,7 +139,7 @@ impl Records for Known {
 }
 
 pub(super) fn run(args: &LinksArgs) -> anyhow::Result<ExitCode> {
-    results::refuse(&args.results)?;
+    results::refuse(&args.results, &results::OF_MEASURES)?;
     let truth = Rows::read(&args.truth)?;
     let (rows, source) = match &args.links {
         Some(path) => (Rows::read(path)?, path.display().to_string()),

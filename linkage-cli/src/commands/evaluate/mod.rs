@@ -43,11 +43,12 @@ use study::Study;
 const EXAMPLES: &str = "\
 Examples:
   linkage evaluate --left a.csv --right b.csv --schema person-en --truth truth.csv
-  linkage evaluate --table ndb=ndb.csv --table dpc=dpc.csv --table kaigo=kaigo.csv --truth truth.csv \\
-      --id-column record_id --schema person-ja --groups age_band,sex,foreign
-  linkage evaluate --left a.csv --right b.csv --truth febrl --schema person-en --schema person-en-max-quality \\
-      --decide threshold,learnt
-  linkage evaluate --left a.csv --right b.csv --truth truth.csv --schema person-ja --decide learnt --gold looked-at.csv
+  linkage evaluate --table ndb=ndb.csv --table dpc=dpc.csv --table kaigo=kaigo.csv \\
+      --truth truth.csv --id-column record_id --schema person-ja --groups age_band,sex,foreign
+  linkage evaluate --left a.csv --right b.csv --truth febrl \\
+      --schema person-en --schema person-en-max-quality --decide threshold,learnt
+  linkage evaluate --left a.csv --right b.csv --truth truth.csv --schema person-ja \\
+      --decide learnt --gold looked-at.csv
   linkage evaluate links predictions.parquet --truth labels.csv --from 0.9
   linkage evaluate suite study.toml --results study.parquet";
 
@@ -76,10 +77,10 @@ struct OwnArgs {
     /// Print JSON instead of tables
     #[arg(long)]
     json: bool,
-    /// Write the links in Splink's columns: CSV, or Parquet by the ending of the name
+    /// Write the links in Splink's columns: CSV or Parquet by the ending of the name
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Write the clusters in Splink's columns: CSV, or Parquet by the ending of the name
+    /// Write the clusters in Splink's columns: CSV or Parquet by the ending of the name
     #[arg(long, value_name = "FILE")]
     clusters: Option<PathBuf>,
     /// Write every measure as a row: Parquet, JSON or CSV by the ending of the name
@@ -105,7 +106,7 @@ fn run_own(args: &OwnArgs) -> anyhow::Result<ExitCode> {
     let outputs = [&args.output, &args.clusters, &args.results];
     for (index, path) in outputs.iter().enumerate() {
         if path.is_some() && outputs[..index].contains(path) {
-            bail!("two outputs would be written to one file");
+            bail!("two outputs would be written to one file\nhint: give each a name of its own");
         }
     }
     if args.study.schema.len() * args.study.decide.len() > 1 && (args.output.is_some() || args.clusters.is_some()) {
@@ -113,10 +114,10 @@ fn run_own(args: &OwnArgs) -> anyhow::Result<ExitCode> {
             "--output and --clusters are for one schema and one way to decide\nhint: run it again with those that you want"
         );
     }
-    results::refuse(outputs.into_iter().flatten())?;
+    results::refuse(args.output.iter().chain(&args.clusters), &results::OF_LINKS)?;
+    results::refuse(&args.results, &results::OF_MEASURES)?;
     let outcomes = suite::outcomes(&args.study)?;
-    // Warnings are about the tables, and the same for every schema that reads the same columns.
-    outcomes.iter().take(1).for_each(report::warn);
+    report::warn(&outcomes);
     if let Some(path) = &args.results {
         let measurements: Vec<_> = outcomes.iter().flat_map(|outcome| outcome.measurements(&args.study.name)).collect();
         results::write(path, &measurements)?;

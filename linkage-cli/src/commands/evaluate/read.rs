@@ -1,7 +1,6 @@
 //! Files in: records as tokens with their ids.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
@@ -10,6 +9,8 @@ use linkage_core::encode::{Encoder, Token};
 use linkage_core::normalise::Rule;
 use linkage_core::schema::LinkageSchema;
 use linkage_core::source::{BATCH_ROWS, CsvLayout, CsvSource, Encoding, RawBatch, RawRecord, Source as _};
+
+use super::rows::open;
 
 /// How to read a file.
 pub(super) struct Columns<'a> {
@@ -43,7 +44,7 @@ impl Table {
             map: columns.map.to_vec(),
             id_column: Some(columns.id.to_owned()),
         };
-        let file = File::open(path).with_context(context)?;
+        let file = open(path).with_context(context)?;
         let mut source = CsvSource::open(BufReader::new(file), &layout).with_context(context)?;
         let mut table = Self {
             tokens: Vec::new(),

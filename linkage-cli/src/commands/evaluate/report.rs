@@ -12,19 +12,30 @@ use super::learnt::Gold;
 use super::measure::{Outcome, Point};
 
 /// Says on stderr what was left out.
-pub(super) fn warn(outcome: &Outcome) {
+pub(super) fn warn(outcomes: &[Outcome]) {
+    warnings(outcomes).iter().for_each(|line| talk(&format!("warning: {line}")));
+    // The truth is one for all of them.
+    outcomes.iter().take(1).for_each(|outcome| warn_of_truth(&outcome.labels, outcome.without_label));
+}
+
+/// What is wrong with the tables, each thing once: schemas read most columns alike, and some read more than others.
+pub(super) fn warnings(outcomes: &[Outcome]) -> Vec<String> {
     let mut lines = Vec::new();
-    for (name, table) in outcome.encoded.names.iter().zip(&outcome.encoded.tables) {
-        if table.malformed_rows > 0 {
-            let rows = table.malformed_rows;
-            lines.push(format!("{name}: {rows} rows set aside, their number of columns is not the header's"));
-        }
-        for ((field, rule), count) in &table.broken {
-            lines.push(format!("{name}, field `{field}`: {count} values break `{rule}`"));
+    for Outcome { encoded, .. } in outcomes {
+        for (name, table) in encoded.names.iter().zip(&encoded.tables) {
+            let malformed = (table.malformed_rows > 0).then(|| {
+                format!("{name}: {} rows set aside, their number of columns is not the header's", table.malformed_rows)
+            });
+            let broken = table.broken.iter();
+            let broken = broken.map(|((field, rule), n)| format!("{name}, field `{field}`: {n} values break `{rule}`"));
+            for line in malformed.into_iter().chain(broken) {
+                if !lines.contains(&line) {
+                    lines.push(line);
+                }
+            }
         }
     }
-    lines.iter().for_each(|line| talk(&format!("warning: {line}")));
-    warn_of_truth(&outcome.labels, outcome.without_label);
+    lines
 }
 
 /// Says on stderr what the truth does not tell.

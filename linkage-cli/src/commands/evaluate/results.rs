@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
 use linkage_core::evaluate::{Interval, Quality, Spread};
 use parquet::arrow::ArrowWriter;
@@ -148,9 +148,24 @@ fn parquet(file: &mut NewFile, batch: RecordBatch) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Refuses files that are there already or cannot be written, before any work is done.
-pub(super) fn refuse<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> anyhow::Result<()> {
-    paths.into_iter().try_for_each(|path| NewFile::create(path).map(drop))
+/// The forms of links and of clusters.
+pub(super) const OF_LINKS: [&str; 2] = ["csv", "parquet"];
+/// The forms of measures.
+pub(super) const OF_MEASURES: [&str; 3] = ["csv", "parquet", "json"];
+
+/// Refuses files that are there already, cannot be written, or end as none of these forms, before any work is done.
+pub(super) fn refuse<'a>(paths: impl IntoIterator<Item = &'a PathBuf>, forms: &[&str]) -> anyhow::Result<()> {
+    paths.into_iter().try_for_each(|path| {
+        let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
+        if !forms.iter().any(|form| ending.as_deref().is_some_and(|ending| ending == *form)) {
+            let forms = forms.iter().map(|form| format!(".{form}")).collect::<Vec<_>>().join(" or ");
+            bail!(
+                "{}: the form of the file follows from the ending of its name\nhint: end it in {forms}",
+                path.display()
+            );
+        }
+        NewFile::create(path).map(drop)
+    })
 }
 
 /// A file that is there is whole, and none is overwritten.

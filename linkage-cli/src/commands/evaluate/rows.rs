@@ -1,10 +1,11 @@
 //! Small tables of text: truth, labels and links, as CSV or Parquet.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use arrow::util::display::array_value_to_string;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -28,12 +29,14 @@ impl Rows {
 
     /// Reads a file: Parquet when its name ends so, otherwise CSV with a header.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
-        let file = File::open(path).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => anyhow!("no such file\nhint: is the path right? Those of a suite lie beside it"),
-            _ => error.into(),
-        });
-        let rows = file.and_then(|file| if is_parquet(path) { Self::parquet(file) } else { Self::csv(file) });
-        rows.with_context(|| format!("{}", path.display()))
+        let rows = open(path).and_then(|file| if is_parquet(path) { Self::parquet(file) } else { Self::csv(file) });
+        let rows = rows.with_context(|| format!("{}", path.display()))?;
+        let mut seen = HashSet::new();
+        // pandas writes columns without a name.
+        if let Some(name) = rows.header.iter().find(|name| !name.is_empty() && !seen.insert(*name)) {
+            bail!("{}: the header has column `{name}` twice\nhint: rename one of them", path.display());
+        }
+        Ok(rows)
     }
 
     fn csv(file: File) -> anyhow::Result<Self> {
@@ -50,7 +53,8 @@ impl Rows {
     }
 
     fn parquet(file: File) -> anyhow::Result<Self> {
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file)
+            .map_err(|error| anyhow!("{error}\nhint: is it whole, and Parquet as its name says?"))?;
         let header = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
         let mut rows = Self { header, records: Vec::new() };
         for batch in builder.build()? {
@@ -75,6 +79,19 @@ impl Rows {
     pub(super) fn iter(&self) -> impl Iterator<Item = &[String]> {
         self.records.iter().map(Vec::as_slice)
     }
+}
+
+/// Opens a file to read it. Whoever calls says which one.
+pub(super) fn open(path: &Path) -> anyhow::Result<File> {
+    let file = File::open(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => anyhow!("no such file\nhint: is the path right? Those of a suite lie beside it"),
+        _ => anyhow!("{error}\nhint: may it be read?"),
+    })?;
+    // A folder can be opened, and only fails when it is read.
+    if file.metadata()?.is_dir() {
+        bail!("a folder\nhint: name the file in it");
+    }
+    Ok(file)
 }
 
 /// What is wrong, by row and column; the header is row 1.

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use super::forms::{MOST_RECORDS, Of, Records};
 use super::labels::{LabelledPair, Labels};
 use super::read::{Columns, Table};
+use super::rows::open;
 use super::thresholds::Thresholds;
 
 /// What is compared, and how. A suite file has the same keys, with underscores.
@@ -211,7 +212,7 @@ impl Study {
         self
     }
 
-    /// Refuses a study of which nothing would come out.
+    /// Refuses a study of which nothing would come out, before any is carried out.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         for (key, is_empty) in [("schema", self.schema.is_empty()), ("decide", self.decide.is_empty())] {
             if is_empty {
@@ -222,6 +223,14 @@ impl Study {
             bail!(
                 "a gold sample, and nothing that it could correct\nhint: --decide learnt learns the chances that it corrects"
             );
+        }
+        for schema in &self.schema {
+            LinkageSchema::load(schema)?;
+        }
+        let tables = self.files()?.into_iter().map(|(_, path, _)| path);
+        let truth = Some(self.truth()?.to_owned()).filter(|truth| truth.as_os_str() != "febrl");
+        for path in tables.chain(truth).chain(self.gold.clone()) {
+            open(&path).with_context(|| format!("{}", path.display()))?;
         }
         Ok(())
     }
@@ -283,9 +292,13 @@ impl Study {
         self.gold.as_deref().map(|gold| Labels::gold(gold, encoded)).transpose()
     }
 
+    fn truth(&self) -> anyhow::Result<&Path> {
+        self.truth.as_deref().context("no truth\nhint: `truth` names its file")
+    }
+
     /// The truth about these tables.
     pub(super) fn labels(&self, encoded: &mut Encoded) -> anyhow::Result<Labels> {
-        let truth = self.truth.as_deref().context("no truth\nhint: `truth` names its file")?;
+        let truth = self.truth()?;
         if truth.as_os_str() == "febrl" {
             if !self.groups.is_empty() {
                 bail!("FEBRL's ids tell of no subgroups\nhint: leave out --groups, or give a truth by person");

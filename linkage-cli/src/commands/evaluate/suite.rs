@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use linkage_core::schema::LinkageSchema;
 use serde::Deserialize;
 
 use super::measure::Outcome;
+use super::rows::open;
 use super::study::Study;
 use super::{report, results};
 
@@ -45,18 +46,22 @@ struct Suite {
 }
 
 pub(super) fn run(args: &SuiteArgs) -> anyhow::Result<ExitCode> {
-    results::refuse(&args.results)?;
+    results::refuse(&args.results, &results::OF_MEASURES)?;
     let context = || format!("{}", args.suite.display());
-    let text = std::fs::read_to_string(&args.suite).with_context(context)?;
-    let suite: Suite = toml::from_str(&text).with_context(context)?;
+    let text = open(&args.suite).and_then(|file| Ok(std::io::read_to_string(file)?)).with_context(context)?;
+    let suite: Suite = toml::from_str(&text).map_err(|error| {
+        let said = error.to_string();
+        anyhow!("{}: {}\nhint: `linkage evaluate suite --help` shows one", args.suite.display(), said.trim_end())
+    })?;
     if suite.study.is_empty() {
         bail!("{}: there is no [[study]] in it", args.suite.display());
     }
     let folder = args.suite.parent().unwrap_or(Path::new(""));
-    for (index, study) in suite.study.iter().enumerate() {
+    let studies: Vec<Study> = suite.study.into_iter().map(|study| study.within(folder)).collect();
+    for (index, study) in studies.iter().enumerate() {
         let context = || format!("{}: study {}", args.suite.display(), index + 1);
         study.check().with_context(context)?;
-        if let Some(first) = suite.study[..index].iter().position(|other| other.name == study.name) {
+        if let Some(first) = studies[..index].iter().position(|other| other.name == study.name) {
             bail!(
                 "{}: it has the name of study {}\nhint: rows of the results are told apart by it",
                 context(),
@@ -65,11 +70,10 @@ pub(super) fn run(args: &SuiteArgs) -> anyhow::Result<ExitCode> {
         }
     }
     let (mut measurements, mut set_aside) = (Vec::new(), false);
-    for (number, study) in suite.study.into_iter().enumerate() {
-        let study = study.within(folder);
+    for (number, study) in studies.iter().enumerate() {
         report::talk(&format!("study {}: {}", number + 1, study.name));
-        let outcomes = outcomes(&study).with_context(|| format!("study {:?}", study.name))?;
-        outcomes.iter().take(1).for_each(report::warn);
+        let outcomes = outcomes(study).with_context(|| format!("study {:?}", study.name))?;
+        report::warn(&outcomes);
         set_aside |= outcomes.iter().any(Outcome::set_rows_aside);
         outcomes.iter().for_each(|outcome| measurements.extend(outcome.measurements(&study.name)));
         report::line(&format!("\n{}", study.name))?;

@@ -252,6 +252,8 @@ fn what_cannot_be_written_is_refused_before_anything_is_measured() {
     for (line, expected) in [
         (format!("{base} --decide threshold,learnt -o @l.csv"), "one schema and one way"),
         (format!("{base} -o @l.csv --clusters @l.csv"), "one file"),
+        (format!("{base} -o @l.json"), "hint: end it in .csv or .parquet"),
+        (base.replace("r.json", "r.xlsx"), "hint: end it in .csv or .parquet or .json"),
     ] {
         let error = format!("{:#}", evaluate(folder.path(), &line).unwrap_err());
         assert!(error.contains(expected), "{line}: {error}");
@@ -273,6 +275,23 @@ fn a_suite_measures_what_the_command_line_does_and_tells_of_rows_set_aside() {
     assert_eq!((suite, own), (ExitCode::from(3), ExitCode::from(3)));
     let [suite, own] = ["suite.json", "own.json"].map(|name| measures(folder.path().join(name)));
     assert_eq!(suite, own);
+}
+
+#[test]
+fn what_breaks_a_rule_is_told_whichever_schema_reads_it_and_once() {
+    let folder = folder();
+    let header = "id,family_kana,given_kana,family_kanji,given_kanji,birth_date,sex,postal_code,insurer_number,insured_symbol,\
+                  insured_number,insured_branch,facility_code,chart_number";
+    let table = format!("{header}\n1,サトウ,ハナ,佐藤,花,1950-13-01,2,1000001,,,,,x,7\n");
+    ["l.csv", "r.csv"].iter().for_each(|name| std::fs::write(folder.path().join(name), &table).unwrap());
+    std::fs::write(folder.path().join("truth.csv"), "left_id,right_id\n1,1\n").unwrap();
+    let line =
+        "--left @l.csv --right @r.csv --truth @truth.csv --id-column id --schema person-ja --schema person-ja-hospital";
+    let outcomes = suite::outcomes(&parsed(folder.path(), line).unwrap().own.study).unwrap();
+    let lines = report::warnings(&outcomes);
+    for field in ["left, field `birth_date`", "right, field `birth_date`", "left, field `facility_code`"] {
+        assert_eq!(lines.iter().filter(|line| line.starts_with(field)).count(), 1, "{field}: {lines:?}");
+    }
 }
 
 #[test]

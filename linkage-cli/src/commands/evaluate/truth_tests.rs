@@ -101,6 +101,15 @@ fn subgroups_of_a_truth_by_pair_and_of_links() {
     let own = measures(folder.path().join("own.json"));
     assert_eq!(value(&own, "group", Some("errors=keyboard"), "recall", None), 1.0);
 
+    // They come by column and by value, in whatever order the truth has them.
+    write(&folder, "groups.csv", "left_id,right_id,sex,age_band\n1,y,m,75+\n2,x,f,0-14\n3,z,m,40-64\n");
+    evaluate(folder.path(), "links @links.csv --truth @groups.csv --results @groups.json").unwrap();
+    let mut names: Vec<_> =
+        measures(folder.path().join("groups.json")).iter().map(|m| m["group"].to_string()).collect();
+    names.retain(|name| name != "null");
+    names.dedup();
+    assert_eq!(names.join(" ").replace('"', ""), "age_band=0-14 age_band=40-64 age_band=75+ sex=f sex=m");
+
     // Subgroups of persons are those of somebody else's links too.
     write(&folder, "ab.csv", "source_dataset_l,unique_id_l,source_dataset_r,unique_id_r\na,1,b,y\n");
     evaluate(folder.path(), "links @ab.csv --truth @persons.csv --groups sex --results @sex.json").unwrap();
@@ -112,23 +121,46 @@ fn subgroups_of_a_truth_by_pair_and_of_links() {
 fn what_cannot_be_measured_is_refused_with_a_hint() {
     let folder = folder();
     write(&folder, "long.csv", "left_id,right_id\n1,y\n2,x,7\n");
+    write(&folder, "twice.csv", "left_id,right_id,left_id\n1,y,2\n");
+    write(&folder, "words.csv", "left_id,right_id,clerical_match_score\n1,y,sure\n");
+    write(&folder, "torn.parquet", "PAR1");
     std::fs::write(folder.path().join("latin.csv"), b"left_id,right_id\n1,y\n2,\xe9\n").unwrap();
     for (truth, expected) in [
         ("@none.csv", "no such file\nhint: "),
+        ("@", "a folder\nhint: "),
+        ("@twice.csv", "the header has column `left_id` twice\nhint: "),
+        ("@words.csv", "row 2, column `clerical_match_score`: not a number\nhint: "),
+        ("@torn.parquet", "\nhint: is it whole"),
         ("@long.csv", "row 3: 3 values where the header names 2 columns\nhint: "),
         ("@latin.csv", "row 3, column `right_id`: not UTF-8\nhint: "),
     ] {
         let error = refused(&folder, &format!("{OWN} {truth}"));
         assert!(error.contains(expected), "{error}");
     }
+    for (line, expected) in [
+        ("--left @a.csv --right @none.csv --schema person-en --truth @pairs.csv", "none.csv: no such file\nhint: "),
+        (
+            "--left @a.csv --right @b.csv --schema person-em --truth @pairs.csv",
+            "No such file or directory (os error 2)\nhint: ",
+        ),
+        ("suite @none.toml", "none.toml: no such file\nhint: "),
+    ] {
+        let error = refused(&folder, line);
+        assert!(error.contains(expected) && error.to_lowercase().matches("no such file").count() == 1, "{error}");
+    }
     let study = |name: &str, more: &str| {
         format!("[[study]]\nname = \"{name}\"\nleft = \"a.csv\"\nright = \"b.csv\"\ntruth = \"pairs.csv\"\n{more}\n")
     };
     let schema = "schema = [\"person-en\"]";
     for (suite, expected) in [
+        (study("one", "schema = \"person-en\""), "expected a sequence\nhint: `linkage evaluate suite --help`"),
         (study("one", "schema = []"), "study 1: `schema` is empty"),
         (study("one", &format!("{schema}\ndecide = []")), "study 1: `decide` is empty"),
         (study("one", schema) + &study("two", schema) + &study("one", schema), "study 3: it has the name of study 1"),
+        // What the last one lacks is said before the first is carried out.
+        (study("one", schema) + &study("two", "schema = [\"person-em\"]"), "study 2: linkage schema"),
+        (study("one", schema) + &study("two", schema).replace("b.csv", "none.csv"), "study 2: "),
+        (study("one", schema) + &study("two", schema).replace("pairs.csv", "none.csv"), "study 2: "),
     ] {
         write(&folder, "suite.toml", &suite);
         let error = refused(&folder, "suite @suite.toml --results @suite.json");

@@ -22,9 +22,10 @@ impl FromStr for Sweep {
         let (name, rates) = text.split_once('=').ok_or_else(wrong)?;
         let texts: Vec<String> = rates.split(',').map(|rate| rate.trim().to_owned()).collect();
         let rates: Result<Vec<f64>, _> = texts.iter().map(|rate| rate.parse()).collect();
-        let different = (0..texts.len()).all(|at| !texts[..at].contains(&texts[at]));
+        // 0.1 and 0.10 are one rate, of which two datasets would be the same.
+        let differ = |rates: &[f64]| (0..rates.len()).all(|at| !rates[..at].contains(&rates[at]));
         match rates {
-            Ok(rates) if different && !name.is_empty() => Ok(Self { name: name.to_owned(), rates, texts }),
+            Ok(rates) if differ(&rates) && !name.is_empty() => Ok(Self { name: name.to_owned(), rates, texts }),
             _ => Err(wrong()),
         }
     }
@@ -61,7 +62,7 @@ mod tests {
         assert_eq!(points[0].0, Path::new("out-kana_typo-0"));
         assert_eq!((points[1].0.as_path(), points[1].1.errors.kana_typo), (Path::new("out-kana_typo-0.05"), 0.05));
         assert_eq!(points[1].1.population, Model::default().population);
-        for text in ["kana_typo", "kana_typo=", "=0.1", "kana_typo=0.1,0.1", "kana_typo=a"] {
+        for text in ["kana_typo", "kana_typo=", "=0.1", "kana_typo=0.1,0.1", "kana_typo=0.1,0.10", "kana_typo=a"] {
             assert!(text.parse::<Sweep>().is_err(), "{text}");
         }
         assert!("nothing=0.1".parse::<Sweep>().unwrap().points(Path::new("out"), &Model::default()).is_err());

@@ -20,7 +20,7 @@ pub(super) struct KeygenArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  linkage permit committee --threshold 2 --member Abe=abe.pub --member Baba=baba.pub -o committee.json"
+    after_help = "Examples:\n  linkage permit committee --threshold 2 --member Abe=abe.pub --member Baba=baba.pub \\\n    -o committee.json"
 )]
 pub(super) struct CommitteeArgs {
     /// How many distinct members make a decision

@@ -23,13 +23,15 @@ use crate::client;
 
 const EXAMPLES: &str = "\
 Examples, in the order of a decision:
-  linkage permit keygen -o abe                                  every member, once: abe.key stays with Abe
-  linkage permit committee --threshold 2 --member Abe=abe.pub --member Baba=baba.pub -o committee.json
-  linkage permit new --template -o heart.json                   then edit it; or `new` with flags
-  linkage permit sign heart.json --key abe.key                  writes heart.signed.json
-  linkage permit sign heart.signed.json --key baba.key          adds the second signature
+  linkage permit keygen -o abe                           each member, once: abe.key stays with Abe
+  linkage permit committee --threshold 2 --member Abe=abe.pub --member Baba=baba.pub \\
+    -o committee.json
+  linkage permit new --template -o heart.json            then edit it; or `new` with flags
+  linkage permit sign heart.json --key abe.key           writes heart.signed.json
+  linkage permit sign heart.signed.json --key baba.key   adds the second signature
   linkage permit show heart.signed.json --committee committee.json
-  linkage permit submit heart.signed.json --service https://unit.example:7443 --credential committee/";
+  linkage permit submit heart.signed.json \\
+    --service https://unit.example:7443 --credential committee/";
 
 /// Arguments of `linkage permit`.
 #[derive(Debug, Args)]

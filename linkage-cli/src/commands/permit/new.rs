@@ -17,10 +17,11 @@ const TEMPLATE: &str = include_str!("template.json");
 const EXAMPLES: &str = "\
 Examples:
   linkage permit new --template -o heart.json
-  linkage permit new --id heart-2026 --project heart-2026 --purpose 'Whether early rehabilitation …' --public-interest \\
+  linkage permit new --id heart-2026 --project heart-2026 --public-interest \\
+    --purpose 'Whether early rehabilitation …' --reason 'The question matters …' \\
     --database ndb,kaigo --class anonymised --member Abe=abe/cert.pem --environment visiting \\
     --from 2026-04-01T00:00:00+09:00 --until 2027-04-01T00:00:00+09:00 \\
-    --hearing 'ndb=Panel on NDB' --hearing 'kaigo=Panel on kaigo' --reason 'The question matters …' -o heart.json";
+    --hearing 'ndb=Panel on NDB' --hearing 'kaigo=Panel on kaigo' -o heart.json";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
