@@ -49,7 +49,7 @@ impl Multiplicity {
         let with = sure.iter().flatten().count() as f64;
         let without = rows as f64 - with;
         let alike = (in_window[0] + SHRINK) / (in_window[1] * without / with.max(1.0) + SHRINK);
-        let [(pairs, rows_with), (wrong, wrong_rows)] = [all, wrong].map(Rows::from_each_bin_on);
+        let [(pairs, rows_with), (wrong, wrong_rows)] = [all, wrong].map(Rows::in_bin_or_above);
         let shape = wrong.iter().zip(&wrong_rows).map(|(pairs, rows)| shape(pairs / with, 1.0 - rows / with)).collect();
         Self { rows: rows as f64, pairs, rows_with, alike, shape }
     }
@@ -88,7 +88,7 @@ impl Rows {
     }
 
     /// Pairs, and rows with any, in each bin or above.
-    fn from_each_bin_on(self) -> (Vec<f64>, Vec<f64>) {
+    fn in_bin_or_above(self) -> (Vec<f64>, Vec<f64>) {
         let (mut pairs, mut rows) = (self.pairs, vec![0.0; BINS]);
         self.highest.into_iter().flatten().for_each(|bin| rows[bin] += 1.0);
         for bin in (0..BINS - 1).rev() {
