@@ -20,7 +20,7 @@ const BENDS: [f64; 6] = [0.02, 0.1, 0.25, 0.5, 1.0, 2.0];
 const NO_CHANCE: f64 = 0.5;
 /// How far chance may easily be off, as the logarithm of a factor, where matches are, beside what it is among the lower values at
 /// which it is counted: what it was in the runs with truth.
-const DRIFT_DEVIATION: f64 = 0.05;
+pub(super) const DRIFT_DEVIATION: f64 = 0.05;
 /// Odds are cut off here: larger numbers would say no more.
 const MOST: f64 = 60.0;
 /// What a knot of which the data say nothing counts for.

@@ -31,6 +31,14 @@ pub struct Estimate {
     pub high: f64,
 }
 
+impl Estimate {
+    /// The same where beside all else so many may be more or fewer, of at most so many.
+    fn give_or_take(self, doubt: f64, most: f64) -> Self {
+        let low = (self.value - (self.value - self.low).hypot(doubt)).max(0.0);
+        Self { value: self.value, low, high: (self.value + (self.high - self.value).hypot(doubt)).min(most) }
+    }
+}
+
 /// What one expects of the links of a run, without truth.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimates {
@@ -141,7 +149,8 @@ impl Fitted {
         let missed = linked.left + drowned.expected;
         let most: f64 = self.links.iter().map(|link| link.rows[0].min(link.rows[1])).sum();
         let spread_of_missed = drowned.spread.hypot(spread(Figures::left) * linked.left / missed.max(1.0));
-        let missed = number(missed, spread_of_missed, (most - linked.right).max(0.0));
+        let most = (most - linked.right).max(0.0);
+        let missed = number(missed, spread_of_missed, most).give_or_take(WIDE * self.mixture.doubt(), most);
         let right = [linked.pairs - wrong.high, linked.pairs - wrong.low];
         let precision = Estimate {
             value: part(linked.right, wrong.value),

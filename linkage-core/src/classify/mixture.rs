@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Link;
-use super::curve::{Curve, Point};
+use super::curve::{Curve, DRIFT_DEVIATION, Point};
 use super::tail::{Axis, BINS, Passed, above, with_tail};
 
 /// Rounds of the fixed point; it settles in ten or so.
@@ -219,6 +219,13 @@ impl Mixture {
     /// Matches that agree on no exact token and do not drown.
     pub(super) fn inexact(&self) -> f64 {
         self.fits.iter().map(|fit| fit.inexact).sum()
+    }
+
+    /// How many matches that do not drown there may be more or fewer than were found, as a standard deviation, because chance is
+    /// known no better: what is taken for chance may be matches, and the other way round.
+    pub(super) fn doubt(&self) -> f64 {
+        let by_chance = |bin: usize| self.chance[bin] * self.fits.iter().map(|fit| fit.open_at(bin)).sum::<f64>();
+        DRIFT_DEVIATION * (self.from..BINS).map(by_chance).sum::<f64>()
     }
 
     /// The chance of an assigned pair without exact token.
