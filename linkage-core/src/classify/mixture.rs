@@ -72,9 +72,9 @@ impl Counted {
 /// is known, cannot be true. How often that happens per pair of rows, at each value, is also how often it happens to rows
 /// without a partner: `chance(v)`, but for a factor. For a row may have none because it is of another kind, young where the
 /// other table is old, or lack fields; how alike such rows are is counted at values that no match has. A link has
-/// (N−D)·(M−D) pairs of such rows, D being the number of matches; so what chance adds to the assigned pairs grows with N×M,
-/// as it does in truth. What the assigned pairs exceed chance by are matches; the log-odds of being one are a smooth curve
-/// of the value that rises.
+/// (N−S)·(M−S) pairs of rows that do not surely have their partner, S being the rows that do; so chance grows with N×M, as it
+/// does in truth. What all candidates between such rows exceed chance by are matches; the log-odds of being one are a smooth
+/// curve of the value that rises.
 #[derive(Debug, Clone)]
 pub(super) struct Mixture {
     pub(super) axis: Axis,
@@ -198,9 +198,7 @@ impl Mixture {
     fn count_matches(&mut self, links: &[Counted]) {
         for (number, link) in links.iter().enumerate() {
             let found: f64 = (self.from..BINS).map(|bin| self.found(number, bin)).sum();
-            let before = self.fits[number].clone();
-            self.fits[number] =
-                Fit { unsure: before.unsure, seen: before.seen, alike: before.alike, ..Fit::new(link, found) };
+            self.fits[number].count(link, found);
         }
     }
 
@@ -268,19 +266,26 @@ fn share(truly: f64, by_chance: f64) -> f64 {
 
 impl Fit {
     fn new(link: &Counted, inexact: f64) -> Self {
-        let [n, m] = link.rows;
-        let matches = (link.exact + inexact).min(n.min(m));
-        let [left, right] = [(n - matches).max(0.0), (m - matches).max(0.0)];
-        let inexact = (matches - link.exact).max(0.0);
-        Self {
-            matches,
-            inexact,
-            free: left * right,
-            rivals: left + right,
-            unsure: [left, right],
+        let mut fit = Self {
+            matches: 0.0,
+            inexact: 0.0,
+            free: 0.0,
+            rivals: 0.0,
+            unsure: link.rows,
             seen: link.assigned.clone(),
             alike: vec![1.0; BINS],
-        }
+        };
+        fit.count(link, inexact);
+        fit
+    }
+
+    /// Takes so many matches that agree on no exact token to be there.
+    fn count(&mut self, link: &Counted, inexact: f64) {
+        let [n, m] = link.rows;
+        self.matches = (link.exact + inexact).min(n.min(m));
+        self.inexact = (self.matches - link.exact).max(0.0);
+        let [left, right] = [n, m].map(|rows| (rows - self.matches).max(0.0));
+        (self.free, self.rivals) = (left * right, left + right);
     }
 
     /// Sets aside the rows that surely have their partner.
