@@ -149,11 +149,10 @@ impl Plan {
     fn new(header: &[String], options: &CorruptOptions) -> Result<Self, DatasetError> {
         let find = |column: &str| {
             let mut found = (0..header.len()).filter(|&at| header[at] == column);
-            let names = || header.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
             match (found.next(), found.next()) {
                 (Some(at), None) => Ok(at),
                 (Some(_), Some(_)) => Err(DatasetError::HeaderTwice { column: column.to_owned() }),
-                (None, _) => Err(DatasetError::UnknownColumn { column: column.to_owned(), header: names() }),
+                (None, _) => Err(DatasetError::UnknownColumn { column: column.to_owned(), columns: header.len() }),
             }
         };
         let columns = options.columns.iter().map(|(column, kind)| Ok((find(column)?, *kind)));

@@ -90,12 +90,14 @@ pub enum DatasetError {
     #[error("the population is not known on this day\nhint: give a date from {} to {}", DAYS.start(), DAYS.end())]
     Day,
     /// A table to be damaged does not have this column.
-    #[error("no column is called `{column}`\nhint: the header has {header}")]
+    #[error(
+        "no column is called `{column}`\nhint: the first row has {columns} cells, and must be a header; is the name spelt as there?"
+    )]
     UnknownColumn {
         /// Which column.
         column: String,
-        /// The header.
-        header: String,
+        /// Cells of the first row. They are not shown, for without a header they are a person's values.
+        columns: usize,
     },
     /// A column was given a kind that there is none of.
     #[error("`{text}`: not a column and its kind\nhint: write COLUMN=KIND with one of {kinds}")]

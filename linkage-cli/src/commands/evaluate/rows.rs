@@ -1,6 +1,6 @@
 //! Small tables of text: truth, labels and links, as CSV or Parquet.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -31,10 +31,13 @@ impl Rows {
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
         let rows = open(path).and_then(|file| if is_parquet(path) { Self::parquet(file) } else { Self::csv(file) });
         let rows = rows.with_context(|| format!("{}", path.display()))?;
-        let mut seen = HashSet::new();
-        // pandas writes columns without a name.
-        if let Some(name) = rows.header.iter().find(|name| !name.is_empty() && !seen.insert(*name)) {
-            bail!("{}: the header has column `{name}` twice\nhint: rename one of them", path.display());
+        let mut seen = HashMap::new();
+        // pandas writes columns without a name. Names are not shown: without a header they are somebody's values.
+        for (at, name) in rows.header.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
+            if let Some(first) = seen.insert(name, at) {
+                let columns = format!("columns {} and {} have one name", first + 1, at + 1);
+                bail!("{}: {columns}\nhint: the first row must be a header; rename one of them", path.display());
+            }
         }
         Ok(rows)
     }

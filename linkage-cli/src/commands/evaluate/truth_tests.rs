@@ -128,7 +128,7 @@ fn what_cannot_be_measured_is_refused_with_a_hint() {
     for (truth, expected) in [
         ("@none.csv", "no such file\nhint: "),
         ("@", "a folder\nhint: "),
-        ("@twice.csv", "the header has column `left_id` twice\nhint: "),
+        ("@twice.csv", "columns 1 and 3 have one name\nhint: "),
         ("@words.csv", "row 2, column `clerical_match_score`: not a number\nhint: "),
         ("@torn.parquet", "\nhint: is it whole"),
         ("@long.csv", "row 3: 3 values where the header names 2 columns\nhint: "),
